@@ -1,0 +1,33 @@
+"""Every random draw is a function of the seed and of where it happens.
+
+Nothing here keeps state, so nothing has to be saved: a run that is killed and started again draws
+what it would have drawn. Draws are made on the CPU and moved to the device, so that every kind of
+device draws the same.
+"""
+
+import zlib
+
+import numpy as np
+import torch
+
+
+def _entropy(seed: int, purpose: str, place: tuple[int, ...]) -> np.random.SeedSequence:
+    return np.random.SeedSequence([seed, zlib.crc32(purpose.encode()), *place])
+
+
+def numpy_generator(seed: int, purpose: str, *place: int) -> np.random.Generator:
+    """Return a generator for draws about the data set, such as noise or the probe.
+
+    Args:
+        seed: the run's seed, at least 0.
+        purpose: what is drawn, such as `"noise"`; different purposes are independent.
+        place: where it is drawn, such as the epoch.
+    """
+    return np.random.Generator(np.random.PCG64(_entropy(seed, purpose, place)))
+
+
+def torch_generator(seed: int, purpose: str, *place: int) -> torch.Generator:
+    """Return a CPU generator for draws inside a training step; see `numpy_generator`."""
+    state = _entropy(seed, purpose, place).generate_state(1, np.uint64)[0]
+    # manual_seed takes a signed 64-bit integer
+    return torch.Generator().manual_seed(int(state >> np.uint64(1)))

@@ -1,0 +1,182 @@
+"""What every method shares: the one descent step, the averaged network, evaluation."""
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics.classification import MulticlassAccuracy
+
+from datamodules.batch import Step, Views
+from datamodules.randomness import torch_generator
+from lightning_modules.ema import AveragedNetwork, averaging_decay
+from lightning_modules.losses import cross_entropy, l2_penalty
+from lightning_modules.meta_gradient import Params
+from lightning_modules.objective import Objective
+from lightning_modules.schedules import Schedule
+
+
+class NoisyLabelModule(pl.LightningModule):
+    """A network, how it descends, and how it is judged. A method only adds its `objective`.
+
+    Optimisation is manual, and this is the only place that does it: one optimiser (SGD with
+    momentum, no Nesterov), one backward pass, and the learning rate set anew before each step.
+
+    Args:
+        net: images `(B, 3, H, W)` → logits `(B, num_classes)`.
+        num_classes: C.
+        schedule: completed steps → learning rate.
+        seed: all random draws of a step are functions of it, the step and the rank.
+        weight_decay: factor of ½ Σ w² in the loss.
+        decayed: `kernels` (weights of convolutions and dense layers) or `all` parameters.
+        momentum: SGD's.
+        ema_decay: the largest decay of the averaged network.
+        ema_order: whether the average takes in the weights `before` or `after` the step moves them.
+        grad_clip: the largest norm of the gradient, or None.
+    """
+
+    uses_probe: ClassVar[bool] = False
+    uses_strong_view: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        net: nn.Module,
+        *,
+        num_classes: int,
+        schedule: Schedule,
+        seed: int,
+        weight_decay: float,
+        decayed: str = "kernels",
+        momentum: float = 0.9,
+        ema_decay: float = 0.999,
+        ema_order: str = "after",
+        grad_clip: float | None = None,
+    ) -> None:
+        super().__init__()
+        one_of("model.decayed", decayed, ("kernels", "all"))
+        one_of("method.ema_order", ema_order, ("before", "after"))
+        self.automatic_optimization = False
+        self.net = net
+        self.averaged = AveragedNetwork(net)
+        self.num_classes = num_classes
+        self.schedule = schedule
+        self.seed = seed
+        self.weight_decay = weight_decay
+        self.momentum = momentum
+        self.ema_decay = ema_decay
+        self.ema_order = ema_order
+        self.grad_clip = grad_clip
+        # BatchNorm's scales and shifts and all biases have one dimension
+        self._decayed = frozenset(
+            name for name, value in net.named_parameters() if decayed == "all" or value.ndim > 1
+        )
+        top = {"acc": 1, "top5": 5} if num_classes >= 10 else {"acc": 1}
+        self.test_metrics = MetricCollection(
+            {
+                name: MulticlassAccuracy(num_classes, top_k=k, average="micro")
+                for name, k in top.items()
+            },
+            prefix="test/",
+        )
+        self.test_loss = MeanMetric()
+
+    @abstractmethod
+    def objective(self, train: Views, probe: Views | None, draws: Any) -> Objective:
+        """Return what this step descends, and what it believes of the labels."""
+
+    def draw(self, generator: torch.Generator, train: Views, probe: Views | None) -> Any:
+        """Return the random draws `objective` needs; most methods need none."""
+        return None
+
+    def training_step(self, step: Step, batch_idx: int) -> dict[str, Any]:
+        """Take one step of descent; return what callbacks watch."""
+        generator = torch_generator(self.seed, "method", self.global_step, self.global_rank)
+        draws = self.draw(generator, step.train, step.probe)
+        objective = self.objective(step.train, step.probe, draws)
+        self.descend(objective.loss)
+        return {"objective": objective._replace(loss=objective.loss.detach()), "batch": step.batch}
+
+    def descend(self, loss: Tensor) -> None:
+        """Move the weights one step down the mean of `loss` over ranks, and average them."""
+        optimiser = self.optimizers()
+        for group in optimiser.param_groups:
+            group["lr"] = self.schedule(self.global_step)
+        optimiser.zero_grad()
+        # not loss.backward(): that leaves the ranks' gradients apart, silently
+        self.manual_backward(loss)
+        if self.grad_clip is not None:
+            self.clip_gradients(optimiser, self.grad_clip, "norm")
+        if self.ema_order == "before":
+            self._average()
+        optimiser.step()
+        if self.ema_order == "after":
+            self._average()
+        else:
+            self.averaged.copy_buffers(self.net)
+
+    def _average(self) -> None:
+        self.averaged.update(self.net, averaging_decay(self.global_step, self.ema_decay))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return the one optimiser; weight decay is part of the loss."""
+        return torch.optim.SGD(self.net.parameters(), lr=self.schedule(0), momentum=self.momentum)
+
+    # What the methods build their losses from.
+
+    def theta(self) -> dict[str, Tensor]:
+        """Return the network's parameters θ by name."""
+        return dict(self.net.named_parameters())
+
+    def logits(self, theta: Params, image: Tensor) -> Tensor:
+        """Return the network's logits at θ, `(B, C)`."""
+        return functional_call(self.net, dict(theta), (image,))
+
+    def penalty(self, theta: Params) -> Tensor:
+        """Return the weight decay of the training and look-ahead losses, scalar."""
+        return l2_penalty(
+            (theta[name] for name in theta if name in self._decayed), self.weight_decay
+        )
+
+    def full_penalty(self, theta: Params) -> Tensor:
+        """Return the weight decay of the meta loss: over all parameters, whatever `decayed` is."""
+        return l2_penalty(theta.values(), self.weight_decay)
+
+    def momentum_buffers(self) -> dict[str, Tensor] | None:
+        """Return the optimiser's momentum by parameter name, or None before the first step."""
+        state = self.optimizers().optimizer.state
+        buffers = {
+            name: state.get(value, {}).get("momentum_buffer")
+            for name, value in self.net.named_parameters()
+        }
+        return None if any(buffer is None for buffer in buffers.values()) else buffers
+
+    # Evaluation: the averaged network, by whichever Trainer, always the same numbers.
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the averaged network's logits, `(B, C)`."""
+        return self.averaged(image)
+
+    def validation_step(self, views: Views, batch_idx: int) -> None:
+        """Judge one batch of the test set."""
+        logits = self(views.weak)
+        self.test_metrics.update(logits, views.label)
+        target = nn.functional.one_hot(views.label, self.num_classes)
+        self.test_loss.update(cross_entropy(target, logits))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log `test/…`, each example counted once over all ranks."""
+        self.log_dict({**self.test_metrics.compute(), "test/loss": self.test_loss.compute()})
+        self.test_metrics.reset()
+        self.test_loss.reset()
+
+    test_step = validation_step
+    on_test_epoch_end = on_validation_epoch_end
+
+
+def one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raise a `ValueError` that names the config key unless `value` is allowed."""
+    if value not in allowed:
+        raise ValueError(f"{key}={value} is not known: choose one of {', '.join(allowed)}.")

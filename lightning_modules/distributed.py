@@ -1,0 +1,46 @@
+"""Means and sums over the ranks that decide together; the identity where a rank decides alone."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, distributed
+
+
+class Alone:
+    """One rank that decides for itself: a single process, or `meta.scope=replica`."""
+
+    size = 1
+
+    def mean(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Return the mean over ranks of each tensor."""
+        return list(tensors)
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """Return the sum over ranks."""
+        return tensor
+
+
+class AllRanks(Alone):
+    """Every rank of the default process group. Results carry no gradient."""
+
+    def __init__(self) -> None:
+        self.size = distributed.get_world_size()
+
+    def mean(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Return the mean over ranks of each tensor, by one all-reduce of them all."""
+        flat = torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
+        distributed.all_reduce(flat)
+        parts = (flat / self.size).split([tensor.numel() for tensor in tensors])
+        return [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)]
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """Return the sum over ranks."""
+        total = tensor.detach().clone()
+        distributed.all_reduce(total)
+        return total
+
+
+def ranks(scope: str) -> Alone:
+    """Return who decides together: all ranks for `global`, each for itself for `replica`."""
+    together = distributed.is_available() and distributed.is_initialized()
+    return AllRanks() if scope == "global" and together else Alone()

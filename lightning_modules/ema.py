@@ -1,0 +1,44 @@
+"""The averaged network: an exponential moving average of the weights, and what is evaluated.
+
+It is part of the module, not a callback that swaps weights in and out: whoever evaluates, from
+whatever file and with whatever Trainer, evaluates the same network. (Lightning 2.6's
+`EMAWeightAveraging` tests the raw weights when `trainer.test` loads a checkpoint after `fit`.)
+"""
+
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+
+def averaging_decay(updates: int, largest: float) -> float:
+    """Return min(largest, (1 + t) / (10 + t)) of the reference, t the number of updates so far."""
+    return min(largest, (1 + updates) / (10 + updates))
+
+
+class AveragedNetwork(nn.Module):
+    """A copy of a network whose parameters are averaged and whose buffers are the network's own.
+
+    BatchNorm's running statistics are averages already; the reference does not average them again.
+    """
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = deepcopy(net).requires_grad_(False)
+
+    @torch.no_grad()
+    def update(self, net: nn.Module, decay: float) -> None:
+        """Move each parameter to decay · itself + (1 − decay) · the network's; copy the buffers."""
+        averaged, current = list(self.net.parameters()), list(net.parameters())
+        torch._foreach_lerp_(averaged, current, 1 - decay)
+        self.copy_buffers(net)
+
+    @torch.no_grad()
+    def copy_buffers(self, net: nn.Module) -> None:
+        """Take over the network's running statistics."""
+        for mine, theirs in zip(self.net.buffers(), net.buffers(), strict=True):
+            mine.copy_(theirs)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return logits, `(B, C)`."""
+        return self.net(image)

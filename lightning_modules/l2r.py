@@ -1,0 +1,39 @@
+"""L2R: Ren et al., "Learning to Reweight Examples for Robust Deep Learning", ICML 2018."""
+
+from torch.nn.functional import one_hot
+
+from datamodules.batch import Views
+from lightning_modules.losses import cross_entropy
+from lightning_modules.meta_gradient import LabelLosses, LookAhead, Params
+from lightning_modules.meta_step import MetaStepModule
+from lightning_modules.objective import Objective
+
+
+class L2R(MetaStepModule):
+    """Weigh each example by how much a step on it would help the probe set.
+
+    As the IEG authors' baseline does it: the look-ahead starts from weights of 0 and without
+    momentum, over all parameters (their newest release takes the last layer only).
+    """
+
+    def objective(self, train: Views, probe: Views | None, draws: None = None) -> Objective:
+        """Return Σ ω_i CE(y_i, z_i) plus weight decay (Ren et al. 2018, Algorithm 1)."""
+        assert probe is not None
+        given = one_hot(train.label, self.num_classes)
+
+        logits = self.net(train.weak)
+        losses = cross_entropy(given, logits)
+        penalty = self.penalty(self.theta())
+
+        def label_losses(theta: Params) -> LabelLosses:
+            return LabelLosses(cross_entropy(given, self.logits(theta, train.weak)))
+
+        look_ahead = LookAhead(self.meta_step_size)
+        verdict = self.meta_step(LabelLosses(losses), penalty, label_losses, probe, look_ahead)
+
+        return Objective(
+            loss=verdict.weighted_sum(losses) + penalty,
+            terms=self.meta_terms(verdict, probe),
+            logits=logits.detach(),
+            example_weight=verdict.weight,
+        )

@@ -1,0 +1,190 @@
+"""The meta-step: how the probe loss depends on each example's weight and label mix.
+
+One look-ahead step of gradient descent is taken on the weighted loss of a noisy batch,
+
+    J(θ; ω, ε) = Σ_i ω_i [ ε_i CE(y_i, z_i) + (1 − ε_i) CE(G_i, z_i) ] + reg(θ)
+    θ'         = θ − α ( μ m + ∇_θ J )
+
+and the loss M(θ') of the trusted probe batch is differentiated with respect to ω and ε (IEG,
+Section 3.1 and Eq. 3; L2R, Ren et al. 2018, Eq. 5 to 7, is ω = 0, ε = 1, μ = 0).
+
+Both enter J linearly. So with v = ∇_θ' M(θ') and D[·] the derivative at θ along v,
+
+    ∂M/∂ω_i = −α D[ ε_i CE(y_i, z_i) + (1 − ε_i) CE(G_i, z_i) ]
+    ∂M/∂ε_i = −α ω_i D[ CE(y_i, z_i) − CE(G_i, z_i) ]
+
+exactly, and one forward-mode pass gives D for the whole batch without a second-order graph. That
+is the engine `forward_mode`. `double_backward` differentiates ∇_θ J once more instead; it costs
+more time and memory and serves as a check.
+
+BatchNorm normalises by the batch, so CE(·, z_i) depends on all of the batch's examples; D follows
+that dependence. Nothing here touches running statistics: that is the caller's affair.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from lightning_modules.distributed import Alone
+
+Params = Mapping[str, Tensor]
+
+ENGINES = ("forward_mode", "double_backward")
+
+
+class LabelLosses(NamedTuple):
+    """What each of B examples costs under each of its two labels."""
+
+    given: Tensor  # (B,) CE(y_i, z_i)
+    guess: Tensor | None = None  # (B,) CE(G_i, z_i); None: ε is 1 and has no gradient
+
+    def mixed(self, label_mix: Tensor | float) -> Tensor:
+        """Return ε CE(y, z) + (1 − ε) CE(G, z), `(B,)`."""
+        if self.guess is None:
+            return self.given
+        return label_mix * self.given + (1 - label_mix) * self.guess
+
+
+class LookAhead(NamedTuple):
+    """The constants of the look-ahead step."""
+
+    step_size: float  # α, independent of the learning rate
+    momentum_factor: float = 0.0  # μ
+    weight: float = 0.0  # ω of every example; the mean over ranks of J uses it as it is
+    label_mix: float = 1.0  # ε of every example
+
+
+class MetaGradient(NamedTuple):
+    """What the meta-step found."""
+
+    weight: Tensor  # (B,) ∂M/∂ω
+    label_mix: Tensor | None  # (B,) ∂M/∂ε
+    probe_loss: Tensor  # scalar M(θ'), of this rank's probe batch
+    probe_logits: Tensor  # logits of the probe batch at θ'
+    theta_ahead: dict[str, Tensor]  # θ'
+    probe_gradient: dict[str, Tensor]  # v
+
+
+def meta_gradient(
+    theta: Params,
+    losses: LabelLosses,
+    penalty: Tensor,
+    *,
+    label_losses: Callable[[Params], LabelLosses],
+    probe_loss: Callable[[Params], tuple[Tensor, Tensor]],
+    look_ahead: LookAhead,
+    momentum: Params | None = None,
+    ranks: Alone | None = None,
+    engine: str = "forward_mode",
+) -> MetaGradient:
+    """Return ∂M/∂ω and ∂M/∂ε at the look-ahead step's constants.
+
+    The graphs of `losses` and `penalty` are kept: the same forward passes serve the final loss.
+
+    Args:
+        theta: the parameters θ, leaves that require gradients.
+        losses: the label losses at θ, with their graph.
+        penalty: reg(θ), scalar, with its graph.
+        label_losses: computes `losses` from any θ, in the same context (same batch statistics).
+        probe_loss: computes M, and the logits it came from, from θ'.
+        look_ahead: α, μ, ω and ε.
+        momentum: m, the optimiser's buffers, by θ's names; None before the first step.
+        ranks: who looks ahead together: the gradient of J and v are averaged over them, and
+            nothing else crosses ranks.
+        engine: `forward_mode` or `double_backward`.
+    """
+    ranks = ranks or Alone()
+    names, leaves = list(theta), list(theta.values())
+    double = engine == "double_backward"
+    weight = losses.given.new_full(losses.given.shape, look_ahead.weight).requires_grad_(double)
+    label_mix = torch.full_like(weight, look_ahead.label_mix).requires_grad_(double)
+
+    inner = penalty
+    if double or look_ahead.weight:
+        inner = inner + weight @ losses.mixed(label_mix)
+    # materialize_grads: a parameter that J does not touch (no decay, ω = 0) does not move
+    gradient = torch.autograd.grad(
+        inner, leaves, retain_graph=True, create_graph=double, materialize_grads=True
+    )
+    theta_ahead = _step(theta, ranks.mean(gradient), momentum, look_ahead)
+
+    loss, probe_logits = probe_loss(theta_ahead)
+    v = ranks.mean(torch.autograd.grad(loss, list(theta_ahead.values())))
+
+    if double:
+        by_weight, by_mix = _differentiate_again(gradient, v, weight, label_mix, look_ahead)
+    else:
+        by_weight, by_mix = _push_forward(theta, v, label_losses, look_ahead)
+    return MetaGradient(
+        weight=by_weight,
+        # J is a mean over ranks, so an example's share of it is ω / ranks
+        label_mix=None if losses.guess is None else by_mix / ranks.size,
+        probe_loss=loss.detach(),
+        probe_logits=probe_logits.detach(),
+        theta_ahead={name: value.detach() for name, value in theta_ahead.items()},
+        probe_gradient=dict(zip(names, v, strict=True)),
+    )
+
+
+def _step(
+    theta: Params, gradient: list[Tensor], momentum: Params | None, look_ahead: LookAhead
+) -> dict[str, Tensor]:
+    """Return θ' as new leaves: M is differentiated there, not through it."""
+    ahead = {}
+    for (name, value), slope in zip(theta.items(), gradient, strict=True):
+        move = slope.detach()
+        if momentum is not None:
+            move = move + look_ahead.momentum_factor * momentum[name]
+        ahead[name] = (value.detach() - look_ahead.step_size * move).requires_grad_()
+    return ahead
+
+
+def _push_forward(
+    theta: Params,
+    v: list[Tensor],
+    label_losses: Callable[[Params], LabelLosses],
+    look_ahead: LookAhead,
+) -> tuple[Tensor, Tensor]:
+    """Return (∂M/∂ω, ∂M/∂ε) from the label losses' derivative along v."""
+    # Without grad mode no backward graph is kept; tangents flow all the same.
+    with torch.no_grad(), forward_ad.dual_level():
+        dual = {
+            name: forward_ad.make_dual(value.detach(), tangent)
+            for (name, value), tangent in zip(theta.items(), v, strict=True)
+        }
+        losses = label_losses(dual)
+        given = _tangent(losses.given)
+        guess = given if losses.guess is None else _tangent(losses.guess)
+    along = LabelLosses(given, guess)
+    by_weight = -look_ahead.step_size * along.mixed(look_ahead.label_mix)
+    by_mix = -look_ahead.step_size * look_ahead.weight * (given - guess)
+    return by_weight, by_mix
+
+
+def _tangent(dual: Tensor) -> Tensor:
+    tangent = forward_ad.unpack_dual(dual).tangent
+    if tangent is None:
+        # Lightning evaluates under inference mode, where tangents vanish without an error.
+        raise RuntimeError("the meta-step's tangents are lost: it cannot run in inference mode")
+    return tangent
+
+
+def _differentiate_again(
+    gradient: tuple[Tensor, ...],
+    v: list[Tensor],
+    weight: Tensor,
+    label_mix: Tensor,
+    look_ahead: LookAhead,
+) -> tuple[Tensor, Tensor]:
+    """Return (∂M/∂ω, ∂M/∂ε) as the vector-Jacobian product of ∂θ'/∂(ω, ε) = −α ∂(∇J)/∂(ω, ε)."""
+    by_weight, by_mix = torch.autograd.grad(
+        gradient,
+        [weight, label_mix],
+        grad_outputs=[-look_ahead.step_size * part for part in v],
+        retain_graph=True,
+        materialize_grads=True,
+    )
+    return by_weight, by_mix

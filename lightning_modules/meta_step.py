@@ -1,0 +1,104 @@
+"""The meta-step as L2R and IEG use it: one network, a noisy batch, a trusted batch."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from datamodules.batch import Views
+from lightning_modules.base import NoisyLabelModule, one_of
+from lightning_modules.batch_norm import batch_statistics_only
+from lightning_modules.distributed import Alone, ranks
+from lightning_modules.losses import cross_entropy
+from lightning_modules.meta_gradient import (
+    ENGINES,
+    LabelLosses,
+    LookAhead,
+    MetaGradient,
+    Params,
+    meta_gradient,
+)
+
+
+class Verdict(NamedTuple):
+    """What the probe batch says of the noisy batch's labels; all constants."""
+
+    weight: Tensor  # (B,) example weights ω, summing to at most 1 over `ranks`
+    gradient: MetaGradient
+    ranks: Alone  # those who decided together
+
+    def weighted_sum(self, losses: Tensor) -> Tensor:
+        """Return Σ ω_i ℓ_i, scaled so that the mean over ranks is the sum over all examples."""
+        return self.ranks.size * (self.weight @ losses)
+
+
+class MetaStepModule(NoisyLabelModule):
+    """A method that asks the probe batch which labels of the noisy batch help.
+
+    Args:
+        meta_step_size: α of the look-ahead step; constant, whatever the learning rate does.
+        meta_engine: `forward_mode` or `double_backward`: the same numbers at another price.
+        meta_scope: `global` (all ranks look ahead and weigh together) or `replica` (each rank for
+            itself, as the reference's replicas did).
+        args: see `NoisyLabelModule`, as for all other keywords.
+    """
+
+    uses_probe: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        *args: Any,
+        meta_step_size: float = 0.1,
+        meta_engine: str = "forward_mode",
+        meta_scope: str = "global",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        one_of("meta.engine", meta_engine, ENGINES)
+        one_of("meta.scope", meta_scope, ("global", "replica"))
+        self.meta_step_size = meta_step_size
+        self.meta_engine = meta_engine
+        self.meta_scope = meta_scope
+
+    def meta_step(
+        self,
+        losses: LabelLosses,
+        penalty: Tensor,
+        label_losses: Callable[[Params], LabelLosses],
+        probe: Views,
+        look_ahead: LookAhead,
+    ) -> Verdict:
+        """Weigh the noisy batch: ω_i = max(0, −∂M/∂ω_i) / (Σ_j max(0, −∂M/∂ω_j) + 1e-5).
+
+        All weights are 0 where no example helps. See `meta_gradient` for the arguments.
+        """
+        together = ranks(self.meta_scope)
+        target = one_hot(probe.label, self.num_classes)
+
+        def probe_loss(theta: Params) -> tuple[Tensor, Tensor]:
+            logits = self.logits(theta, probe.weak)
+            # The reference decays *all* parameters here, and only `decayed` ones elsewhere.
+            return cross_entropy(target, logits).mean() + self.full_penalty(theta), logits
+
+        with batch_statistics_only(self.net):
+            gradient = meta_gradient(
+                self.theta(),
+                losses,
+                penalty,
+                label_losses=label_losses,
+                probe_loss=probe_loss,
+                look_ahead=look_ahead,
+                momentum=self.momentum_buffers() if look_ahead.momentum_factor else None,
+                ranks=together,
+                engine=self.meta_engine,
+            )
+        helpful = (-gradient.weight).clamp(min=0)
+        weight = helpful / (together.sum(helpful.sum()) + 1e-5)
+        return Verdict(weight, gradient, together)
+
+    @staticmethod
+    def meta_terms(verdict: Verdict, probe: Views) -> dict[str, Tensor]:
+        """Return the meta-step's scalars, of the network one look-ahead step away."""
+        right = verdict.gradient.probe_logits.argmax(dim=1) == probe.label
+        return {"meta/loss": verdict.gradient.probe_loss, "meta/acc": right.float().mean()}

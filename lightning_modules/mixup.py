@@ -1,0 +1,86 @@
+"""Mixup (Zhang et al. 2018) of trusted and noisy examples: the L_β of IEG."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from datamodules.batch import Views
+from lightning_modules.losses import cross_entropy, unit_rms
+
+
+class MixupDraws(NamedTuple):
+    """The random draws of one mixed batch of 3B rows: B trusted, B weak, B strong."""
+
+    probe_row: Tensor  # (B,) int64: rows of the probe batch, drawn with replacement
+    uniform: Tensor  # (3B,) in [0, 1)
+    partner: Tensor  # (3B,) int64: a permutation of the rows
+
+
+class Mixed(NamedTuple):
+    """A mixed batch."""
+
+    image: Tensor  # (3B, 3, H, W)
+    label: Tensor  # (3B, C), rows sum to 1
+
+
+def draw_mixup(generator: torch.Generator, batch_size: int, probe_size: int) -> MixupDraws:
+    """Draw what one mixed batch needs, on the CPU."""
+    rows = 3 * batch_size
+    return MixupDraws(
+        probe_row=torch.randint(probe_size, (batch_size,), generator=generator),
+        uniform=torch.rand(rows, generator=generator),
+        partner=torch.randperm(rows, generator=generator),
+    )
+
+
+def mixing_share(uniform: Tensor) -> Tensor:
+    """Return each row's share of itself, λ = max(u²/2, 1 − u²/2) = 1 − u²/2, in [½, 1].
+
+    The released code's stand-in for the paper's Beta(½, ½) folded to [½, 1]: u² / 2 is not that
+    distribution, but its mean, 5/6, is close (0.818).
+    """
+    return 1 - uniform.square() / 2
+
+
+def mix(train: Views, guess: Tensor, probe: Views, draws: MixupDraws) -> Mixed:
+    """Mix trusted, weak and strong rows, each with a partner from anywhere among the 3B.
+
+    A row keeps at least half of itself, so the first B rows stay mostly trusted.
+
+    Args:
+        train: both views, B examples.
+        guess: pseudo-labels, `(B, C)`, the labels of both views.
+        probe: trusted examples, weak view, any number of them.
+        draws: see `draw_mixup`; B must be the same.
+    """
+    device = train.weak.device
+    probe_row, uniform, partner = (draw.to(device, non_blocking=True) for draw in draws)
+    assert train.strong is not None
+    trusted = torch.nn.functional.one_hot(probe.label[probe_row], guess.shape[1]).to(guess.dtype)
+    image = torch.cat([probe.weak[probe_row], train.weak, train.strong])
+    label = torch.cat([trusted, guess, guess])
+    share = mixing_share(uniform.to(image.dtype))
+    return Mixed(
+        image=_blend(image, partner, share[:, None, None, None]),
+        label=_blend(label, partner, share[:, None].to(label.dtype)),
+    )
+
+
+def _blend(rows: Tensor, partner: Tensor, share: Tensor) -> Tensor:
+    return share * rows + (1 - share) * rows[partner]
+
+
+def mixup_losses(logits: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean cross-entropy of the trusted rows and of the other two thirds.
+
+    Each third of the logits is divided by a root mean square of its own (released code).
+
+    Args:
+        logits: `(3B, C)`.
+        label: `(3B, C)`, held constant.
+    """
+    thirds = torch.cat([unit_rms(third) for third in logits.chunk(3)])
+    each = cross_entropy(label.detach(), thirds)
+    trusted = len(each) // 3
+    return each[:trusted].mean(), each[trusted:].mean()

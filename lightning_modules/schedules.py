@@ -1,0 +1,136 @@
+"""Learning-rate curves: the rate of a step as a pure function of its number.
+
+A step's number is how many steps were completed before it, so the first is 0. Lengths are given in
+epochs or steps as the fields say; `steps_per_epoch` may be any whole number. Sources: the released
+code (its `cosine`, `cosine_one`, `custom_step`, `exponential` and `cosine_warmup`) and Loshchilov &
+Hutter 2017 for the restarts.
+"""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """A constant rate after a linear warm-up from 0; the curves below refine `after_warmup`."""
+
+    learning_rate: float
+    steps_per_epoch: int
+    max_steps: int
+    warmup_epochs: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.learning_rate <= 0:
+            raise ValueError(
+                f"learning_rate={self.learning_rate} must be above 0; the paper's is 0.1."
+            )
+        if self.warmup_epochs < 0:
+            raise ValueError(
+                f"schedule.warmup_epochs={self.warmup_epochs} must be 0 (no warm-up) or more."
+            )
+
+    @property
+    def warmup_steps(self) -> int:
+        """Steps before the curve itself begins."""
+        return round(self.warmup_epochs * self.steps_per_epoch)
+
+    def __call__(self, step: int) -> float:
+        """Return the learning rate of the step that follows `step` completed ones."""
+        if step < self.warmup_steps:
+            return self.learning_rate * step / self.warmup_steps
+        return self.learning_rate * self.after_warmup(step - self.warmup_steps)
+
+    def after_warmup(self, step: int) -> float:
+        """Return the share of `learning_rate` at `step` steps after the warm-up."""
+        return 1.0
+
+    def cycle_ends(self) -> list[int]:
+        """Return the numbers of completed steps, up to `max_steps`, at which a cycle ends."""
+        return []
+
+
+@dataclass(frozen=True, kw_only=True)
+class CosineRestarts(Schedule):
+    """Cosine cycles, each `cycle_growth` times longer and starting `peak_decay` times lower.
+
+    The reference's default (SGDR; its `cosine`). A network is at its best at the end of a cycle.
+    """
+
+    cycle_epochs: float = 1.0
+    cycle_growth: float = 1.5
+    peak_decay: float = 0.9
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.cycle_epochs <= 0 or self.cycle_growth < 1:
+            raise ValueError(
+                f"schedule.cycle_epochs={self.cycle_epochs} must be above 0 and "
+                f"schedule.cycle_growth={self.cycle_growth} at least 1."
+            )
+
+    @property
+    def first_cycle(self) -> float:
+        """Length of the first cycle in steps."""
+        return self.cycle_epochs * self.steps_per_epoch
+
+    def after_warmup(self, step: int) -> float:  # noqa: D102
+        cycles = step / self.first_cycle
+        growth = self.cycle_growth
+        if growth == 1:
+            cycle = math.floor(cycles)
+            phase = cycles - cycle
+        else:
+            # cycle k starts after (growth^k − 1) / (growth − 1) first cycles; the tiny term keeps
+            # a step that lies exactly on a boundary from falling back by rounding
+            cycle = math.floor(math.log(1 + cycles * (growth - 1), growth) + 1e-9)
+            start = (growth**cycle - 1) / (growth - 1)
+            phase = max(0.0, cycles - start) / growth**cycle
+        return self.peak_decay**cycle * 0.5 * (1 + math.cos(math.pi * phase))
+
+    def cycle_ends(self) -> list[int]:  # noqa: D102
+        ends: list[int] = []
+        length, end = self.first_cycle, self.warmup_steps + self.first_cycle
+        while round(end) <= self.max_steps:
+            ends.append(round(end))
+            length *= self.cycle_growth
+            end += length
+        return ends
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cosine(Schedule):
+    """One cosine from `learning_rate` to 0 over the run (the reference's `cosine_one`)."""
+
+    def after_warmup(self, step: int) -> float:  # noqa: D102
+        length = max(1, self.max_steps - self.warmup_steps)
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, step / length)))
+
+    def cycle_ends(self) -> list[int]:  # noqa: D102
+        return [self.max_steps]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps(Schedule):
+    """The rate times `factor` from each of the steps `at` on (the reference's `custom_step`).
+
+    The reference numbers steps from 1, so the rate falls with the step *before* which `at` − 1
+    steps are completed; kept.
+    """
+
+    at: tuple[int, ...]
+    factor: float = 0.1
+
+    def after_warmup(self, step: int) -> float:  # noqa: D102
+        number = step + self.warmup_steps + 1
+        return self.factor ** sum(number >= boundary for boundary in self.at)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exponential(Schedule):
+    """The rate times `factor` every `every_epochs` epochs, in steps of a staircase."""
+
+    factor: float = 0.9
+    every_epochs: float = 1.0
+
+    def after_warmup(self, step: int) -> float:  # noqa: D102
+        return self.factor ** math.floor(step / (self.every_epochs * self.steps_per_epoch))

@@ -1,0 +1,124 @@
+"""Read the golden vectors recorded from the TensorFlow reference, and translate to PyTorch.
+
+The vectors lie in `shared/golden` beside the repository, described by a README there; they are not
+part of it, and tests that need them skip where they are absent.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+Array = NDArray[np.generic]
+
+_PARAMETER = {
+    "kernel": "weight",
+    "weights": "weight",
+    "gamma": "weight",
+    "beta": "bias",
+    "bias": "bias",
+    "biases": "bias",
+}
+_STATISTIC = {"moving_mean": "running_mean", "moving_variance": "running_var"}
+
+
+def golden_folder() -> Path:
+    """Return the folder of the golden vectors, or skip the test if it is absent."""
+    folder = Path(__file__).parents[1].parent / "shared" / "golden"
+    if not folder.is_dir():
+        pytest.skip("the golden vectors (shared/golden beside the repository) are not here")
+    return folder
+
+
+@cache
+def load(name: str) -> Mapping[str, Array]:
+    """Return the arrays of one golden file, such as `"case_G_networks"`, read on demand."""
+    return np.load(golden_folder() / f"{name}.npz")
+
+
+def parameter_names(net: nn.Module, variables: Iterable[str]) -> dict[str, str]:
+    """Map the reference's trainable variables, in its order of creation, to our parameters.
+
+    Our networks register their parameters in the reference's order of creation, which is the only
+    thing that both sides' names share.
+
+    Args:
+        net: a `ResNetCifar` or `WideResNet`.
+        variables: `meta/variable_names` (ResNet-29) or `wrn28_10_10/variable_names`.
+
+    Raises:
+        ValueError: if the numbers differ or a kernel would meet a bias.
+    """
+    ours = [name for name, _ in net.named_parameters()]
+    names = dict(zip(map(str, variables), ours, strict=True))
+    for theirs, mine in names.items():
+        if _PARAMETER[theirs.rpartition("/")[2]] != mine.rpartition(".")[2]:
+            raise ValueError(f"{theirs} cannot be {mine}: the orders of creation differ.")
+    return names
+
+
+def statistic_names(net: nn.Module, variables: Iterable[str]) -> dict[str, str]:
+    """Map the reference's BatchNorm moving statistics to our buffers; see `parameter_names`."""
+    return {
+        theirs.removesuffix("gamma") + moving: mine.removesuffix("weight") + running
+        for theirs, mine in parameter_names(net, variables).items()
+        if theirs.endswith("/gamma")
+        for moving, running in _STATISTIC.items()
+    }
+
+
+def to_torch(array: Array) -> Tensor:
+    """Bring a TensorFlow variable to PyTorch's layout: HWIO to OIHW, (in, out) to (out, in)."""
+    axes = {4: (3, 2, 0, 1), 2: (1, 0)}.get(array.ndim)
+    return torch.from_numpy(np.ascontiguousarray(array.transpose(axes) if axes else array))
+
+
+def to_tf(tensor: Tensor) -> Array:
+    """Bring a PyTorch parameter to TensorFlow's layout, the inverse of `to_torch`."""
+    axes = {4: (2, 3, 1, 0), 2: (1, 0)}.get(tensor.ndim)
+    array: Array = tensor.detach().cpu().numpy()
+    return array.transpose(axes) if axes else array
+
+
+def images_to_torch(images: Array) -> Tensor:
+    """Bring images (B, H, W, 3) to (B, 3, H, W)."""
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+
+
+def load_variables(net: nn.Module, variables: Sequence[str], values: Mapping[str, Array]) -> None:
+    """Copy the reference's variables into `net`, and the moving statistics where `values` has them.
+
+    Args:
+        net: a `ResNetCifar` or `WideResNet`.
+        variables: names of all trainable variables in order of creation.
+        values: arrays by TensorFlow name, in TensorFlow's layout.
+    """
+    state = net.state_dict()
+    names = parameter_names(net, variables)
+    names |= {k: v for k, v in statistic_names(net, variables).items() if k in values}
+    for theirs, mine in names.items():
+        value = to_torch(values[theirs])
+        if value.shape != state[mine].shape:
+            raise ValueError(f"{theirs} has shape {value.shape}, {mine} {state[mine].shape}.")
+        state[mine].copy_(value)
+
+
+def fingerprints(arrays: Iterable[Array]) -> dict[str, NDArray[np.float64]]:
+    """Sum up each array, in TensorFlow's layout and C order, by four float64 numbers.
+
+    Returns:
+        `fp_l2`, `fp_sum`, `fp_absmax` and `fp_cos` (the inner product with cos(0.37 k + 1), k the
+        flat position), each with one entry per array.
+    """
+    rows = []
+    for array in arrays:
+        flat = np.asarray(array, dtype=np.float64).ravel()
+        wave = np.cos(0.37 * np.arange(flat.size) + 1.0)
+        rows.append([np.linalg.norm(flat), flat.sum(), np.abs(flat).max(), flat @ wave])
+    columns = np.array(rows).T
+    return dict(zip(["fp_l2", "fp_sum", "fp_absmax", "fp_cos"], columns, strict=True))
