@@ -4,9 +4,10 @@ The vectors lie in `shared/golden` beside the repository, described by a README 
 part of it, and tests that need them skip where they are absent.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 
 _PARAMETER = {
     "kernel": "weight",
@@ -90,7 +91,7 @@ def images_to_torch(images: Array) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
 
 
-def load_variables(net: nn.Module, variables: Sequence[str], values: Mapping[str, Array]) -> None:
+def load_variables(net: nn.Module, variables: Iterable[str], values: Mapping[str, Array]) -> None:
     """Copy the reference's variables into `net`, and the moving statistics where `values` has them.
 
     Args:
@@ -98,6 +99,7 @@ def load_variables(net: nn.Module, variables: Sequence[str], values: Mapping[str
         variables: names of all trainable variables in order of creation.
         values: arrays by TensorFlow name, in TensorFlow's layout.
     """
+    variables = list(variables)
     state = net.state_dict()
     names = parameter_names(net, variables)
     names |= {k: v for k, v in statistic_names(net, variables).items() if k in values}
