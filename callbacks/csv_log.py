@@ -1,0 +1,123 @@
+"""`metrics.csv`: one row a step, on disk as soon as it is logged, and safe to resume."""
+
+import csv
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+
+def read_metrics(path: str | Path) -> dict[str, list[tuple[int, float]]]:
+    """Return every metric of a `metrics.csv` as its (step, value) pairs, in order of step.
+
+    Empty cells are left out. A file that does not exist has no metrics.
+    """
+    metrics: dict[str, list[tuple[int, float]]] = {}
+    for step, row in sorted(_read_rows(Path(path)).items()):
+        for name, value in row.items():
+            metrics.setdefault(name, []).append((step, value))
+    return metrics
+
+
+def _read_rows(path: Path) -> dict[int, dict[str, float]]:
+    if not path.exists():
+        return {}
+    # a run that died while it wrote leaves half a last line: no newline, no row
+    lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    return {
+        int(cells.pop("step")): {name: float(cell) for name, cell in cells.items() if cell}
+        for cells in csv.DictReader(lines)
+    }
+
+
+class CSVLog(Logger):
+    """Write metrics to one CSV file: column `step` first, then one column a metric.
+
+    Values logged at the same step share a row; a value that is not a number leaves its cell empty.
+    What the file already holds is kept, so that a resumed run goes on with it.
+
+    Args:
+        path: the file; its folder is made when the first row is written.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__()
+        self.path = Path(path)
+        self._rows = _read_rows(self.path)
+        self._columns = [
+            "step",
+            *dict.fromkeys(name for row in self._rows.values() for name in row),
+        ]
+        self._last_row_at: int | None = None  # offset of the last row, once this object wrote it
+
+    @property
+    def name(self) -> str:
+        """Return the file's name without its ending."""
+        return self.path.stem
+
+    @property
+    def version(self) -> str:
+        """Return nothing: a run folder is one version."""
+        return ""
+
+    @property
+    def save_dir(self) -> str:
+        """Return the file's folder."""
+        return str(self.path.parent)
+
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: the run folder holds the configuration."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Add values to the row of `step` and put the row on disk."""
+        if step is None:
+            raise ValueError("CSVLog.log_metrics was given no step: say after which step it was.")
+        values = {name: float(value) for name, value in metrics.items()}
+        new_columns = [name for name in values if name not in self._columns]
+        last = next(reversed(self._rows), step)
+        row = self._rows.setdefault(step, {})
+        row.update((name, value) for name, value in values.items() if not math.isnan(value))
+        self._columns += new_columns
+        if new_columns or step < last or self._last_row_at is None:
+            self._write_all()
+        else:
+            self._write_last(row, step, opens_row=step > last)
+
+    @rank_zero_only
+    def truncate_after(self, step: int) -> None:
+        """Drop the rows of later steps: a run that resumes at `step` will write them again."""
+        kept = {at: row for at, row in self._rows.items() if at <= step}
+        if len(kept) < len(self._rows):
+            self._rows = kept
+            self._write_all()
+
+    def _write_last(self, row: Mapping[str, float], step: int, opens_row: bool) -> None:
+        with self.path.open("r+", newline="") as file:
+            if opens_row:
+                self._last_row_at = file.seek(0, os.SEEK_END)
+            else:
+                assert self._last_row_at is not None
+                file.seek(self._last_row_at)
+            file.write(self._line(row, step))
+            file.truncate()
+
+    def _write_all(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._rows = dict(sorted(self._rows.items()))
+        partial = self.path.with_name(f"{self.path.name}.partial")
+        with partial.open("w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerow(self._columns)
+            for step, row in self._rows.items():
+                self._last_row_at = file.tell()
+                file.write(self._line(row, step))
+        os.replace(partial, self.path)
+
+    def _line(self, row: Mapping[str, float], step: int) -> str:
+        # nine digits tell any two float32 apart
+        cells = [f"{row[name]:.9g}" if name in row else "" for name in self._columns[1:]]
+        return ",".join([str(step), *cells]) + "\n"

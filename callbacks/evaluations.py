@@ -1,0 +1,130 @@
+"""Evaluation exactly at chosen steps, its history, and a checkpoint after each.
+
+Lightning evaluates every so many batches; we need any set of steps, such as the ends of schedule
+cycles. It compares the batch number with `trainer.val_check_batch` right after
+`on_train_batch_end`, and that is where we say yes or no. The training loader must have no length.
+
+A checkpoint is taken only where a step is complete. When Lightning resumes from a file written in
+`on_train_batch_end` it takes that step's evaluation for done, so a step that is evaluated is saved
+after its evaluation and never before.
+"""
+
+import math
+import os
+import shutil
+import time
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.trainer.states import TrainerFn
+from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+# ranks agree on the clock of rank zero, and asking costs a message
+_STEPS_BETWEEN_LOOKS = 20
+
+
+class Evaluations(Checkpoint):
+    """Evaluate after chosen steps, log and remember the results, and save `last.ckpt`.
+
+    Being a `Checkpoint`, it runs after all other callbacks: what it saves includes their step.
+    The module logs `test/…` with `logger=False`; they are sent to the loggers from here, because
+    Lightning would put them at the step before.
+
+    Args:
+        steps: evaluate after that many completed steps; the run's last step is always among them.
+        folder: where `last.ckpt` goes, and a copy `cycle_end.ckpt` at each of `cycle_ends`.
+        cycle_ends: those of `steps` at which a cycle of the learning rate ends.
+        save_seconds: also save between evaluations when this much time has passed since the last.
+
+    Attributes:
+        history: one entry an evaluation: `step`, `acc`, `loss`, and `top5` where there is one.
+    """
+
+    def __init__(
+        self,
+        steps: Collection[int],
+        folder: str | Path,
+        cycle_ends: Collection[int] = (),
+        save_seconds: float = 300.0,
+    ) -> None:
+        self.steps = frozenset(steps)
+        self.folder = Path(folder)
+        self.cycle_ends = frozenset(cycle_ends)
+        self.save_seconds = save_seconds
+        self.history: list[dict[str, float]] = []
+        self._saved_step = -1
+        self._saved_at = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock of saving."""
+        self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Decide whether this step is evaluated; if not, save when it is time."""
+        step = trainer.global_step
+        if step in self.steps or step == trainer.max_steps:
+            trainer.val_check_batch = batch_idx + 1
+            return
+        trainer.val_check_batch = math.inf
+        if step % _STEPS_BETWEEN_LOOKS == 0:
+            late = time.monotonic() - self._saved_at >= self.save_seconds
+            if trainer.strategy.broadcast(late):
+                self._save(trainer)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log and remember the results, then save."""
+        if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
+            return
+        step = trainer.global_step
+        results = {
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith("test/")
+        }
+        for logger in trainer.loggers:
+            logger.log_metrics(results, step=step)
+            logger.save()
+        entry = {name.removeprefix("test/"): value for name, value in results.items()}
+        self.history.append({"step": step, **entry})
+        self._save(trainer)
+        if step in self.cycle_ends and trainer.is_global_zero:
+            partial = self.folder / "cycle_end.ckpt.partial"
+            shutil.copyfile(self.folder / "last.ckpt", partial)
+            os.replace(partial, self.folder / "cycle_end.ckpt")
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Save when a scheduler ends the run: Lightning raises between steps, the state is whole.
+
+        Not so for other exceptions and Ctrl-C, which strike inside a step, nor inside an
+        evaluation. With several ranks some may be gone already, and saving would wait for them.
+        """
+        between_steps = isinstance(exception, SIGTERMException) and trainer.training
+        if between_steps and trainer.world_size == 1 and trainer.global_step > self._saved_step:
+            self._save(trainer)
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        partial = self.folder / "last.ckpt.partial"
+        trainer.save_checkpoint(partial, weights_only=False)
+        if trainer.is_global_zero:
+            os.replace(partial, self.folder / "last.ckpt")
+        self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the history, as plain numbers."""
+        return {"history": [dict(entry) for entry in self.history]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the history of the run so far."""
+        self.history = [dict(entry) for entry in state_dict["history"]]

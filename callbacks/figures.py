@@ -1,0 +1,183 @@
+"""Pictures of a run and of a sweep, from numbers to PNG files.
+
+Matplotlib is imported when a picture is drawn; figures are drawn without pyplot, so that no window
+system and no global state is touched.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Curve = list[tuple[int, float]]
+
+# Okabe and Ito's colours, told apart by colour-blind readers too
+_BLUE, _ORANGE, _GREEN, _PURPLE, _YELLOW, _SKY = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+)
+_CYCLE = (_BLUE, _ORANGE, _GREEN, _PURPLE, _YELLOW, _SKY)
+
+
+def draw_run(
+    metrics: Mapping[str, Curve],
+    title: str,
+    path: str | Path,
+    *,
+    weights: np.ndarray | None = None,
+    wrong: np.ndarray | None = None,
+) -> None:
+    """Draw a run: accuracy, how well it detects noise, and what it trusts.
+
+    Args:
+        metrics: what `read_metrics` returns; curves that are missing are left out.
+        title: what run it is.
+        path: the PNG file to write.
+        weights: the trust score of each training label, `(N,)`, or None where a method has none.
+        wrong: which of these labels are wrong, `(N,)` bool.
+    """
+    trust = weights is not None and wrong is not None
+    figure, axes = _canvas(3 if trust else 2, title)
+    _curves(
+        axes[0],
+        metrics,
+        {
+            "test/acc": ("test, averaged network", _BLUE),
+            "train/acc": ("train, given labels", _ORANGE),
+            "train/acc_clean": ("train, clean labels", _GREEN),
+        },
+    )
+    axes[0].set(title="Accuracy", ylabel="accuracy (fraction)")
+    beliefs = {
+        "weight/auroc": ("example weight, AUROC", _BLUE),
+        "pseudo/acc_wrong": ("pseudo-label accuracy\non wrong labels", _ORANGE),
+    }
+    if any(name in metrics for name in beliefs):
+        _curves(axes[1], metrics, beliefs)
+        axes[1].set(
+            title="Noise detection", ylabel="AUROC, accuracy (fraction)", ylim=(-0.02, 1.02)
+        )
+    else:
+        losses = {"train/loss": ("train", _ORANGE), "test/loss": ("test", _BLUE)}
+        _curves(axes[1], metrics, losses)
+        axes[1].set(title="Loss", ylabel="loss (nats)")
+    if weights is not None and wrong is not None:
+        _trust(axes[2], np.asarray(weights, dtype=float), np.asarray(wrong, dtype=bool))
+    _save(figure, path)
+
+
+def draw_sweep(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
+    """Draw final test accuracy against noise rate, a panel a data set and a line a method.
+
+    Lines are means over seeds, bands reach from the worst to the best seed.
+
+    Args:
+        rows: finished jobs, with `dataset`, `noise`, `method`, `model`, `test/acc_last`, and
+            `settings` where jobs differ in something else.
+        path: the PNG file to write.
+    """
+    datasets = sorted({str(row["dataset"]) for row in rows})
+    several_models = len({row["model"] for row in rows}) > 1
+    figure, axes = _canvas(len(datasets), "", share_y=True)
+    names = sorted({_line_name(row, several_models) for row in rows})
+    for axis, dataset in zip(axes, datasets, strict=True):
+        for place, name in enumerate(names):
+            by_noise: dict[float, list[float]] = {}
+            for row in rows:
+                if row["dataset"] == dataset and _line_name(row, several_models) == name:
+                    by_noise.setdefault(float(row["noise"]), []).append(row["test/acc_last"])
+            if not by_noise:
+                continue
+            noise = sorted(by_noise)
+            seeds = [by_noise[rate] for rate in noise]
+            colour = _CYCLE[place % len(_CYCLE)]
+            axis.plot(noise, [np.mean(accs) for accs in seeds], "o-", color=colour, label=name)
+            low, high = [min(accs) for accs in seeds], [max(accs) for accs in seeds]
+            axis.fill_between(noise, low, high, color=colour, alpha=0.2, linewidth=0)
+        axis.set(title=dataset, xlabel="nominal noise rate (fraction)")
+        _legend(axis)
+    axes[0].set_ylabel("final test accuracy (fraction)")
+    _save(figure, path)
+
+
+def _line_name(row: Mapping[str, Any], with_model: bool) -> str:
+    parts = [row["method"], row["model"] if with_model else "", row.get("settings", "")]
+    return ", ".join(str(part) for part in parts if part)
+
+
+def _canvas(panels: int, title: str, share_y: bool = False) -> tuple[Any, "list[Axes]"]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.6 * panels, 4.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    if title:
+        figure.suptitle(title)
+    axes = list(figure.subplots(1, panels, squeeze=False, sharey=share_y)[0])
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(alpha=0.25, linewidth=0.6)
+        axis.set_axisbelow(True)
+    return figure, axes
+
+
+def _curves(axis: "Axes", metrics: Mapping[str, Curve], styles: Mapping[str, Any]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    for name, (label, colour) in styles.items():
+        if curve := metrics.get(name):
+            steps, values = zip(*curve, strict=True)
+            above = 3 if name.startswith("test/") else 2
+            # a few points need their marks, a thousand would hide the line
+            marker = "o" if len(curve) <= 20 else ""
+            axis.plot(
+                steps,
+                values,
+                color=colour,
+                label=label,
+                marker=marker,
+                markersize=3.5,
+                zorder=above,
+                linewidth=1.5,
+            )
+    axis.set_xlabel("training step")
+    axis.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    _legend(axis)
+
+
+def _trust(axis: "Axes", score: np.ndarray, wrong: np.ndarray) -> None:
+    # a few very large scores would squeeze all others into one bin
+    low, high = float(score.min()), float(np.quantile(score, 0.995))
+    bins = np.linspace(low, high if high > low else low + 1, 41)
+    clipped = np.clip(score, bins[0], bins[-1])
+    for label, group, colour in (("clean labels", ~wrong, _BLUE), ("wrong labels", wrong, _ORANGE)):
+        if group.any():
+            share = np.full(group.sum(), 1 / group.sum())
+            axis.hist(
+                clipped[group], list(bins), weights=share, color=colour, alpha=0.55, label=label
+            )
+    last = " (last bar: all above)" if score.max() > bins[-1] else ""
+    axis.set(
+        title="Trust", xlabel=f"trust score{last}", ylabel="share of the group's labels (fraction)"
+    )
+    _legend(axis)
+
+
+def _legend(axis: "Axes") -> None:
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=1, frameon=False, fontsize=9
+        )
+
+
+def _save(figure: Any, path: str | Path) -> None:
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)

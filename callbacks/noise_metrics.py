@@ -1,0 +1,118 @@
+"""How well a method's beliefs about labels tell right labels from wrong ones.
+
+Pure functions on tensors. B is the number of examples, C the number of classes. Nothing here but
+`auroc` waits for the device. What is to be averaged is a pair: values `(B,)`, and the group of
+examples they are averaged over, `(B,)` bool.
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+Grouped = tuple[Tensor, Tensor]
+
+
+def label_groups(label: Tensor, clean_label: Tensor) -> tuple[Tensor, Tensor]:
+    """Return which given labels are right and which are wrong, `(B,)` bool each.
+
+    Args:
+        label: given labels, `(B,)`, int64 in [0, C).
+        clean_label: true labels, `(B,)`, -1 where unknown; those are in neither group.
+    """
+    known = clean_label >= 0
+    agree = label == clean_label
+    return known & agree, known & ~agree
+
+
+def accuracies(logits: Tensor, label: Tensor, clean_label: Tensor) -> dict[str, Grouped]:
+    """Return who is classified right, by given labels and by clean labels where known."""
+    guess = logits.argmax(dim=1)
+    known = clean_label >= 0
+    return {
+        "train/acc": (guess == label, torch.ones_like(known)),
+        "train/acc_clean": (guess == clean_label, known),
+    }
+
+
+def beliefs(
+    label: Tensor,
+    clean_label: Tensor,
+    example_weight: Tensor | None,
+    label_mix: Tensor | None,
+    pseudo_label: Tensor | None,
+) -> dict[str, Grouped]:
+    """Return everything a method believes, by group; beliefs it lacks are left out.
+
+    Args:
+        label: given labels, `(B,)`.
+        clean_label: true labels, `(B,)`, -1 where unknown.
+        example_weight: `(B,)`, scaled so that an average example has weight 1.
+        label_mix: `(B,)`, 1 keeps the given label and 0 takes the pseudo-label.
+        pseudo_label: `(B, C)`, rows sum to 1.
+    """
+    clean, wrong = label_groups(label, clean_label)
+    grouped: dict[str, Grouped] = {}
+    if example_weight is not None:
+        grouped["weight/zero_share"] = (example_weight <= 0, torch.ones_like(clean))
+        grouped["weight/clean_mean"] = (example_weight, clean)
+        grouped["weight/wrong_mean"] = (example_weight, wrong)
+    if label_mix is not None:
+        grouped["label_mix/clean"] = (label_mix, clean)
+        grouped["label_mix/wrong"] = (label_mix, wrong)
+    if pseudo_label is not None:
+        right = pseudo_label.argmax(dim=1) == clean_label
+        grouped["pseudo/acc_clean"] = (right, clean)
+        grouped["pseudo/acc_wrong"] = (right, wrong)
+    return grouped
+
+
+def sums(grouped: Iterable[Grouped]) -> Tensor:
+    """Return each pair's sum of values within its group, and the group's size, `(2, pairs)`.
+
+    Added up over steps and ranks before they are divided, these give the exact mean.
+    """
+    all_values, all_groups = zip(*grouped, strict=True)
+    values, groups = torch.stack([one.float() for one in all_values]), torch.stack(all_groups)
+    # not values * groups: outside its group a value may be infinite
+    inside = torch.where(groups, values, 0.0)
+    return torch.stack([inside.sum(dim=1), groups.sum(dim=1, dtype=torch.float32)])
+
+
+def class_counts(pseudo_label: Tensor) -> Tensor:
+    """Return how many pseudo-labels have each class as their largest entry, `(C,)` float32."""
+    classes = torch.arange(pseudo_label.shape[1], device=pseudo_label.device)
+    # not bincount: on a GPU it waits to learn the size of its result
+    return (pseudo_label.argmax(dim=1, keepdim=True) == classes).sum(dim=0, dtype=torch.float32)
+
+
+def suspicion(label: Tensor, clean_label: Tensor, example_weight: Tensor) -> Tensor:
+    """Return pairs (suspicion, is wrong), `(B, 2)`; both are NaN where the clean label is unknown.
+
+    Suspicion is minus the example weight: the less a label weighs, the less it is trusted.
+    """
+    clean, wrong = label_groups(label, clean_label)
+    pairs = torch.stack([-example_weight.float(), wrong.float()], dim=1)
+    return pairs.masked_fill(~(clean | wrong)[:, None], torch.nan)
+
+
+def auroc(pairs: Tensor) -> float | None:
+    """Return the area under the ROC curve of `suspicion`'s pairs, or None where a group is empty.
+
+    It is the chance that a wrong label is more suspect than a right one, ties counting half
+    (Mann and Whitney's U). Written out because torchmetrics' `binary_auroc` puts scores outside
+    [0, 1] through a sigmoid, which ties the small weights that matter here.
+
+    Args:
+        pairs: `(N, 2)`; rows with a NaN are left out.
+    """
+    pairs = pairs.detach().double().cpu()
+    score, wrong = pairs[~pairs.isnan().any(dim=1)].unbind(dim=1)
+    n_wrong = wrong.sum()
+    n_clean = len(wrong) - n_wrong
+    if n_wrong == 0 or n_clean == 0:
+        return None
+    _, place, size = score.unique(return_inverse=True, return_counts=True)
+    middle_rank = size.cumsum(0) - (size - 1) / 2
+    u = (middle_rank[place] * wrong).sum() - n_wrong * (n_wrong + 1) / 2
+    return float(u / (n_wrong * n_clean))

@@ -1,0 +1,173 @@
+"""What training looks like from inside, averaged over windows of steps and sent to every logger."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.strategies import Strategy
+from torch import Tensor
+
+from callbacks.noise_metrics import (
+    accuracies,
+    auroc,
+    beliefs,
+    class_counts,
+    sums,
+    suspicion,
+)
+from datamodules.batch import Batch
+from lightning_modules.objective import Objective
+
+
+class Window:
+    """Sums over the steps since the last row, kept on the device so that no step waits for them.
+
+    Its state is plain tensors: a run resumed in the middle of a window logs what it would have.
+    (A checkpoint holds rank zero's. With several ranks, all go on from that one's share.)
+    """
+
+    def __init__(self) -> None:
+        # the quantities' names → their summed numerators and denominators, (2, number of names)
+        self._sums: dict[tuple[str, ...], Tensor] = {}
+        self._classes: Tensor | None = None  # (C,) argmax pseudo-labels
+        self._suspicion: list[Tensor] = []  # of (B, 2)
+
+    @torch.no_grad()
+    def add(self, objective: Objective, batch: Batch, world_size: int) -> None:
+        """Take in one step."""
+        given, clean = batch.label, batch.clean_label
+        weight = objective.example_weight
+        if weight is not None:
+            weight = weight * (len(given) * world_size)
+            self._suspicion.append(suspicion(given, clean, weight))
+        if objective.pseudo_label is not None:
+            counts, before = class_counts(objective.pseudo_label), self._classes
+            self._classes = counts if before is None else before.to(counts.device) + counts
+        scalars = {"train/loss": objective.loss, **objective.terms}
+        grouped = {
+            **accuracies(objective.logits, given, clean),
+            **beliefs(given, clean, weight, objective.label_mix, objective.pseudo_label),
+        }
+        of_scalars = torch.stack([value.float() for value in scalars.values()])
+        of_steps = torch.stack([of_scalars, torch.ones_like(of_scalars)])
+        step = torch.cat([of_steps, sums(grouped.values())], dim=1)
+        names = (*scalars, *grouped)
+        so_far = self._sums.get(names)
+        self._sums[names] = step if so_far is None else so_far.to(step.device) + step
+
+    def means(self, strategy: Strategy) -> dict[str, float]:
+        """Return the means over steps and ranks, once: ranks add up in place.
+
+        This waits for the device.
+        """
+        totals: dict[str, list[float]] = {}
+        for names, total_sums in self._sums.items():
+            numerators, denominators = strategy.reduce(total_sums, reduce_op="sum").tolist()
+            for name, numerator, denominator in zip(names, numerators, denominators, strict=True):
+                total = totals.setdefault(name, [0.0, 0.0])
+                total[0] += numerator
+                total[1] += denominator
+        metrics = {name: num / den for name, (num, den) in totals.items() if den > 0}
+        if self._suspicion:
+            # a state loaded from a file lies on the CPU
+            device = self._suspicion[-1].device
+            pairs = torch.cat([part.to(device) for part in self._suspicion])
+            area = auroc(strategy.all_gather(pairs).reshape(-1, 2))
+            if area is not None:
+                metrics["weight/auroc"] = area
+        if self._classes is not None:
+            counts = strategy.reduce(self._classes, reduce_op="sum")
+            metrics["pseudo/top_class_share"] = float(counts.max() / counts.sum())
+        return metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the sums so far."""
+        return {"sums": self._sums, "classes": self._classes, "suspicion": self._suspicion}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from saved sums."""
+        self._sums, self._classes = dict(state["sums"]), state["classes"]
+        self._suspicion = list(state["suspicion"])
+
+
+class TrainingLog(Callback):
+    """Log the mean of every `every` steps: losses, accuracies, pace, and beliefs about labels.
+
+    `training_step` must return `{"objective": Objective, "batch": Batch}`; the data module gives
+    `batch_size` (over all devices) and `num_train`.
+
+    Args:
+        every: steps in a window, at least 1; the last window of a run may be shorter.
+
+    Attributes:
+        latest: the last window's metrics.
+    """
+
+    def __init__(self, every: int = 50) -> None:
+        if every < 1:
+            raise ValueError(f"log_every={every} is not a number of steps: give 1 or more.")
+        self.every = every
+        self.latest: dict[str, float] = {}
+        self._window = Window()
+        # the clock stands still during evaluation and is not restored: it measures this machine
+        self._steps = 0
+        self._seconds = 0.0
+        self._since = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Make loggers forget the steps that a resumed run will take again."""
+        for logger in trainer.loggers:
+            if hasattr(logger, "truncate_after"):
+                logger.truncate_after(trainer.global_step)
+        self._steps, self._seconds, self._since = 0, 0.0, time.perf_counter()
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Take in the step; at the end of a window, log it."""
+        self._window.add(outputs["objective"], outputs["batch"], trainer.world_size)
+        self._steps += 1
+        step = trainer.global_step
+        if step % self.every == 0 or step == trainer.max_steps:
+            metrics = self._window.means(trainer.strategy)
+            self._window = Window()
+            self.latest = {**metrics, **self._pace(trainer)}
+            for logger in trainer.loggers:
+                logger.log_metrics(self.latest, step=step)
+
+    def _pace(self, trainer: pl.Trainer) -> dict[str, float]:
+        now = time.perf_counter()
+        seconds = self._seconds + now - self._since
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        pace = {
+            "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
+            "epoch": trainer.global_step * data.batch_size / data.num_train,
+            "images_per_second": self._steps * data.batch_size / seconds,
+        }
+        self._steps, self._seconds, self._since = 0, 0.0, now
+        return pace
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Stop the clock."""
+        self._seconds += time.perf_counter() - self._since
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock again."""
+        self._since = time.perf_counter()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the open window and the last closed one."""
+        return {"window": self._window.state_dict(), "latest": dict(self.latest)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on in the middle of a window."""
+        self._window.load_state_dict(state_dict["window"])
+        self.latest = dict(state_dict["latest"])

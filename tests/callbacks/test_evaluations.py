@@ -1,0 +1,180 @@
+import os
+import signal
+
+import pytest
+import torch
+
+import callbacks.evaluations
+from callbacks.csv_log import CSVLog, read_metrics
+from callbacks.evaluations import Evaluations
+from callbacks.training_log import TrainingLog
+from tests.callbacks.tiny_run import TinyData, TinyModule, trainer
+
+STEPS = (3, 7, 8)
+
+
+class Run:
+    """A run folder; `go` starts the run or goes on with it."""
+
+    def __init__(self, folder):
+        self.folder, self.last = folder, folder / "last.ckpt"
+
+    def go(self, module=None, max_steps=20, **options):
+        torch.set_num_threads(1)
+        self.module = module or TinyModule()
+        self.evaluations = Evaluations(STEPS, self.folder, **options)
+        log = CSVLog(self.folder / "metrics.csv")
+        # Evaluations is named first: Lightning must move it behind what it saves
+        self.trainer = trainer(self.folder, [self.evaluations, TrainingLog(4)], log, max_steps)
+        resume = self.last if self.last.exists() else None
+        self.trainer.fit(self.module, datamodule=TinyData(), ckpt_path=resume)
+        return self
+
+    @property
+    def saved_step(self):
+        return torch.load(self.last, weights_only=True)["global_step"]
+
+    @property
+    def metrics(self):
+        metrics = read_metrics(self.folder / "metrics.csv")
+        del metrics["images_per_second"]
+        return metrics
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return Run(tmp_path_factory.mktemp("whole")).go()
+
+
+def assert_same(run, whole):
+    assert run.evaluations.history == whole.evaluations.history
+    assert run.metrics == whole.metrics
+    for mine, theirs in zip(run.module.parameters(), whole.module.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_exactly_the_chosen_steps_and_the_last(whole):
+    assert whole.module.evaluated == [3, 7, 8, 20]
+    assert [entry["step"] for entry in whole.evaluations.history] == [3, 7, 8, 20]
+    assert [step for step, _ in whole.metrics["test/acc"]] == [3, 7, 8, 20]
+    assert set(whole.evaluations.history[0]) == {"step", "acc", "loss"}
+    assert whole.trainer.global_step == whole.saved_step == 20
+
+
+def test_the_saved_state_holds_its_own_evaluation(whole):
+    state = torch.load(whole.last, weights_only=True)["callbacks"]["Evaluations"]
+    assert state["history"] == whole.evaluations.history
+    assert sorted(os.listdir(whole.folder)) == ["last.ckpt", "metrics.csv"]
+
+
+@pytest.mark.parametrize(
+    ("dies_at", "saved", "evaluated"),
+    [(5, 3, [7, 8, 20]), (8, 7, [8, 20]), (9, 8, [20]), (2, None, [3, 7, 8, 20])],
+)
+def test_interrupted_and_resumed_is_uninterrupted(tmp_path, whole, dies_at, saved, evaluated):
+    run = Run(tmp_path)
+    with pytest.raises(SystemExit):
+        run.go(TinyModule(dies_at))
+    assert run.last.exists() == (saved is not None)
+    if saved is not None:
+        assert run.saved_step == saved
+    run.go()
+    assert run.module.evaluated == evaluated
+    assert_same(run, whole)
+
+
+def test_interrupted_twice(tmp_path, whole):
+    run = Run(tmp_path)
+    for dies_at in (5, 6, 15):
+        with pytest.raises(SystemExit):
+            run.go(TinyModule(dies_at))
+    assert_same(run.go(), whole)
+
+
+def test_a_save_between_evaluations_resumes_too(tmp_path, whole, monkeypatch):
+    monkeypatch.setattr(callbacks.evaluations, "_STEPS_BETWEEN_LOOKS", 1)
+    run = Run(tmp_path)
+    for dies_at, saved in ((6, 5), (7, 6), (9, 8), (19, 18)):
+        with pytest.raises(SystemExit):
+            run.go(TinyModule(dies_at), save_seconds=0.0)
+        assert run.saved_step == saved
+    assert_same(run.go(), whole)
+
+
+def test_an_evaluated_step_is_never_saved_before_its_evaluation(tmp_path, whole, monkeypatch):
+    monkeypatch.setattr(callbacks.evaluations, "_STEPS_BETWEEN_LOOKS", 1)
+
+    class DiesInEvaluation(TinyModule):
+        def validation_step(self, batch, batch_idx):
+            if self.global_step == 7:
+                raise KeyboardInterrupt
+            super().validation_step(batch, batch_idx)
+
+    run = Run(tmp_path)
+    with pytest.raises(SystemExit):
+        run.go(DiesInEvaluation(), save_seconds=0.0)
+    assert run.saved_step == 6
+    assert_same(run.go(), whole)
+
+
+def test_nothing_is_saved_between_evaluations_before_it_is_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(callbacks.evaluations, "_STEPS_BETWEEN_LOOKS", 1)
+    run = Run(tmp_path)
+    with pytest.raises(SystemExit):
+        run.go(TinyModule(dies_at=19), save_seconds=1e6)
+    assert run.saved_step == 8
+
+
+class Terminated(TinyModule):
+    def die(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.parametrize(("at", "saved"), [(5, 5), (8, 7), (20, 8)])
+def test_terminated_by_a_scheduler(tmp_path, whole, at, saved):
+    run = Run(tmp_path)
+    with pytest.raises(SystemExit):
+        run.go(Terminated(at))
+    # Lightning cuts an evaluation short, and then its step is not saved
+    assert run.saved_step == saved
+    run.go()
+    assert run.evaluations.history == whole.evaluations.history
+    assert run.metrics == whole.metrics
+
+
+def test_an_error_inside_a_step_saves_nothing(tmp_path):
+    run = Run(tmp_path)
+    with pytest.raises(RuntimeError, match="boom"):
+        run.go(TinyModule(5, RuntimeError("boom")))
+    assert run.saved_step == 3
+
+
+def test_a_finished_run_takes_no_step(tmp_path, whole):
+    run = Run(tmp_path).go()
+    run.go()
+    assert run.module.evaluated == []
+    assert run.evaluations.history == whole.evaluations.history
+    assert run.metrics == whole.metrics
+
+
+def test_a_longer_run_goes_on_from_a_finished_one(tmp_path, whole):
+    run = Run(tmp_path).go(max_steps=10)
+    assert run.module.evaluated == [3, 7, 8, 10]
+    run.go()
+    assert run.module.evaluated == [20]
+    for mine, theirs in zip(run.module.parameters(), whole.module.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_validation_outside_training_changes_nothing(tmp_path):
+    run = Run(tmp_path).go()
+    before = run.last.read_bytes()
+    run.trainer.validate(run.module, datamodule=TinyData(), verbose=False)
+    assert run.last.read_bytes() == before
+    assert len(run.evaluations.history) == 4
+
+
+def test_cycle_ends_are_kept(tmp_path):
+    run = Run(tmp_path).go(cycle_ends={7})
+    assert torch.load(tmp_path / "cycle_end.ckpt", weights_only=True)["global_step"] == 7
+    assert run.saved_step == 20

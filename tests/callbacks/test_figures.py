@@ -1,0 +1,81 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from callbacks.figures import draw_run, draw_sweep
+
+BLUE, ORANGE = (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)
+
+
+def curve(low, high, points=30):
+    return [(100 * i, low + (high - low) * i / points) for i in range(1, points + 1)]
+
+
+def pixels(path, colour):
+    """Count pixels of just that colour."""
+    with Image.open(path) as image:
+        return int((np.asarray(image.convert("RGB")) == colour).all(axis=2).sum())
+
+
+def width(path):
+    with Image.open(path) as image:
+        return image.width
+
+
+def test_a_run_with_beliefs_has_three_panels(tmp_path):
+    metrics = {
+        "test/acc": curve(0.1, 0.9, 8),
+        "train/acc": curve(0.1, 0.6),
+        "weight/auroc": curve(0.5, 0.9),
+    }
+    weights = np.array([0.0, 0.1, 2.0, 1.5, 300.0, 0.0])
+    wrong = np.array([True, True, False, False, False, True])
+    draw_run(metrics, "a run", tmp_path / "new" / "run.png", weights=weights, wrong=wrong)
+    draw_run(metrics, "a run", tmp_path / "two.png")
+    assert width(tmp_path / "new" / "run.png") == pytest.approx(1.5 * width(tmp_path / "two.png"))
+    assert pixels(tmp_path / "two.png", BLUE) > 100
+    assert pixels(tmp_path / "two.png", ORANGE) > 100
+
+
+def test_missing_curves_are_left_out(tmp_path):
+    draw_run({"train/loss": curve(2, 1)}, "supervised", tmp_path / "run.png")
+    assert pixels(tmp_path / "run.png", ORANGE) > 100
+    assert pixels(tmp_path / "run.png", BLUE) == 0
+
+
+@pytest.mark.parametrize("wrong", [np.zeros(5, bool), np.ones(5, bool)])
+def test_one_group_and_equal_scores(tmp_path, wrong):
+    draw_run({}, "", tmp_path / "run.png", weights=np.ones(5), wrong=wrong)
+    assert (tmp_path / "run.png").exists()
+
+
+def test_a_sweep_has_a_panel_for_each_data_set(tmp_path):
+    rows = [
+        {
+            "dataset": d,
+            "noise": r,
+            "method": m,
+            "model": "n",
+            "seed": s,
+            "test/acc_last": 0.9 - r / 2,
+        }
+        for d in ("one", "two")
+        for r in (0.2, 0.4)
+        for m in ("ieg", "l2r")
+        for s in (1, 2)
+    ]
+    draw_sweep(rows, tmp_path / "two.png")
+    draw_sweep(rows[:8], tmp_path / "one.png")
+    assert width(tmp_path / "two.png") == pytest.approx(2 * width(tmp_path / "one.png"))
+    assert pixels(tmp_path / "one.png", BLUE) > 50
+    # one job alone is a sweep too
+    draw_sweep(rows[:1], tmp_path / "single.png")
+    assert pixels(tmp_path / "single.png", BLUE) > 10
+
+
+def test_matplotlib_is_imported_only_to_draw():
+    code = "import sys, callbacks.figures; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

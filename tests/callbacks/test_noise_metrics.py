@@ -1,0 +1,98 @@
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from callbacks.noise_metrics import (
+    accuracies,
+    auroc,
+    beliefs,
+    class_counts,
+    label_groups,
+    sums,
+    suspicion,
+)
+
+# the given label is right, wrong, right, wrong, unknown
+LABEL = torch.tensor([0, 1, 2, 0, 1])
+CLEAN = torch.tensor([0, 2, 2, 1, -1])
+
+
+def means(grouped):
+    inside, size = sums(grouped.values())
+    return dict(zip(grouped, (inside / size).tolist(), strict=True))
+
+
+def test_groups_leave_out_unknown_labels():
+    clean, wrong = label_groups(LABEL, CLEAN)
+    assert clean.tolist() == [True, False, True, False, False]
+    assert wrong.tolist() == [False, True, False, True, False]
+
+
+def test_accuracies_by_hand():
+    guess = torch.tensor([0, 2, 1, 0, 1])
+    logits = torch.nn.functional.one_hot(guess, 3).float()
+    assert means(accuracies(logits, LABEL, CLEAN)) == pytest.approx(
+        {"train/acc": 3 / 5, "train/acc_clean": 2 / 4}
+    )
+
+
+def test_beliefs_by_hand():
+    pseudo = torch.nn.functional.one_hot(torch.tensor([0, 2, 0, 0, 1]), 3).float()
+    grouped = beliefs(
+        LABEL,
+        CLEAN,
+        example_weight=torch.tensor([2.0, 0.0, 1.0, 0.5, 0.0]),
+        label_mix=torch.tensor([1.0, 0.0, 1.0, 1.0, 0.0]),
+        pseudo_label=pseudo,
+    )
+    assert means(grouped) == pytest.approx(
+        {
+            "weight/zero_share": 2 / 5,
+            "weight/clean_mean": 1.5,
+            "weight/wrong_mean": 0.25,
+            "label_mix/clean": 1.0,
+            "label_mix/wrong": 0.5,
+            "pseudo/acc_clean": 0.5,
+            "pseudo/acc_wrong": 0.5,
+        }
+    )
+
+
+def test_beliefs_a_method_lacks_are_left_out():
+    assert beliefs(LABEL, CLEAN, None, None, None) == {}
+
+
+def test_a_value_outside_the_group_does_not_leak():
+    weight = torch.tensor([1.0, torch.inf, 3.0, torch.nan, torch.nan])
+    grouped = beliefs(LABEL, CLEAN, weight, None, None)
+    assert means(grouped)["weight/clean_mean"] == 2.0
+
+
+def test_class_counts():
+    pseudo = torch.tensor([[0.6, 0.4, 0.0], [0.1, 0.0, 0.9], [0.5, 0.3, 0.2]])
+    assert class_counts(pseudo).tolist() == [2.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-7], ids=["plain", "tiny weights"])
+def test_auroc_is_that_of_scikit_learn(scale):
+    generator = torch.Generator().manual_seed(0)
+    label = torch.randint(4, (500,), generator=generator)
+    clean = torch.randint(-1, 4, (500,), generator=generator)
+    # half of the weights are zero: ties
+    weight = torch.randn(500, generator=generator).clamp(min=0) * scale
+    weight = torch.where(label == clean, weight * 2, weight)
+    known = clean >= 0
+    expected = roc_auc_score((label != clean)[known], -weight[known])
+    assert auroc(suspicion(label, clean, weight)) == pytest.approx(expected, abs=1e-12)
+    assert 0.51 < expected < 0.99
+
+
+def test_auroc_of_perfect_beliefs():
+    weight = (LABEL == CLEAN).float()
+    assert auroc(suspicion(LABEL, CLEAN, weight)) == 1.0
+    assert auroc(suspicion(LABEL, CLEAN, 1 - weight)) == 0.0
+
+
+@pytest.mark.parametrize("clean", [LABEL, (LABEL + 1) % 3, torch.full((5,), -1)])
+def test_no_auroc_without_both_groups(clean):
+    assert auroc(suspicion(LABEL, clean, torch.rand(5))) is None
