@@ -167,8 +167,12 @@ class NoisyLabelModule(pl.LightningModule):
         self.test_loss.update(cross_entropy(target, logits))
 
     def on_validation_epoch_end(self) -> None:
-        """Log `test/…`, each example counted once over all ranks."""
-        self.log_dict({**self.test_metrics.compute(), "test/loss": self.test_loss.compute()})
+        """Publish `test/…`, each example counted once over all ranks.
+
+        Not to the loggers: Lightning would name the wrong step; `Evaluations` sends them.
+        """
+        results = {**self.test_metrics.compute(), "test/loss": self.test_loss.compute()}
+        self.log_dict(results, logger=False)
         self.test_metrics.reset()
         self.test_loss.reset()
 
