@@ -36,7 +36,7 @@ COLUMNS = (
 class Audit(NamedTuple):
     """The audit of M visited examples, in order of the data set's training list."""
 
-    index: NDArray[np.int64]  # (M,)
+    index: NDArray[np.int64]  # type: ignore[assignment]  # (M,)
     given: NDArray[np.int64]  # (M,) the given label
     clean: NDArray[np.int64]  # (M,) the true one, -1 where unknown
     suggested: NDArray[np.int64]  # (M,) what the network predicted at the last visit

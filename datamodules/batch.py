@@ -14,7 +14,7 @@ class Batch(NamedTuple):
     image: Tensor  # (B, 3, H, W) uint8
     label: Tensor  # (B,) int64 in [0, C): the given label, right or wrong
     clean_label: Tensor  # (B,) int64: the true class, or -1 where nobody knows it
-    index: Tensor  # (B,) int64: row in the data set's own training (or test) list
+    index: Tensor  # type: ignore[assignment]  # (B,) int64: row in the data set's own training (or test) list
 
 
 class Views(NamedTuple):

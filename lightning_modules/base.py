@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.func import functional_call
 from torchmetrics import MeanMetric, MetricCollection
@@ -101,14 +102,14 @@ class NoisyLabelModule(pl.LightningModule):
 
     def descend(self, loss: Tensor) -> None:
         """Move the weights one step down the mean of `loss` over ranks, and average them."""
-        optimiser = self.optimizers()
+        optimiser = self._optimiser()
         for group in optimiser.param_groups:
             group["lr"] = self.schedule(self.global_step)
         optimiser.zero_grad()
         # not loss.backward(): that leaves the ranks' gradients apart, silently
         self.manual_backward(loss)
         if self.grad_clip is not None:
-            self.clip_gradients(optimiser, self.grad_clip, "norm")
+            self.clip_gradients(optimiser.optimizer, self.grad_clip, "norm")
         if self.ema_order == "before":
             self._average()
         optimiser.step()
@@ -116,6 +117,12 @@ class NoisyLabelModule(pl.LightningModule):
             self._average()
         else:
             self.averaged.copy_buffers(self.net)
+
+    def _optimiser(self) -> LightningOptimizer:
+        """Return the one optimiser in Lightning's wrapping, whose steps `global_step` counts."""
+        optimiser = self.optimizers()
+        assert isinstance(optimiser, LightningOptimizer)
+        return optimiser
 
     def _average(self) -> None:
         self.averaged.update(self.net, averaging_decay(self.global_step, self.ema_decay))
@@ -146,7 +153,7 @@ class NoisyLabelModule(pl.LightningModule):
 
     def momentum_buffers(self) -> dict[str, Tensor] | None:
         """Return the optimiser's momentum by parameter name, or None before the first step."""
-        state = self.optimizers().optimizer.state
+        state = self._optimiser().optimizer.state
         buffers = {
             name: state.get(value, {}).get("momentum_buffer")
             for name, value in self.net.named_parameters()

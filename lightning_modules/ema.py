@@ -29,7 +29,8 @@ class AveragedNetwork(nn.Module):
     @torch.no_grad()
     def update(self, net: nn.Module, decay: float) -> None:
         """Move each parameter to decay · itself + (1 − decay) · the network's; copy the buffers."""
-        averaged, current = list(self.net.parameters()), list(net.parameters())
+        averaged: list[Tensor] = list(self.net.parameters())
+        current: list[Tensor] = list(net.parameters())
         torch._foreach_lerp_(averaged, current, 1 - decay)
         self.copy_buffers(net)
 

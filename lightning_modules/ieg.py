@@ -63,15 +63,16 @@ class IEG(MetaStepModule):
 
     def objective(self, train: Views, probe: Views | None, draws: MixupDraws) -> Objective:
         """Return (L_λ + L_ω) / 2 + L_β + k L_KL plus weight decay."""
+        weak_view, strong_view = train.weak, train.strong
         assert probe is not None
-        assert train.strong is not None
+        assert strong_view is not None
         given = one_hot(train.label, self.num_classes)
         penalty = self.penalty(self.theta())
 
         # Predictions of both views, z and ẑ, and the labels they would guess, G.
-        weak = self.net(train.weak)  # the one pass that moves the running statistics
+        weak = self.net(weak_view)  # the one pass that moves the running statistics
         with batch_statistics_only(self.net):
-            strong = self.net(train.strong)
+            strong = self.net(strong_view)
         guess = guess_labels(weak, strong, self.temperature)
         pseudo_label = guess.detach()
 
@@ -87,14 +88,16 @@ class IEG(MetaStepModule):
         )
 
         def label_losses(theta: Params) -> LabelLosses:
-            z = self.logits(theta, train.weak)
+            z = self.logits(theta, weak_view)
             if not self.differentiable_guess:
                 return self._label_losses(given, z, pseudo_label)
-            z_strong = self.logits(theta, train.strong)
+            z_strong = self.logits(theta, strong_view)
             return self._label_losses(given, z, guess_labels(z, z_strong, self.temperature))
 
         verdict = self.meta_step(losses, penalty, label_losses, probe, look_ahead)
-        keep = (verdict.gradient.label_mix < 0).to(weak.dtype)
+        by_label_mix = verdict.gradient.label_mix
+        assert by_label_mix is not None
+        keep = (by_label_mix < 0).to(weak.dtype)
 
         # L_λ: the chosen labels, every example alike. L_ω: the chosen weights, the initial labels.
         constant = self._label_losses(given, weak, pseudo_label)

@@ -165,7 +165,7 @@ def _push_forward(
 
 
 def _tangent(dual: Tensor) -> Tensor:
-    tangent = forward_ad.unpack_dual(dual).tangent
+    tangent: Tensor | None = forward_ad.unpack_dual(dual).tangent
     if tangent is None:
         # Lightning evaluates under inference mode, where tangents vanish without an error.
         raise RuntimeError("the meta-step's tangents are lost: it cannot run in inference mode")

@@ -208,9 +208,7 @@ def _steps(case: str) -> list[Step]:
     inputs = _inputs(case)
 
     def views(step: str, names: tuple[str, str, str]) -> Views:
-        weak, strong, label = (
-            inputs[f"{step}/in/{name}"] if f"{step}/in/{name}" in inputs else None for name in names
-        )
+        weak, strong, label = (inputs.get(f"{step}/in/{name}") for name in names)
         return Views(
             weak=golden.images_to_torch(weak),
             strong=None if strong is None else golden.images_to_torch(strong),

@@ -1,0 +1,131 @@
+"""Weak and strong views of a whole batch, on the batch's device, each example with its own draws.
+
+Source: reference 1.6 (weak) and 1.7 (strong). Lengths of the strong view are stated there for
+images of 32x32 and scaled to other sides: translations, padding (4), cutout (16) and a policy's own
+hole, each truncated to whole pixels. The weak view's padding is a setting, in pixels as given.
+"""
+
+from typing import TypeVar
+
+import torch
+from torch import Generator, Tensor
+
+from datamodules.apply_policies import apply_policies
+from datamodules.augment_draws import (
+    CropDraws,
+    HoleDraws,
+    PolicyDraws,
+    StrongDraws,
+    draw_autoaugment,
+    draw_crop,
+    draw_hole,
+    draw_randaugment,
+)
+from datamodules.image_geometry import crop, in_square
+from datamodules.policies import scaled
+
+STRONG_VIEWS = ("autoaugment", "randaugment", "randaugment_per_example", "none")
+
+_BLACK = 0  # of 0 to 255
+_GREY = 0.0  # of -1 to 1
+_STRONG_PAD, _STRONG_HOLE = 4, 16
+
+_Draws = TypeVar("_Draws", CropDraws, HoleDraws)
+
+
+def _to(draws: _Draws, device: torch.device) -> _Draws:
+    return type(draws)(*(field.to(device, non_blocking=True) for field in draws))
+
+
+def normalise(image: Tensor) -> Tensor:
+    """Return uint8 values 0 to 255 as float32 from -1 to 1, exactly as the reference does."""
+    # A product, not a quotient: they round differently, and the strong view truncates.
+    return (image.to(torch.float32) * (1 / 255) - 0.5) * 2
+
+
+def to_uint8(view: Tensor) -> Tensor:
+    """Return values from -1 to 1 as uint8, truncated as the reference does before its policies."""
+    return ((view * 0.5 + 0.5) * 255).to(torch.uint8)
+
+
+class Augment:
+    """Weak and strong views of CIFAR-like images.
+
+    Args:
+        pad: pixels of black around the image from which the weak view is cropped.
+        flip: whether half of the views are mirrored, in the weak and again in the strong view; off
+            for pictures whose mirror image means something else, such as digits.
+        strong: "autoaugment" (every example its own policy), "randaugment" (two operations for the
+            whole batch, as in the reference), "randaugment_per_example" or "none" (the strong view
+            is another crop and flip of the weak one).
+
+    Raises:
+        ValueError: `strong` is none of these, or `pad` is negative.
+    """
+
+    def __init__(self, *, pad: int = 2, flip: bool = True, strong: str = "autoaugment") -> None:
+        if strong not in STRONG_VIEWS:
+            raise ValueError(
+                f"augment={strong} is not a strong view: choose one of {', '.join(STRONG_VIEWS)}."
+            )
+        if pad < 0:
+            raise ValueError(f"pad={pad} is not a width: give a whole number of pixels from 0 up.")
+        self.pad = pad
+        self.flip = flip
+        self.strong_view = strong
+
+    def weak(self, image: Tensor, generator: Generator) -> Tensor:
+        """Return weak views (B, 3, H, W), float32 in [-1, 1], of uint8 images of the same shape.
+
+        Raises:
+            ValueError: the images are not uint8.
+        """
+        if image.dtype != torch.uint8:
+            raise ValueError(f"image is {image.dtype}: give uint8 values from 0 to 255.")
+        places = 2 * self.pad + 1
+        draws = draw_crop(generator, len(image), places, places, flip=self.flip)
+        return self.apply_weak(image, draws)
+
+    def strong(self, weak: Tensor, generator: Generator) -> Tensor:
+        """Return strong views (B, 3, H, W), float32 in [-1, 1], of weak views of the same shape."""
+        count, _, height, width = weak.shape
+        return self.apply_strong(weak, self.draw_strong(generator, count, height, width))
+
+    def draw_strong(self, generator: Generator, count: int, height: int, width: int) -> StrongDraws:
+        """Draw all that the strong views of `count` examples need."""
+        policy: PolicyDraws | None = None
+        if self.strong_view == "autoaugment":
+            policy = draw_autoaugment(generator, count, height, width)
+        elif self.strong_view != "none":
+            per_example = self.strong_view == "randaugment_per_example"
+            policy = draw_randaugment(generator, count, height, width, per_example=per_example)
+        # The last place, 2 * pad, is left out, as in the reference; a tiny image has only one.
+        rows, columns = (max(1, 2 * scaled(_STRONG_PAD, side)) for side in (height, width))
+        window = draw_crop(generator, count, rows, columns, flip=self.flip)
+        hole = None if policy is None else draw_hole(generator, count, height, width)
+        return StrongDraws(policy, window, hole)
+
+    def apply_weak(self, image: Tensor, draws: CropDraws) -> Tensor:
+        """Return the weak views that follow from the draws; see `weak`."""
+        top, left, flip = _to(draws, image.device)
+        return normalise(crop(image, top - self.pad, left - self.pad, flip, _BLACK))
+
+    def apply_strong(self, weak: Tensor, draws: StrongDraws) -> Tensor:
+        """Return the strong views that follow from the draws; see `strong`."""
+        height, width = weak.shape[-2:]
+        view = weak if draws.policy is None else _after_policies(weak, draws.policy)
+        top, left, flip = _to(draws.crop, weak.device)
+        up, sideways = (scaled(_STRONG_PAD, side) for side in (height, width))
+        view = crop(view, top - up, left - sideways, flip, _GREY)
+        if draws.hole is None:
+            return view
+        row, column = _to(draws.hole, weak.device)
+        half = torch.tensor([[scaled(_STRONG_HOLE // 2, side) for side in (height, width)]])
+        hole = in_square(row, column, half.to(weak.device, non_blocking=True), height, width)
+        return view.masked_fill_(hole, _GREY)
+
+
+def _after_policies(weak: Tensor, draws: PolicyDraws) -> Tensor:
+    rgb = to_uint8(weak)
+    rgba = apply_policies(torch.cat([rgb, torch.full_like(rgb[:, :1], 255)], dim=1), draws)
+    return normalise(rgba[:, :3]).masked_fill_(rgba[:, 3:] == 0, _GREY)

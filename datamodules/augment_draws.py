@@ -1,0 +1,123 @@
+"""What is drawn for the views of a batch, apart from what is done with it.
+
+Every function draws on the CPU, a fixed number of times in a fixed order, whatever the images
+show: so the draws are a function of the generator alone, can be fed by a test, and need no
+synchronisation to be read (reference 1.6, 1.7).
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+from datamodules.policies import CIFAR_POLICIES, OPERATIONS, RANDAUGMENT_OPERATIONS
+
+
+class CropDraws(NamedTuple):
+    """Where a window lies in its padded image, and whether it is mirrored."""
+
+    top: Tensor  # (B,) int64 from 0
+    left: Tensor  # (B,) int64 from 0
+    flip: Tensor  # (B,) bool
+
+
+class HoleDraws(NamedTuple):
+    """The centre of a square hole."""
+
+    row: Tensor  # (B,) int64 in [0, H)
+    column: Tensor  # (B,) int64 in [0, W)
+
+
+class PolicyDraws(NamedTuple):
+    """Two operations for every example, to be applied one after the other."""
+
+    operation: Tensor  # (B, 2) int64 place in OPERATIONS; Identity where chance left one out
+    level: Tensor  # (B, 2) int64 in [0, 9]
+    negative: Tensor  # (B, 2) bool, the sign of operations that have one
+    row: Tensor  # (B, 2) int64 in [0, H), centre of a policy's own hole
+    column: Tensor  # (B, 2) int64 in [0, W)
+
+
+class StrongDraws(NamedTuple):
+    """All that the strong view of a batch needs."""
+
+    policy: PolicyDraws | None
+    crop: CropDraws
+    hole: HoleDraws | None
+
+
+_NAMES = [[name for name, _, _ in policy] for policy in CIFAR_POLICIES]
+_OPERATION = torch.tensor([[OPERATIONS.index(name) for name in pair] for pair in _NAMES])
+_PROBABILITY = torch.tensor([[chance for _, chance, _ in policy] for policy in CIFAR_POLICIES])
+_LEVEL = torch.tensor([[level for _, _, level in policy] for policy in CIFAR_POLICIES])
+_RANDAUGMENT = torch.tensor([OPERATIONS.index(name) for name in RANDAUGMENT_OPERATIONS])
+
+
+def _coins(generator: Generator, *shape: int) -> Tensor:
+    return torch.rand(shape, generator=generator) < 0.5
+
+
+def _whole(generator: Generator, stop: int, *shape: int) -> Tensor:
+    return torch.randint(stop, shape, generator=generator)
+
+
+def draw_crop(
+    generator: Generator, count: int, rows: int, columns: int, *, flip: bool = True
+) -> CropDraws:
+    """Draw a window for every example, each place equally likely.
+
+    Args:
+        generator: a CPU generator.
+        count: B.
+        rows: how many places there are from top to bottom.
+        columns: how many from left to right.
+        flip: whether half of the windows are mirrored; the generator moves on either way.
+    """
+    top = _whole(generator, rows, count)
+    left = _whole(generator, columns, count)
+    return CropDraws(top, left, _coins(generator, count) & flip)
+
+
+def draw_hole(generator: Generator, count: int, height: int, width: int) -> HoleDraws:
+    """Draw the centre of a hole for every example, each pixel equally likely."""
+    return HoleDraws(_whole(generator, height, count), _whole(generator, width, count))
+
+
+def _complete(
+    generator: Generator, operation: Tensor, chance: Tensor, level: Tensor, height: int, width: int
+) -> PolicyDraws:
+    applied = torch.rand(operation.shape, generator=generator) < chance
+    return PolicyDraws(
+        operation=torch.where(applied, operation, OPERATIONS.index("Identity")),
+        level=level,
+        negative=_coins(generator, *operation.shape),
+        row=_whole(generator, height, *operation.shape),
+        column=_whole(generator, width, *operation.shape),
+    )
+
+
+def draw_autoaugment(generator: Generator, count: int, height: int, width: int) -> PolicyDraws:
+    """Draw one of the 95 policies for every example, and which of its operations are applied."""
+    policy = _whole(generator, len(CIFAR_POLICIES), count)
+    chance = _PROBABILITY[policy]
+    return _complete(generator, _OPERATION[policy], chance, _LEVEL[policy], height, width)
+
+
+def draw_randaugment(
+    generator: Generator, count: int, height: int, width: int, *, per_example: bool
+) -> PolicyDraws:
+    """Draw two of 14 operations, with replacement, each with a level from 1 to 9.
+
+    Args:
+        generator: a CPU generator.
+        count: B.
+        height: of the images.
+        width: of the images.
+        per_example: whether every example has its own two operations and levels. The reference
+            draws them once for the whole batch. Either way, each operation is applied to every
+            other example or so, with a sign of the example's own.
+    """
+    groups = count if per_example else 1
+    operation = _RANDAUGMENT[_whole(generator, len(_RANDAUGMENT), groups, 2)].expand(count, 2)
+    level = (1 + _whole(generator, 9, groups, 2)).expand(count, 2)
+    return _complete(generator, operation, torch.tensor(0.5), level, height, width)

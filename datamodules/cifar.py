@@ -1,0 +1,101 @@
+"""CIFAR-10 and CIFAR-100 (Krizhevsky 2009), read and checked by torchvision.
+
+The asymmetric noise of CIFAR-100 flips every class to the next one of its superclass, as in Patrini
+et al. (CVPR 2017).
+"""
+
+import io
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from http.client import HTTPException
+from typing import ClassVar
+
+import numpy as np
+import torch
+from pytorch_lightning.utilities import rank_zero_info
+from torchvision import datasets
+
+from datamodules.base import NoisyLabelDataModule, Source
+from datamodules.noise import CIFAR10_FLIPS, next_in_superclass
+
+# fmt: off
+CIFAR100_SUPERCLASS = (
+     4,  1, 14,  8,  0,  6,  7,  7, 18,  3,  3, 14,  9, 18,  7, 11,  3,  9,  7, 11,
+     6, 11,  5, 10,  7,  6, 13, 15,  3, 15,  0, 11,  1, 10, 12, 14, 16,  9, 11,  5,
+     5, 19,  8,  8, 15, 13, 14, 17, 18, 10, 16,  4, 17,  4,  2,  0, 17,  4, 18, 17,
+    10,  3,  2, 12, 12, 16, 12,  1,  9, 19,  2, 10,  0,  1, 16, 12,  9, 13, 15, 13,
+    16, 19,  2,  4,  6, 19,  5,  5,  8, 19, 18,  1,  2, 15,  6,  0, 17,  8, 14, 13,
+)
+# fmt: on
+
+STALLED_AFTER = 15.0  # seconds without a byte
+
+
+class CIFAR10(NoisyLabelDataModule):
+    """50,000 training and 10,000 test images of 32x32 pixels, in equal classes."""
+
+    num_classes = 10
+    train_size = 50_000
+    smallest_class = 5_000
+    flips = CIFAR10_FLIPS
+    reader: ClassVar[type[datasets.CIFAR10]] = datasets.CIFAR10
+
+    def prepare_data(self) -> None:
+        """Unpack or download what is missing; Lightning calls this in one process only.
+
+        Raises:
+            ValueError: if the data are neither there nor to be had.
+        """
+        if not (self.data_dir / self.reader.base_folder).is_dir():
+            rank_zero_info(f"Putting {self.reader.__name__} into {self.data_dir} ...")
+        with _quiet_and_impatient():
+            self._open(train=False, download=True)
+
+    def read(self) -> Source:
+        """Return the images and labels in the official files' order."""
+        train, test = self._open(train=True), self._open(train=False)
+        return Source(
+            train_image=_channels_first(train.data),
+            train_label=np.array(train.targets, dtype=np.int64),
+            test_image=_channels_first(test.data),
+            test_label=np.array(test.targets, dtype=np.int64),
+            class_names=tuple(train.classes),
+        )
+
+    def _open(self, *, train: bool, download: bool = False) -> datasets.CIFAR10:
+        try:
+            return self.reader(self.data_dir, train=train, download=download)
+        except (OSError, HTTPException, RuntimeError) as error:
+            tried = f", and getting it failed ({error})" if download else ""
+            raise ValueError(
+                f"No intact {self.reader.__name__} in data_dir={self.data_dir}{tried}: put there "
+                f"the folder {self.reader.base_folder} or the archive {self.reader.filename} from "
+                "https://www.cs.toronto.edu/~kriz/cifar.html, or set data_dir to where they are; "
+                "dataset=digits_asym needs no files."
+            ) from None
+
+
+class CIFAR100(CIFAR10):
+    """As CIFAR-10, with 100 classes in 20 superclasses."""
+
+    num_classes = 100
+    smallest_class = 500
+    flips = next_in_superclass(CIFAR100_SUPERCLASS)
+    reader = datasets.CIFAR100
+
+
+def _channels_first(image: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(image).permute(0, 3, 1, 2).contiguous()
+
+
+@contextmanager
+def _quiet_and_impatient() -> Iterator[None]:
+    """Hide torchvision's progress bar and keep a dead connection from hanging the run."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(STALLED_AFTER)
+    try:
+        with redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -1,0 +1,161 @@
+"""From settings to the objects of a run: data, module, callbacks, loggers, trainer."""
+
+import logging
+import math
+import warnings
+from typing import Any, NamedTuple
+
+import pytorch_lightning as pl
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.loggers import Logger
+
+from callbacks.evaluations import Evaluations
+from callbacks.label_audit import LabelAudit
+from callbacks.progress import RunProgress
+from callbacks.training_log import TrainingLog
+from datamodules.base import NoisyLabelDataModule
+from lightning_modules.base import NoisyLabelModule
+from lightning_modules.schedules import Schedule
+from runs.folder import RunFolder
+from runs.settings import Settings
+
+# The longest any list of evaluations gets, so that small data sets are not evaluated at every turn.
+MOST_EVALUATIONS = 400
+
+
+class Plan(NamedTuple):
+    """How long a run is, and where it stops to be evaluated."""
+
+    max_steps: int
+    evaluate_at: frozenset[int]
+    cycle_ends: frozenset[int]
+
+
+def build_data(settings: Settings) -> NoisyLabelDataModule:
+    """Return the data module; it has read nothing yet."""
+    return _make(settings["dataset"])
+
+
+def build_schedule(settings: Settings, data: NoisyLabelDataModule) -> tuple[Schedule, Plan]:
+    """Return the learning-rate curve, and the plan that follows from it."""
+    per_epoch = data.steps_per_epoch
+    steps, epochs = settings["max_steps"], settings["max_epochs"]
+    if steps is not None and epochs is not None:
+        raise ValueError(
+            f"max_steps={steps} and max_epochs={epochs} are both given: give one, the other "
+            "follows."
+        )
+    budget = steps or (epochs and epochs * per_epoch) or settings["default_steps"]
+    schedule = _schedule(settings, per_epoch, budget)
+    ends = schedule.cycle_ends()
+    if steps is None and epochs is None and ends and ends[-1] < budget:
+        # Nobody asked for this length: stop where the curve ends a cycle, not near its next peak.
+        budget = ends[-1]
+        schedule = _schedule(settings, per_epoch, budget)
+        ends = schedule.cycle_ends()
+    every = settings["evaluate_every"] or max(per_epoch, math.ceil(budget / MOST_EVALUATIONS))
+    evaluate_at = {*range(every, budget + 1, every), *ends, budget}
+    return schedule, Plan(budget, frozenset(evaluate_at), frozenset(ends))
+
+
+def _schedule(settings: Settings, steps_per_epoch: int, max_steps: int) -> Schedule:
+    return _make(settings["schedule"], steps_per_epoch=steps_per_epoch, max_steps=max_steps)
+
+
+def build_module(
+    settings: Settings, data: NoisyLabelDataModule, schedule: Schedule
+) -> NoisyLabelModule:
+    """Return the method around a freshly initialised network, a function of the seed."""
+    pl.seed_everything(settings["seed"], verbose=False)
+    model = settings["model"]
+    net = _make(model["net"], num_classes=data.num_classes)
+    return _make(
+        settings["method"],
+        net,
+        num_classes=data.num_classes,
+        schedule=schedule,
+        seed=settings["seed"],
+        weight_decay=model["weight_decay"],
+        decayed=model["decayed"],
+    )
+
+
+class Identity(Callback):
+    """Writes into each checkpoint what it is of, so that nobody takes it for another's.
+
+    Args:
+        settings: the run's settings, plain types.
+        manifest_hash: of the data drawn.
+    """
+
+    def __init__(self, settings: Settings, manifest_hash: str) -> None:
+        self.record = {"settings": settings, "manifest": manifest_hash}
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add `experiment`."""
+        checkpoint["experiment"] = self.record
+
+
+def build_callbacks(
+    settings: Settings, data: NoisyLabelDataModule, plan: Plan, folder: RunFolder
+) -> list[Callback]:
+    """Return those who watch a run."""
+    return [
+        Identity(settings, data.manifest.hash),
+        TrainingLog(settings["log_every"]),
+        LabelAudit(data.train_size),
+        RunProgress(),
+        Evaluations(
+            plan.evaluate_at,
+            folder.checkpoints,
+            plan.cycle_ends,
+            save_seconds=60.0 * settings["save_every_minutes"],
+        ),
+    ]
+
+
+def build_trainer(
+    settings: Settings, max_steps: int, callbacks: list[Callback], loggers: list[Logger]
+) -> pl.Trainer:
+    """Return a Trainer that leaves to us what it would do otherwise.
+
+    One endless epoch of `max_steps` steps; samplers, checkpoints, evaluation times and the bar are
+    ours (see `datamodules.samplers` and `callbacks`).
+    """
+    _quieten()
+    return _make(
+        settings["trainer"],
+        max_steps=max_steps,
+        callbacks=callbacks,
+        logger=loggers or False,
+        log_every_n_steps=1,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_checkpointing=any(isinstance(one, Evaluations) for one in callbacks),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def _quieten() -> None:
+    """Silence what Lightning says about choices that were made on purpose, and its adverts."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",
+        ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
+        ".*`torch.jit.script` is deprecated.*",
+        ".*Checkpoint directory .* exists and is not empty.*",
+        ".*resuming from a checkpoint that ended before.*",
+        ".*`TrainingLog`.*",
+    ):
+        warnings.filterwarnings("ignore", message=message)
+
+
+def _make(settings: Settings, *args: Any, **extra: Any) -> Any:
+    """Call a `_target_` with its settings and with objects that are none of Hydra's business."""
+    return instantiate(OmegaConf.create(settings), _partial_=True, _convert_="all")(*args, **extra)

@@ -1,0 +1,125 @@
+"""`mode=evaluate`: judge a checkpoint, and get the very number that training reported."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from runs.build import build_data, build_module, build_schedule, build_trainer
+from runs.folder import RunFolder, write_atomically
+from runs.settings import HARMLESS, Settings
+
+Results = dict[str, Any]
+
+
+def evaluate(settings: Settings, overrides: Sequence[str]) -> Results:
+    """Evaluate a checkpoint on the test set of its own data set.
+
+    The checkpoint knows its settings; those given on the command line may only repeat them, or
+    change where and how it is computed.
+
+    Args:
+        settings: of the command.
+        overrides: what the command line gave, such as `["model=resnet29"]`.
+
+    Raises:
+        ValueError: if there is no such checkpoint, or it is of something else.
+    """
+    path = find_checkpoint(settings)
+    saved = load(path)
+    made = merge(saved["experiment"]["settings"], settings, overrides, path)
+    data = build_data(made)
+    schedule, _ = build_schedule(made, data)
+    module = build_module(made, data, schedule)
+    module.load_state_dict(saved["state_dict"])
+    trainer = build_trainer(made, max_steps=1, callbacks=[], loggers=[])
+    trainer.test(module, datamodule=data, verbose=False)
+    metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
+    results = {"checkpoint": str(path), "steps": saved["global_step"], **metrics}
+    if saved["experiment"]["manifest"] != data.manifest.hash:
+        raise ValueError(
+            f"{path} was trained on other draws of noise and probe than its settings give now: the "
+            "data in data_dir have changed since."
+        )
+    if path.parent.name == "checkpoints":
+        name = f"evaluation-{path.stem}.json"
+        write_atomically(path.parent.parent / name, json.dumps(results, indent=2))
+    return results
+
+
+def find_checkpoint(settings: Settings) -> Path:
+    """Return the checkpoint file that `checkpoint` names, or this command's own run's last.
+
+    Raises:
+        ValueError: if it is not there.
+    """
+    given = settings["checkpoint"]
+    path = Path(given) if given else RunFolder(settings).last
+    if path.is_dir():
+        path = path / "checkpoints" / "last.ckpt"
+    if not path.is_file():
+        raise ValueError(
+            f"There is no checkpoint at {path}: give checkpoint=<file or run folder>, or the "
+            "settings of a run that was trained here."
+        )
+    return path
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Return a checkpoint's content. Nothing in it is executed.
+
+    Raises:
+        ValueError: if it is damaged or not one of ours.
+    """
+    try:
+        saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(f"{path} cannot be read as a checkpoint ({error}).") from None
+    if "experiment" not in saved:
+        raise ValueError(
+            f"{path} is a checkpoint, but not of this project: it names no experiment."
+        )
+    return saved
+
+
+def merge(made: Settings, given: Settings, overrides: Sequence[str], path: Path) -> Settings:
+    """Return the checkpoint's settings with the command's harmless ones.
+
+    Raises:
+        ValueError: naming the key that says something else than the checkpoint.
+    """
+    for override in overrides:
+        key = override.lstrip("+~").partition("=")[0]
+        if key.split(".")[0] in HARMLESS or key in HARMLESS:
+            continue
+        ours, theirs = _look_up(given, key), _look_up(made, key)
+        if ours != theirs:
+            raise ValueError(
+                f"{path} was made with {key}={theirs}, not {key}={ours}: leave {key} out, or give "
+                "a checkpoint that fits."
+            )
+    return {
+        **made,
+        "trainer": given["trainer"],
+        "data_dir": given["data_dir"],
+        "dataset": {
+            **made["dataset"],
+            **{
+                key: given["dataset"][key]
+                for key in ("data_dir", "num_workers", "eval_batch_size")
+                if key in given["dataset"]
+            },
+        },
+    }
+
+
+def _look_up(settings: Settings, key: str) -> Any:
+    """Return a group's choice or a nested value."""
+    if key in settings["choices"]:
+        return settings["choices"][key]
+    value: Any = settings
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value

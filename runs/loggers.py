@@ -1,0 +1,75 @@
+"""Who keeps the metrics: `metrics.csv` always, and what `logger=` asks for beside it."""
+
+import netrc
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
+
+from callbacks.csv_log import CSVLog
+from runs.settings import Settings
+
+
+def build_loggers(settings: Settings, folder: Path, facts: dict[str, float]) -> list[Logger]:
+    """Return the loggers of a run.
+
+    Args:
+        settings: the run's settings, which W&B is given as its config.
+        folder: the run's folder.
+        facts: what is measured before training, such as the effective noise rate.
+    """
+    loggers: list[Logger] = [CSVLog(folder / "metrics.csv")]
+    kind = settings["logger"]["name"]
+    if kind == "wandb":
+        loggers.append(_wandb(settings, folder, facts))
+    elif kind == "tensorboard":
+        loggers.append(TensorBoardLogger(folder, name="tensorboard", version=""))
+    return loggers
+
+
+def _wandb(settings: Settings, folder: Path, facts: dict[str, float]) -> Logger:
+    offline = not has_wandb_key()
+    choices = settings["choices"]
+    group = "-".join(str(choices.get(key, "")) for key in ("dataset", "method", "model"))
+    # wandb's own lines about runs and directories: ours says all of it in one
+    os.environ.setdefault("WANDB_SILENT", "true")
+    return WandbLogger(
+        project=settings["logger"]["project"],
+        entity=settings["logger"]["entity"],
+        save_dir=folder,
+        # the folder's name holds the settings' hash: the same run goes on as the same run
+        id=folder.name,
+        name=folder.name,
+        resume=None if offline else "allow",
+        offline=offline,
+        group=f"{group}-{settings['noise']}",
+        job_type=choices.get("method"),
+        tags=[choices.get("dataset", ""), f"noise={settings['noise']}"],
+        config={**settings, **facts},
+    )
+
+
+def has_wandb_key() -> bool:
+    """Return whether W&B would find an API key without asking for one, and may go online."""
+    if os.environ.get("WANDB_MODE") in ("offline", "disabled", "dryrun"):
+        return False
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    for name in (os.environ.get("NETRC"), "~/.netrc", "~/_netrc"):
+        if name:
+            try:
+                if netrc.netrc(Path(name).expanduser()).authenticators(host):
+                    return True
+            except (OSError, netrc.NetrcParseError):
+                continue
+    return False
+
+
+def sync_hint(folder: Path) -> str | None:
+    """Return the line that says how to send offline W&B runs, if there are any."""
+    runs = sorted((folder / "wandb").glob("offline-run-*"))
+    if not runs:
+        return None
+    return f"W&B ran offline; to send it: wandb sync {folder / 'wandb'}/offline-run-*"

@@ -1,0 +1,174 @@
+"""The end of a run: `results.json`, the suspicious labels, the picture and a short table."""
+
+import json
+import platform
+import resource
+import shlex
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from callbacks.csv_log import read_metrics
+from callbacks.evaluations import Evaluations
+from callbacks.figures import draw_run
+from callbacks.label_audit import Audit, LabelAudit, write_labels
+from datamodules.base import NoisyLabelDataModule
+from runs.build import Plan
+from runs.folder import RunFolder, write_atomically
+from runs.loggers import sync_hint
+
+Results = dict[str, Any]
+
+PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy")
+
+
+def finish(
+    trainer: pl.Trainer, data: NoisyLabelDataModule, plan: Plan, folder: RunFolder, seconds: float
+) -> Results:
+    """Write all that a finished (or stopped) run leaves behind; return its results.
+
+    Args:
+        trainer: after `fit`.
+        data: what it was trained on.
+        plan: how long it was to be.
+        folder: where everything goes.
+        seconds: wall-clock time of training since this process began it.
+    """
+    evaluations = _callback(trainer, Evaluations)
+    audit = _callback(trainer, LabelAudit).audit(data)
+    results = {
+        **_names(folder),
+        **_accuracies(evaluations.history, plan),
+        **_noise(data, audit),
+        "steps": trainer.global_step,
+        "epochs": round(trainer.global_step * data.batch_size / data.num_train, 3),
+        "seconds": round(seconds, 1),
+        "images_per_second": _images_per_second(folder.path),
+        "peak_memory_bytes": _peak_memory(),
+        "finished": trainer.global_step >= plan.max_steps,
+        "command": shlex.join(["python", *sys.argv]),
+        "versions": {
+            "python": platform.python_version(),
+            **{one: version(one) for one in PACKAGES},
+        },
+    }
+    write_labels(audit, data.manifest.class_names, folder.path / "labels.csv")
+    _draw(folder, audit, results)
+    # Last, because it says that the run is finished.
+    write_atomically(folder.path / "results.json", json.dumps(results, indent=2))
+    return results
+
+
+def _callback(trainer: pl.Trainer, kind: type[Any]) -> Any:
+    return next(one for one in trainer.callbacks if isinstance(one, kind))  # type: ignore[attr-defined]
+
+
+def _names(folder: RunFolder) -> Results:
+    settings = folder.settings
+    choices = settings["choices"]
+    return {
+        "dataset": choices.get("dataset"),
+        "noise": settings["noise"],
+        "method": choices.get("method"),
+        "model": choices.get("model"),
+        "seed": settings["seed"],
+        "run_dir": str(folder.path),
+    }
+
+
+def _accuracies(history: list[dict[str, float]], plan: Plan) -> Results:
+    """Return the last accuracy, and beside it what must not be selected by: the best."""
+    if not history:
+        return {}
+    last = history[-1]
+    best = max(history, key=lambda entry: entry["acc"])
+    results: Results = {
+        "test/acc_last": last["acc"],
+        "test/loss_last": last["loss"],
+        "test/acc_best_oracle": best["acc"],
+        "test/step_best_oracle": int(best["step"]),
+    }
+    if "top5" in last:
+        results["test/top5_last"] = last["top5"]
+    cycles = [entry for entry in history if entry["step"] in plan.cycle_ends]
+    if cycles:
+        results["test/acc_cycle_end"] = cycles[-1]["acc"]
+        results["test/step_cycle_end"] = int(cycles[-1]["step"])
+    return results
+
+
+def _noise(data: NoisyLabelDataModule, audit: Audit) -> Results:
+    summary = data.manifest.summary()
+    results: Results = {
+        "noise/nominal_rate": data.noise,
+        "noise/effective_rate": summary["effective_noise"],
+        "noise/auroc": audit.auroc(audit.trust),
+    }
+    if len(audit.weight) and audit.weight[0] == audit.weight[0]:
+        results["noise/auroc_weight"] = audit.auroc(audit.weight)
+    return results
+
+
+def _images_per_second(folder: Path) -> float | None:
+    """Return the median over the log's windows, so that pauses do not count."""
+    rates = sorted(
+        rate for _, rate in read_metrics(folder / "metrics.csv").get("images_per_second", [])
+    )
+    return round(rates[len(rates) // 2], 1) if rates else None
+
+
+def _peak_memory() -> int:
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    # kilobytes, except on macOS
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _draw(folder: RunFolder, audit: Audit, results: Results) -> None:
+    (folder.path / "figures").mkdir(exist_ok=True)
+    known = audit.clean >= 0
+    draw_run(
+        read_metrics(folder.path / "metrics.csv"),
+        f"{results['method']} on {results['dataset']}, noise {results['noise']}, "
+        f"{results['model']}, seed {results['seed']}",
+        folder.path / "figures" / "run.png",
+        weights=audit.trust[known],
+        wrong=audit.wrong[known],
+    )
+
+
+def show(results: Results, folder: Path, console: Console | None = None) -> None:
+    """Print the short table that ends a run."""
+    console = console or Console()
+    table = Table(show_header=False, title="Result" if results["finished"] else "Result so far")
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+
+    def add(name: str, key: str, text: str = "{:.2%}", note: str = "") -> None:
+        if results.get(key) is not None:
+            table.add_row(name, text.format(results[key]) + note)
+
+    add("test accuracy, last", "test/acc_last")
+    add("test accuracy, top 5", "test/top5_last")
+    if results.get("test/step_cycle_end") not in (None, results["steps"]):
+        note = f"  (step {results['test/step_cycle_end']}, cycle_end.ckpt)"
+        add("… at the last cycle's end", "test/acc_cycle_end", note=note)
+    best = f"  (step {results.get('test/step_best_oracle')}; chosen by test data, not a result)"
+    add("test accuracy, best", "test/acc_best_oracle", note=best)
+    add("wrong labels found, AUROC", "noise/auroc", "{:.4f}", "  (trust score)")
+    add("", "noise/auroc_weight", "{:.4f}", "  (mean example weight)")
+    add("steps", "steps", "{:,}", f"  ({results['epochs']:g} epochs)")
+    add("time", "seconds", "{:,.0f} s", f"  ({results.get('images_per_second')} images/s)")
+    table.add_row("picture", str(folder / "figures" / "run.png"))
+    table.add_row("suspicious labels", str(folder / "labels.csv"))
+    table.add_row("everything", str(folder))
+    console.print(table)
+    if hint := sync_hint(folder):
+        console.print(hint, soft_wrap=True, highlight=False)

@@ -1,0 +1,66 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from runs.folder import RunFolder
+from tests.compose import settings
+
+
+def folder(path: Path, *overrides: str) -> RunFolder:
+    return RunFolder(settings(f"run_dir={path}", *overrides))
+
+
+def test_a_new_folder_is_made(tmp_path: Path) -> None:
+    run = folder(tmp_path / "a" / "b")
+    run.check()
+    run.open()
+    assert (run.path / "config.yaml").exists()
+    assert run.results() is None
+
+
+def test_another_experiment_is_refused_with_the_difference(tmp_path: Path) -> None:
+    folder(tmp_path / "run").open()
+    with pytest.raises(ValueError, match=r"noise: 0.4 → 0.2.*fresh=true"):
+        folder(tmp_path / "run", "noise=0.2").check()
+
+
+def test_the_same_experiment_elsewhere_goes_on(tmp_path: Path) -> None:
+    folder(tmp_path / "run").open()
+    folder(tmp_path / "run", "logger=csv", "trainer=cpu").check()
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(ValueError, match=r"holds no config.yaml"):
+        folder(tmp_path).check()
+
+
+def test_fresh_deletes_nothing(tmp_path: Path) -> None:
+    run = folder(tmp_path / "run")
+    run.open()
+    first = run.set_aside()
+    run.open()
+    second = run.set_aside()
+    assert first is not None
+    assert second is not None
+    assert first != second
+    assert (first / "config.yaml").exists()
+    assert (second / "config.yaml").exists()
+    assert not run.path.exists()
+    assert run.set_aside() is None
+
+
+def test_only_finished_results_count(tmp_path: Path) -> None:
+    run = folder(tmp_path / "run")
+    run.open()
+    (run.path / "results.json").write_text(json.dumps({"finished": False}))
+    assert run.results() is None
+    (run.path / "results.json").write_text(json.dumps({"finished": True, "steps": 3}))
+    assert run.results() == {"finished": True, "steps": 3}
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match=r"run_dir=.*cannot be written"):
+        folder(tmp_path / "file" / "run").open()

@@ -1,0 +1,93 @@
+import pytest
+
+from runs.settings import check, default_run_dir, differences, identity
+from tests.compose import settings
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("mode=learn", "mode=learn"),
+        ("noise=1.2", "noise=1.2"),
+        ("noise=1.0", "noise=1.0"),
+        ("noise=-0.1", "noise=-0.1"),
+        ("noise=much", "noise=much"),
+        ("probe_per_class=0", "method=supervised"),
+        ("probe_per_class=-1", "probe_per_class=-1"),
+        ("batch_size=0", "batch_size=0"),
+        ("batch_size=1.5", "batch_size=1.5"),
+        ("max_steps=0", "max_steps=0"),
+        ("max_epochs=-3", "max_epochs=-3"),
+        ("seed=-1", "seed=-1"),
+        ("log_every=0", "log_every=0"),
+        ("evaluate_every=0", "evaluate_every=0"),
+        ("trainer.devices=3", "trainer.devices=3"),
+        ("trainer.devices=200", "batch_size=100"),
+        ("trainer.precision=16-mixed", "trainer.precision=16-mixed"),
+        ("+trainer.sync_batchnorm=true", "sync_batchnorm"),
+    ],
+)
+def test_impossible_values_are_refused_by_their_key(override: str, key: str) -> None:
+    with pytest.raises(ValueError, match=key):
+        check(settings(override))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (),
+        ("noise=0",),
+        ("probe_per_class=0", "method=supervised"),
+        ("method=supervised", "trainer.precision=16-mixed"),
+        ("trainer.devices=4",),
+        ("trainer=ddp",),
+        ("max_steps=1",),
+    ],
+)
+def test_possible_values_pass(overrides: tuple[str, ...]) -> None:
+    check(settings(*overrides))
+
+
+def test_where_and_how_do_not_make_another_experiment() -> None:
+    one = settings()
+    other = settings(
+        "data_dir=/elsewhere", "trainer=cpu", "logger=csv", "fresh=true", "dataset.num_workers=2"
+    )
+    assert differences(one, other) == []
+    assert default_run_dir(one) == default_run_dir(other)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "noise=0.2",
+        "seed=1",
+        "method.temperature=1",
+        "model=resnet29",
+        "max_steps=7",
+        "schedule=step",
+    ],
+)
+def test_what_changes_a_number_makes_another_experiment(override: str) -> None:
+    one, other = settings(), settings(override)
+    assert differences(one, other)
+    assert default_run_dir(one) != default_run_dir(other)
+
+
+def test_differences_name_key_and_both_values() -> None:
+    assert differences(settings(), settings("batch_size=50")) == [
+        "batch_size: 100 → 50",
+        "dataset.batch_size: 100 → 50",
+    ]
+
+
+def test_the_folder_is_named_after_what_matters_to_people() -> None:
+    name = default_run_dir(settings("method=l2r", "seed=3"))
+    assert name.startswith("outputs/digits_asym-0.4-l2r-resnet11-s3-")
+
+
+def test_identity_is_flat_and_plain() -> None:
+    flat = identity(settings())
+    assert flat["method.ce_factor"] == 1.0
+    assert not any(isinstance(value, dict) for value in flat.values())
+    assert "choices.method" not in flat
