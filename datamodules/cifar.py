@@ -4,16 +4,14 @@ The asymmetric noise of CIFAR-100 flips every class to the next one of its super
 et al. (CVPR 2017).
 """
 
-import io
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager
 from http.client import HTTPException
 from typing import ClassVar
 
 import numpy as np
 import torch
-from pytorch_lightning.utilities import rank_zero_info
 from torchvision import datasets
 
 from datamodules.base import NoisyLabelDataModule, Source
@@ -47,9 +45,7 @@ class CIFAR10(NoisyLabelDataModule):
         Raises:
             ValueError: if the data are neither there nor to be had.
         """
-        if not (self.data_dir / self.reader.base_folder).is_dir():
-            rank_zero_info(f"Putting {self.reader.__name__} into {self.data_dir} ...")
-        with _quiet_and_impatient():
+        with _impatient():
             self._open(train=False, download=True)
 
     def read(self) -> Source:
@@ -90,12 +86,11 @@ def _channels_first(image: np.ndarray) -> torch.Tensor:
 
 
 @contextmanager
-def _quiet_and_impatient() -> Iterator[None]:
-    """Hide torchvision's progress bar and keep a dead connection from hanging the run."""
+def _impatient() -> Iterator[None]:
+    """Keep a dead connection from hanging the run."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(STALLED_AFTER)
     try:
-        with redirect_stderr(io.StringIO()):
-            yield
+        yield
     finally:
         socket.setdefaulttimeout(before)

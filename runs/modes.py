@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 from pytorch_lightning.loggers import Logger, WandbLogger
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 
 from datamodules.base import NoisyLabelDataModule
@@ -27,9 +28,14 @@ Results = dict[str, Any]
 
 def train(settings: Settings) -> Results:
     """Train, or go on with training, or say that it is done."""
-    console = Console()
+    first = rank_zero_only.rank == 0
+    console = Console(quiet=not first)
     folder = RunFolder(settings)
-    if settings["fresh"] and (aside := folder.set_aside()):
+    # Everything that can be refused without reading data is refused before a folder is touched.
+    data = build_data(settings)
+    schedule, plan = build_schedule(settings, data)
+    module = build_module(settings, data, schedule)
+    if first and settings["fresh"] and (aside := folder.set_aside()):
         console.print(f"fresh=true: what was in {folder.path} is now in {aside}", soft_wrap=True)
     folder.check()
     if results := folder.results():
@@ -37,12 +43,10 @@ def train(settings: Settings) -> Results:
         show(results, folder.path, console)
         return results
 
-    data = build_data(settings)
-    schedule, plan = build_schedule(settings, data)
-    module = build_module(settings, data, schedule)
-    data.setup("fit")
-    folder.open()
-    data.manifest.save(folder.path)
+    read(data, console)
+    if first:
+        folder.open()
+        data.manifest.save(folder.path)
     announce(settings, data, plan, module, folder, console)
 
     facts = {"effective_noise": data.manifest.summary()["effective_noise"]}
@@ -53,11 +57,12 @@ def train(settings: Settings) -> Results:
     began = time.perf_counter()
     try:
         trainer.fit(module, datamodule=data, ckpt_path=resume_from, weights_only=True)
+        if not first:
+            return {}
         results = finish(trainer, data, plan, folder, time.perf_counter() - began)
     finally:
         close(loggers)
-    if trainer.is_global_zero:
-        show(results, folder.path, console)
+    show(results, folder.path, console)
     return results
 
 
@@ -69,7 +74,7 @@ def check(settings: Settings) -> Results:
     data = build_data(settings)
     schedule, plan = build_schedule(settings, data)
     module = build_module(settings, data, schedule)
-    data.setup("fit")
+    read(data, console)
     announce(settings, data, plan, module, folder, console)
     console.print("mode=check: training would start.")
     return {"manifest": data.manifest.hash, "max_steps": plan.max_steps}
@@ -80,6 +85,14 @@ def evaluate(settings: Settings, overrides: list[str]) -> Results:
     results = evaluation.evaluate(settings, overrides)
     print(json.dumps(results, indent=2))
     return results
+
+
+def read(data: NoisyLabelDataModule, console: Console) -> None:
+    """Fetch what is missing, read the data, and draw probe and noise."""
+    console.print(f"reading {data.name} ({data.data_dir})", soft_wrap=True, highlight=False)
+    if rank_zero_only.rank == 0:
+        data.prepare_data()
+    data.setup("fit")
 
 
 def announce(

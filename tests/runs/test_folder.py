@@ -21,7 +21,7 @@ def test_a_new_folder_is_made(tmp_path: Path) -> None:
 
 def test_another_experiment_is_refused_with_the_difference(tmp_path: Path) -> None:
     folder(tmp_path / "run").open()
-    with pytest.raises(ValueError, match=r"noise: 0.4 → 0.2.*fresh=true"):
+    with pytest.raises(ValueError, match=r"noise: 0\.4 → 0\.2.*fresh=true"):
         folder(tmp_path / "run", "noise=0.2").check()
 
 

@@ -1,0 +1,232 @@
+"""The main job through its modes, in this process: train, come back, evaluate."""
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from runs import modes
+from runs.build import build_data, build_module, build_schedule, build_trainer
+from runs.settings import Settings, check
+from tests.compose import settings
+
+QUICK = ("logger=csv", "max_steps=7", "evaluate_every=3", "log_every=2", "trainer=cpu")
+
+
+def quick(run_dir: Path, *overrides: str) -> Settings:
+    made = settings(*QUICK, f"run_dir={run_dir}", *overrides)
+    check(made)
+    return made
+
+
+@pytest.fixture(scope="module", params=["supervised", "l2r", "ieg"])
+def trained(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Path, dict[str, Any]]:
+    run_dir = tmp_path_factory.mktemp("runs") / request.param
+    results = modes.train(quick(run_dir, f"method={request.param}"))
+    return request.param, run_dir, results
+
+
+def test_a_run_leaves_everything_behind(trained: tuple[str, Path, dict[str, Any]]) -> None:
+    method, run_dir, results = trained
+    assert {path.name for path in run_dir.iterdir()} == {
+        "config.yaml",
+        "manifest.json",
+        "labels.npz",
+        "checkpoints",
+        "metrics.csv",
+        "results.json",
+        "figures",
+        "labels.csv",
+    }
+    assert (run_dir / "figures" / "run.png").stat().st_size > 10_000
+    assert json.loads((run_dir / "results.json").read_text()) == results
+    assert results["method"] == method
+    assert results["finished"] is True
+    assert results["steps"] == 7
+    assert 0 <= results["test/acc_last"] <= results["test/acc_best_oracle"] <= 1
+    assert results["test/top5_last"] >= results["test/acc_last"]
+    assert results["noise/nominal_rate"] == 0.4
+    assert results["noise/effective_rate"] == pytest.approx(0.2, abs=0.04)
+    assert ("noise/auroc_weight" in results) == (method != "supervised")
+
+
+def test_metrics_are_at_their_steps(trained: tuple[str, Path, dict[str, Any]]) -> None:
+    method, run_dir, results = trained
+    rows = list(csv.DictReader((run_dir / "metrics.csv").open()))
+    at = {
+        name: [int(row["step"]) for row in rows if row.get(name)]
+        for name in ("test/acc", "train/loss", "lr", "weight/auroc", "meta/loss")
+    }
+    assert at["test/acc"] == [3, 6, 7]
+    assert at["train/loss"] == at["lr"] == [2, 4, 6, 7]
+    assert at["meta/loss"] == ([] if method == "supervised" else [2, 4, 6, 7])
+    assert at["weight/auroc"] == at["meta/loss"]
+    assert float(rows[-1]["test/acc"]) == pytest.approx(results["test/acc_last"], rel=1e-6)
+
+
+def test_labels_are_ranked_by_suspicion(trained: tuple[str, Path, dict[str, Any]]) -> None:
+    _, run_dir, _ = trained
+    rows = list(csv.DictReader((run_dir / "labels.csv").open()))
+    drawn = np.load(run_dir / "labels.npz")
+    given = dict(zip(drawn["train_rows"].tolist(), drawn["given"].tolist(), strict=True))
+    clean = dict(zip(drawn["train_rows"].tolist(), drawn["clean"].tolist(), strict=True))
+    # 7 batches of 100 visit 700 of 1,197 examples, each once
+    assert len(rows) == 700
+    assert {row["visits"] for row in rows} == {"1"}
+    trust = [float(row["trust"]) for row in rows]
+    assert trust == sorted(trust)
+    assert [int(row["rank"]) for row in rows] == list(range(1, 701))
+    for row in rows:
+        assert int(row["given_label"]) == given[int(row["index"])]
+        assert int(row["true_label"]) == clean[int(row["index"])]
+
+
+def test_evaluation_gives_the_number_that_training_reported(
+    trained: tuple[str, Path, dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, run_dir, results = trained
+    for checkpoint in (run_dir, run_dir / "checkpoints" / "last.ckpt"):
+        found = modes.evaluate(
+            settings("mode=evaluate", f"checkpoint={checkpoint}", "trainer=cpu"),
+            [f"checkpoint={checkpoint}", "mode=evaluate", "trainer=cpu"],
+        )
+        assert found["test/acc"] == results["test/acc_last"]
+        assert found["test/top5"] == results["test/top5_last"]
+        assert found["test/loss"] == results["test/loss_last"]
+        assert found["steps"] == 7
+    assert json.loads((run_dir / "evaluation-last.json").read_text()) == found
+    assert f'"test/acc": {results["test/acc_last"]}' in capsys.readouterr().out
+
+
+def test_the_trainer_that_fitted_tests_the_averaged_network_too(tmp_path: Path) -> None:
+    """Where weights are swapped by a callback, `trainer.test(ckpt_path=…)` tests the raw ones."""
+    results = modes.train(made := quick(tmp_path / "run", "method=supervised"))
+    data = build_data(made)
+    schedule, _ = build_schedule(made, data)
+    module = build_module(made, data, schedule)
+    trainer = build_trainer(made, max_steps=2, callbacks=[], loggers=[])
+    trainer.fit(module, datamodule=data)
+    trainer.test(
+        module,
+        datamodule=data,
+        ckpt_path=tmp_path / "run" / "checkpoints" / "last.ckpt",
+        weights_only=True,
+        verbose=False,
+    )
+    assert trainer.callback_metrics["test/loss"].item() == results["test/loss_last"]
+    raw = module.averaged.net
+    assert any(
+        not torch.equal(mine, theirs)
+        for mine, theirs in zip(raw.parameters(), module.net.parameters(), strict=True)
+    )
+
+
+def test_the_same_command_again_says_that_the_run_is_finished(
+    trained: tuple[str, Path, dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    method, run_dir, results = trained
+    before = (run_dir / "checkpoints" / "last.ckpt").stat().st_mtime_ns
+    assert modes.train(quick(run_dir, f"method={method}")) == results
+    assert "finished" in capsys.readouterr().out
+    assert (run_dir / "checkpoints" / "last.ckpt").stat().st_mtime_ns == before
+
+
+def test_fresh_starts_again_and_keeps_the_old(tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    first = modes.train(quick(run_dir, "method=supervised"))
+    second = modes.train(quick(run_dir, "method=supervised", "fresh=true"))
+    assert first["test/loss_last"] == second["test/loss_last"]
+    assert (tmp_path / "run.replaced-1" / "results.json").exists()
+
+
+def test_a_finished_folder_of_another_experiment_is_not_taken_for_ours(tmp_path: Path) -> None:
+    modes.train(quick(tmp_path / "run", "method=supervised"))
+    with pytest.raises(ValueError, match=r"noise: 0\.4 → 0\.2"):
+        modes.train(quick(tmp_path / "run", "method=supervised", "noise=0.2"))
+
+
+def test_another_machines_draws_are_noticed(tmp_path: Path) -> None:
+    modes.train(quick(tmp_path / "run", "method=supervised"))
+    path = tmp_path / "run" / "manifest.json"
+    saved = json.loads(path.read_text())
+    path.write_text(json.dumps({**saved, "hash": "0" * 64}))
+    (tmp_path / "run" / "results.json").unlink()
+    with pytest.raises(ValueError, match="differ"):
+        modes.train(quick(tmp_path / "run", "method=supervised"))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model=resnet29", "was made with model=resnet11, not model=resnet29"),
+        ("dataset=cifar10_asym", "was made with dataset=digits_asym"),
+        ("noise=0.1", "was made with noise=0.4, not noise=0.1"),
+        ("dataset.pad=3", "was made with dataset.pad=1"),
+    ],
+)
+def test_a_checkpoint_of_something_else_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, override: str, message: str
+) -> None:
+    run_dir = tmp_path_factory.getbasetemp() / "shared_run"
+    if not run_dir.exists():
+        modes.train(quick(run_dir, "method=supervised"))
+    overrides = ["mode=evaluate", f"checkpoint={run_dir}", override]
+    with pytest.raises(ValueError, match=re.escape(message)):
+        modes.evaluate(settings(*overrides), overrides)
+
+
+def test_what_is_not_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    missing = settings("mode=evaluate", f"checkpoint={tmp_path}")
+    with pytest.raises(ValueError, match="There is no checkpoint at"):
+        modes.evaluate(missing, [])
+    (tmp_path / "noise.ckpt").write_bytes(b"not a checkpoint")
+    with pytest.raises(ValueError, match="cannot be read as a checkpoint"):
+        modes.evaluate(settings(f"checkpoint={tmp_path / 'noise.ckpt'}"), [])
+    torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
+    with pytest.raises(ValueError, match="not of this project"):
+        modes.evaluate(settings(f"checkpoint={tmp_path / 'other.ckpt'}"), [])
+
+
+class Hostile:
+    """A pickle that would write a file if it were executed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return (Path.write_text, (self.path, "executed"))
+
+
+def test_a_hostile_checkpoint_executes_nothing(tmp_path: Path) -> None:
+    torch.save({"experiment": Hostile(tmp_path / "proof")}, tmp_path / "bad.ckpt")
+    with pytest.raises(ValueError, match="cannot be read as a checkpoint"):
+        modes.evaluate(settings(f"checkpoint={tmp_path / 'bad.ckpt'}"), [])
+    assert not (tmp_path / "proof").exists()
+
+
+def test_check_trains_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    modes.check(quick(tmp_path / "run"))
+    said = capsys.readouterr().out
+    assert "1,197 noisy + 100 probe" in said
+    assert "nominal 0.40, effective 0.20" in said
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_ieg_beats_supervised_on_digits(tmp_path: Path) -> None:
+    """The main job, as configured, one seed; README's table has three."""
+    accuracy = {
+        method: modes.train(
+            settings(f"method={method}", "logger=csv", f"run_dir={tmp_path / method}", "seed=1")
+        )["test/acc_last"]
+        for method in ("supervised", "ieg")
+    }
+    assert accuracy["ieg"] > 0.95
+    assert accuracy["ieg"] > accuracy["supervised"] + 0.03
