@@ -113,9 +113,10 @@ def announce(
         f"steps of {data.batch_size} ({epochs:.1f} epochs), {len(plan.evaluate_at)} evaluations",
     ]
     if plan.cycle_ends and plan.max_steps not in plan.cycle_ends:
+        end = max(plan.cycle_ends)
         lines.append(
-            f"note: max_steps={plan.max_steps:,} is in the middle of a learning-rate cycle (one ends "
-            f"at {max(plan.cycle_ends):,}); schedule=cosine ends at 0 wherever the run does"
+            f"note: step {plan.max_steps:,} is amid a learning-rate cycle (one ends "
+            f"at {end:,}); schedule=cosine ends at 0 wherever the run does"
         )
     lines.append(f"everything goes to {folder.path}")
     if folder.last.exists():

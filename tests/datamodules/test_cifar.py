@@ -136,7 +136,7 @@ def test_default_run_in_numbers(unpacked):
 
 
 @BOTH
-def test_missing_files_are_explained(tmp_path, no_network, capsys, kind, folder, archive):
+def test_missing_files_are_explained(tmp_path, no_network, kind, folder, archive):
     for call in (lambda data: data.prepare_data(), lambda data: data.read()):
         with pytest.raises(ValueError, match=f"No intact {kind.__name__}") as caught:
             call(cifar(kind, tmp_path / "absent"))
