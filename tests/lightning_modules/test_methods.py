@@ -1,0 +1,160 @@
+"""What each method's objective is made of, checked on a small network without a Trainer."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from datamodules.batch import Views
+from lightning_modules.base import NoisyLabelModule
+from lightning_modules.ieg import IEG
+from lightning_modules.l2r import L2R
+from lightning_modules.schedules import Schedule
+from lightning_modules.supervised import Supervised
+
+B, C = 12, 10
+METHODS = {"supervised": Supervised, "l2r": L2R, "ieg": IEG}
+
+
+def network() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, bias=False),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(32, C),
+    ).double()
+
+
+def module_of(method: str, **settings: Any) -> NoisyLabelModule:
+    torch.manual_seed(5)
+    schedule = Schedule(learning_rate=0.1, steps_per_epoch=10, max_steps=10)
+    shared: dict[str, Any] = {"num_classes": C, "schedule": schedule, "seed": 0}
+    module = METHODS[method](network(), weight_decay=1e-3, **shared, **settings)
+    module.momentum_buffers = lambda: None  # type: ignore[method-assign]
+    return module
+
+
+def batch(strong: bool, seed: int) -> Views:
+    generator = torch.Generator().manual_seed(seed)
+    image = torch.randn(B, 3, 8, 8, generator=generator, dtype=torch.float64)
+    label = torch.randint(C, (B,), generator=generator)
+    return Views(image, image.flip(3) * 0.9 if strong else None, label)
+
+
+def objective_of(module: NoisyLabelModule) -> Any:
+    train, probe = batch(True, 1), batch(False, 2)
+    return module.objective(
+        train, probe, module.draw(torch.Generator().manual_seed(3), train, probe)
+    )
+
+
+def statistics(net: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in net.named_buffers()}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_running_statistics_move_by_the_weak_pass_alone(method: str) -> None:
+    module = module_of(method)
+    objective_of(module)
+    alone = network()
+    alone.load_state_dict({**module.net.state_dict(), **statistics(network())})
+    alone(batch(True, 1).weak)
+    for name, value in statistics(module.net).items():
+        torch.testing.assert_close(value, alone.get_buffer(name))
+    assert module.net[1].num_batches_tracked == 1  # type: ignore[index]
+
+
+def test_supervised_is_the_mean_cross_entropy_plus_decay_of_kernels() -> None:
+    module = module_of("supervised")
+    objective = objective_of(module)
+    kernels = [module.net[0].weight, module.net[5].weight]  # type: ignore[index]
+    decay = 1e-3 / 2 * sum(weight.square().sum().item() for weight in kernels)
+    expected = cross_entropy(objective.logits, batch(True, 1).label).item() + decay
+    assert objective.loss.item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_decay_of_all_takes_in_scales_and_biases() -> None:
+    kernels, everything = (module_of("supervised", decayed=which) for which in ("kernels", "all"))
+    theta = everything.theta()
+    assert everything.penalty(theta).item() == everything.full_penalty(theta).item()
+    assert kernels.penalty(theta).item() < everything.penalty(theta).item()
+
+
+@pytest.mark.parametrize("method", ["l2r", "ieg"])
+def test_weights_are_the_helpful_part_of_the_meta_gradient(method: str) -> None:
+    module = module_of(method)
+    verdicts = []
+    inner = module.meta_step
+    module.meta_step = lambda *args: verdicts.append(inner(*args)) or verdicts[-1]
+    objective = objective_of(module)
+    helpful = (-verdicts[0].gradient.weight).clamp(min=0)
+    assert 0 < (helpful > 0).sum() < B
+    torch.testing.assert_close(objective.example_weight, helpful / (helpful.sum() + 1e-5))
+    assert 0.9 < objective.example_weight.sum() < 1
+    assert not objective.example_weight.requires_grad
+
+
+def test_a_wrong_label_gets_no_weight_where_the_answer_is_known() -> None:
+    """Two classes, a linear network, and the probe's own image under both labels.
+
+    A step on the wrong label moves along minus the probe's own gradient, so it can only harm.
+    """
+    net = nn.Sequential(nn.Flatten(), nn.Linear(12, 2)).double()
+    schedule = Schedule(learning_rate=0.1, steps_per_epoch=10, max_steps=10)
+    module = L2R(net, num_classes=2, schedule=schedule, seed=0, weight_decay=0.0)
+    image = torch.randn(1, 3, 2, 2, dtype=torch.float64)
+    probe = Views(image, None, torch.tensor([1]))
+    train = Views(image.expand(3, -1, -1, -1), None, torch.tensor([0, 1, 0]))
+    weight = module.objective(train, probe, None).example_weight
+    assert weight.tolist() == pytest.approx([0.0, 1.0, 0.0], abs=1e-2)
+    assert weight[0] == weight[2] == 0.0
+
+
+@pytest.mark.parametrize("engine", ["forward_mode", "double_backward"])
+@pytest.mark.parametrize("differentiable", [True, False])
+def test_both_engines_descend_the_same_loss(engine: str, differentiable: bool) -> None:
+    reference = module_of("ieg", differentiable_guess=differentiable)
+    other = module_of("ieg", differentiable_guess=differentiable, meta_engine=engine)
+    losses = [objective_of(module).loss for module in (reference, other)]
+    torch.testing.assert_close(losses[0], losses[1], rtol=1e-12, atol=0)
+    slopes = [
+        torch.autograd.grad(loss, list(module.net.parameters()))
+        for loss, module in zip(losses, (reference, other), strict=True)
+    ]
+    for ours, theirs in zip(*slopes, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
+def test_ieg_keeps_a_label_or_takes_the_guess() -> None:
+    objective = objective_of(module_of("ieg"))
+    assert set(objective.label_mix.tolist()) <= {0.0, 1.0}
+    torch.testing.assert_close(objective.pseudo_label.sum(dim=1), torch.ones(B).double())
+
+
+def test_iegs_factors_scale_their_terms() -> None:
+    one, other = (
+        objective_of(module_of("ieg", ce_factor=p, consistency_factor=k)).terms
+        for p, k in ((0.0, 1.0), (2.0, 3.0))
+    )
+    assert other["train/loss_consistency"] == pytest.approx(
+        3 * one["train/loss_consistency"].item()
+    )
+    assert other["train/loss_mixup"] > one["train/loss_mixup"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "key"),
+    [
+        ({"meta_engine": "magic"}, "meta.engine"),
+        ({"meta_scope": "world"}, "meta.scope"),
+        ({"decayed": "some"}, "model.decayed"),
+        ({"ema_order": "never"}, "method.ema_order"),
+    ],
+)
+def test_unknown_choices_are_named(settings: dict[str, Any], key: str) -> None:
+    with pytest.raises(ValueError, match=key):
+        module_of("ieg", **settings)
