@@ -41,6 +41,7 @@ class Evaluations(Checkpoint):
 
     Attributes:
         history: one entry an evaluation: `step`, `acc`, `loss`, and `top5` where there is one.
+        seconds: how long the run has been trained, over all its resumptions.
     """
 
     def __init__(
@@ -55,12 +56,21 @@ class Evaluations(Checkpoint):
         self.cycle_ends = frozenset(cycle_ends)
         self.save_seconds = save_seconds
         self.history: list[dict[str, float]] = []
+        self._seconds_before = 0.0
+        self._started_at: float | None = None
         self._saved_step = -1
         self._saved_at = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock of saving."""
-        self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
+        """Start the clocks."""
+        self._started_at = time.monotonic()
+        self._saved_step, self._saved_at = trainer.global_step, self._started_at
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training so far, over all resumptions; what a killed run lost is not in it."""
+        since = 0.0 if self._started_at is None else time.monotonic() - self._started_at
+        return self._seconds_before + since
 
     def on_train_batch_end(
         self,
@@ -122,9 +132,10 @@ class Evaluations(Checkpoint):
         self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the history, as plain numbers."""
-        return {"history": [dict(entry) for entry in self.history]}
+        """Return the history and the time, as plain numbers."""
+        return {"history": [dict(entry) for entry in self.history], "seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the history of the run so far."""
         self.history = [dict(entry) for entry in state_dict["history"]]
+        self._seconds_before = float(state_dict["seconds"])

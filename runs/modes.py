@@ -1,7 +1,6 @@
 """What `mode=` chooses: train, check (all but the training) or evaluate."""
 
 import json
-import time
 from typing import Any
 
 from pytorch_lightning.loggers import Logger, WandbLogger
@@ -28,7 +27,7 @@ Results = dict[str, Any]
 
 def train(settings: Settings) -> Results:
     """Train, or go on with training, or say that it is done."""
-    first = rank_zero_only.rank == 0
+    first = is_first_rank()
     console = Console(quiet=not first)
     folder = RunFolder(settings)
     # Everything that can be refused without reading data is refused before a folder is touched.
@@ -54,12 +53,11 @@ def train(settings: Settings) -> Results:
     callbacks = build_callbacks(settings, data, plan, folder)
     trainer = build_trainer(settings, plan.max_steps, callbacks, loggers)
     resume_from = folder.last if folder.last.exists() else None
-    began = time.perf_counter()
     try:
         trainer.fit(module, datamodule=data, ckpt_path=resume_from, weights_only=True)
         if not first:
             return {}
-        results = finish(trainer, data, plan, folder, time.perf_counter() - began)
+        results = finish(trainer, data, plan, folder)
     finally:
         close(loggers)
     show(results, folder.path, console)
@@ -87,10 +85,15 @@ def evaluate(settings: Settings, overrides: list[str]) -> Results:
     return results
 
 
+def is_first_rank() -> bool:
+    """Return whether this process is the one that writes and speaks; known before a Trainer is."""
+    return bool(rank_zero_only.rank == 0)  # type: ignore[attr-defined]
+
+
 def read(data: NoisyLabelDataModule, console: Console) -> None:
     """Fetch what is missing, read the data, and draw probe and noise."""
     console.print(f"reading {data.name} ({data.data_dir})", soft_wrap=True, highlight=False)
-    if rank_zero_only.rank == 0:
+    if is_first_rank():
         data.prepare_data()
     data.setup("fit")
 

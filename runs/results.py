@@ -29,7 +29,7 @@ PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-
 
 
 def finish(
-    trainer: pl.Trainer, data: NoisyLabelDataModule, plan: Plan, folder: RunFolder, seconds: float
+    trainer: pl.Trainer, data: NoisyLabelDataModule, plan: Plan, folder: RunFolder
 ) -> Results:
     """Write all that a finished (or stopped) run leaves behind; return its results.
 
@@ -38,7 +38,6 @@ def finish(
         data: what it was trained on.
         plan: how long it was to be.
         folder: where everything goes.
-        seconds: wall-clock time of training since this process began it.
     """
     evaluations = _callback(trainer, Evaluations)
     audit = _callback(trainer, LabelAudit).audit(data)
@@ -48,7 +47,7 @@ def finish(
         **_noise(data, audit),
         "steps": trainer.global_step,
         "epochs": round(trainer.global_step * data.batch_size / data.num_train, 3),
-        "seconds": round(seconds, 1),
+        "seconds": round(evaluations.seconds, 1),
         "images_per_second": _images_per_second(folder.path),
         "peak_memory_bytes": _peak_memory(),
         "finished": trainer.global_step >= plan.max_steps,
