@@ -13,9 +13,12 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from runs.settings import check, plain
+from runs.check import check
+from runs.settings import plain
 
 Results = dict[str, Any]
+
+_IN_A_SENTENCE = ("MisconfigurationException",)
 
 
 def run(cfg: DictConfig) -> Results:
@@ -43,14 +46,14 @@ def main(cfg: DictConfig) -> Results:
     try:
         return run(cfg)
     except Exception as error:
+        # Lightning says in a sentence, too, what it cannot do with its arguments
+        for_user = isinstance(error, ValueError) or type(error).__name__ in _IN_A_SENTENCE
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
         sweeping = HydraConfig.get().mode == RunMode.MULTIRUN
-        if not isinstance(error, ValueError) and not sweeping:
+        if not for_user and not sweeping:
             raise
-        message = (
-            str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        )
+        message = str(error) if for_user else f"{type(error).__name__}: {error}"
         print(f"error: {message}", file=sys.stderr)
         if not sweeping:
             sys.exit(2)

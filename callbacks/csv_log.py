@@ -28,10 +28,14 @@ def _read_rows(path: Path) -> dict[int, dict[str, float]]:
         return {}
     # a run that died while it wrote leaves half a last line: no newline, no row
     lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
-    return {
-        int(cells.pop("step")): {name: float(cell) for name, cell in cells.items() if cell}
-        for cells in csv.DictReader(lines)
-    }
+    rows: dict[int, dict[str, float]] = {}
+    for cells in csv.DictReader(lines):
+        try:
+            step = int(cells.pop("step"))
+            rows[step] = {name: float(cell) for name, cell in cells.items() if cell}
+        except (KeyError, TypeError, ValueError):
+            continue  # a damaged row must not cost the run
+    return rows
 
 
 class CSVLog(Logger):

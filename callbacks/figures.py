@@ -44,7 +44,7 @@ def draw_run(
         weights: the trust score of each training label, `(N,)`, or None where a method has none.
         wrong: which of these labels are wrong, `(N,)` bool.
     """
-    trust = weights is not None and wrong is not None
+    trust = weights is not None and wrong is not None and len(weights) > 0
     figure, axes = _canvas(3 if trust else 2, title)
     _curves(
         axes[0],
@@ -69,7 +69,7 @@ def draw_run(
         losses = {"train/loss": ("train", _ORANGE), "test/loss": ("test", _BLUE)}
         _curves(axes[1], metrics, losses)
         axes[1].set(title="Loss", ylabel="loss (nats)")
-    if weights is not None and wrong is not None:
+    if trust:
         _trust(axes[2], np.asarray(weights, dtype=float), np.asarray(wrong, dtype=bool))
     _save(figure, path)
 

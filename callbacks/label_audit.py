@@ -99,6 +99,14 @@ class LabelAudit(Callback):
             1, examples.index, torch.stack([suggested.to(confidence.dtype), confidence])
         )
 
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Join what the ranks saw: sums add up, and the surer last prediction stays."""
+        if trainer.world_size > 1:
+            tables = trainer.strategy.all_gather(self._table)
+            surest = tables[:, -1].argmax(dim=0)
+            last = tables[:, 3:].gather(0, surest.expand(1, 2, -1))[0]
+            self._table = torch.cat([tables[:, :3].sum(dim=0), last])
+
     def audit(self, datamodule: Any) -> Audit:
         """Return what was noted about the noisy examples that were visited."""
         manifest = datamodule.manifest

@@ -1,5 +1,6 @@
 """What training looks like from inside, averaged over windows of steps and sent to every logger."""
 
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -139,6 +140,13 @@ class TrainingLog(Callback):
         if step % self.every == 0 or step == trainer.max_steps:
             metrics = self._window.means(trainer.strategy)
             self._window = Window()
+            if not math.isfinite(metrics["train/loss"]):
+                # the mean over all ranks, so all of them stop
+                raise ValueError(
+                    f"the loss was not finite in the {self.every} steps before step {step}: lower "
+                    "learning_rate, or give method.grad_clip; the run can go on from its last "
+                    "checkpoint, if there is one"
+                )
             self.latest = {**metrics, **self._pace(trainer)}
             for logger in trainer.loggers:
                 logger.log_metrics(self.latest, step=step)

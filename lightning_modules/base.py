@@ -1,12 +1,13 @@
 """What every method shares: the one descent step, the averaged network, evaluation."""
 
+import math
 from abc import abstractmethod
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.func import functional_call
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
@@ -57,6 +58,9 @@ class NoisyLabelModule(pl.LightningModule):
         grad_clip: float | None = None,
     ) -> None:
         super().__init__()
+        within("model.weight_decay", weight_decay, 0)
+        within("method.momentum", momentum, 0, 1)
+        within("method.ema_decay", ema_decay, 0, 1)
         one_of("model.decayed", decayed, ("kernels", "all"))
         one_of("method.ema_order", ema_order, ("before", "after"))
         self.automatic_optimization = False
@@ -166,6 +170,12 @@ class NoisyLabelModule(pl.LightningModule):
         """Return the averaged network's logits, `(B, C)`."""
         return self.averaged(image)
 
+    def on_validation_start(self) -> None:
+        """Judge with rank 0's running statistics on all ranks: they are what a checkpoint holds."""
+        if distributed.is_available() and distributed.is_initialized():
+            for buffer in self.averaged.net.buffers():
+                distributed.broadcast(buffer, src=0)
+
     def validation_step(self, views: Views, batch_idx: int) -> None:
         """Judge one batch of the test set."""
         logits = self(views.weak)
@@ -191,3 +201,10 @@ def one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
     """Raise a `ValueError` that names the config key unless `value` is allowed."""
     if value not in allowed:
         raise ValueError(f"{key}={value} is not known: choose one of {', '.join(allowed)}.")
+
+
+def within(key: str, value: float, least: float, most: float = math.inf) -> None:
+    """Raise a `ValueError` that names the config key unless least ≤ value ≤ most."""
+    if not least <= value <= most:
+        allowed = f"from {least:g} to {most:g}" if most < math.inf else f"{least:g} or more"
+        raise ValueError(f"{key}={value} is not possible: give {allowed}.")

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from datamodules.batch import Views
+from lightning_modules.base import within
 from lightning_modules.batch_norm import batch_statistics_only
 from lightning_modules.losses import consistency, cross_entropy, guess_labels
 from lightning_modules.meta_gradient import LabelLosses, LookAhead, Params
@@ -49,6 +50,11 @@ class IEG(MetaStepModule):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        within("method.temperature", temperature, 0.01, 1)
+        within("method.initial_label_mix", initial_label_mix, 0, 1)
+        within("method.ce_factor", ce_factor, 0)
+        within("method.consistency_factor", consistency_factor, 0)
+        within("method.meta_momentum", meta_momentum, 0, 1)
         self.meta_momentum = meta_momentum
         self.initial_label_mix = initial_label_mix
         self.temperature = temperature

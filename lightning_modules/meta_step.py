@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from datamodules.batch import Views
-from lightning_modules.base import NoisyLabelModule, one_of
+from lightning_modules.base import NoisyLabelModule, one_of, within
 from lightning_modules.batch_norm import batch_statistics_only
 from lightning_modules.distributed import Alone, ranks
 from lightning_modules.losses import cross_entropy
@@ -55,6 +55,7 @@ class MetaStepModule(NoisyLabelModule):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
+        within("method.meta_step_size", meta_step_size, 0)
         one_of("meta.engine", meta_engine, ENGINES)
         one_of("meta.scope", meta_scope, ("global", "replica"))
         self.meta_step_size = meta_step_size

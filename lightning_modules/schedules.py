@@ -8,6 +8,7 @@ Hutter 2017 for the restarts.
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +19,8 @@ class Schedule:
     steps_per_epoch: int
     max_steps: int
     warmup_epochs: float = 0.0
+
+    has_cycles: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.learning_rate <= 0:
@@ -55,6 +58,8 @@ class CosineRestarts(Schedule):
 
     The reference's default (SGDR; its `cosine`). A network is at its best at the end of a cycle.
     """
+
+    has_cycles: ClassVar[bool] = True
 
     cycle_epochs: float = 1.0
     cycle_growth: float = 1.5
@@ -131,6 +136,11 @@ class Exponential(Schedule):
 
     factor: float = 0.9
     every_epochs: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.every_epochs <= 0:
+            raise ValueError(f"schedule.every_epochs={self.every_epochs} must be above 0.")
 
     def after_warmup(self, step: int) -> float:  # noqa: D102
         return self.factor ** math.floor(step / (self.every_epochs * self.steps_per_epoch))

@@ -9,7 +9,6 @@ import pytorch_lightning as pl
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import Callback
-from pytorch_lightning.loggers import Logger
 
 from callbacks.evaluations import Evaluations
 from callbacks.label_audit import LabelAudit
@@ -87,17 +86,21 @@ class Identity(Callback):
 
     Args:
         settings: the run's settings, plain types.
-        manifest_hash: of the data drawn.
+        data: what it is trained on, whose draws are known once it is read.
     """
 
-    def __init__(self, settings: Settings, manifest_hash: str) -> None:
-        self.record = {"settings": settings, "manifest": manifest_hash}
+    def __init__(self, settings: Settings, data: NoisyLabelDataModule) -> None:
+        self.settings = settings
+        self.data = data
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Add `experiment`."""
-        checkpoint["experiment"] = self.record
+        checkpoint["experiment"] = {
+            "settings": self.settings,
+            "manifest": self.data.manifest.hash,
+        }
 
 
 def build_callbacks(
@@ -105,7 +108,7 @@ def build_callbacks(
 ) -> list[Callback]:
     """Return those who watch a run."""
     return [
-        Identity(settings, data.manifest.hash),
+        Identity(settings, data),
         TrainingLog(settings["log_every"]),
         LabelAudit(data.train_size),
         RunProgress(),
@@ -118,9 +121,7 @@ def build_callbacks(
     ]
 
 
-def build_trainer(
-    settings: Settings, max_steps: int, callbacks: list[Callback], loggers: list[Logger]
-) -> pl.Trainer:
+def build_trainer(settings: Settings, max_steps: int, callbacks: list[Callback]) -> pl.Trainer:
     """Return a Trainer that leaves to us what it would do otherwise.
 
     One endless epoch of `max_steps` steps; samplers, checkpoints, evaluation times and the bar are
@@ -131,7 +132,7 @@ def build_trainer(
         settings["trainer"],
         max_steps=max_steps,
         callbacks=callbacks,
-        logger=loggers or False,
+        logger=False,  # they come when the run's folder is open
         log_every_n_steps=1,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
@@ -151,7 +152,8 @@ def _quieten() -> None:
         ".*`torch.jit.script` is deprecated.*",
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*resuming from a checkpoint that ended before.*",
-        ".*`TrainingLog`.*",
+        ".*It is recommended to use `self.log.*sync_dist=True.*",
+        ".*all_gather is deprecated.*",
     ):
         warnings.filterwarnings("ignore", message=message)
 

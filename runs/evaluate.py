@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 
 from runs.build import build_data, build_module, build_schedule, build_trainer
 from runs.folder import RunFolder, write_atomically
-from runs.settings import HARMLESS, Settings
+from runs.settings import Settings, is_harmless
 
 Results = dict[str, Any]
 
@@ -34,7 +35,7 @@ def evaluate(settings: Settings, overrides: Sequence[str]) -> Results:
     schedule, _ = build_schedule(made, data)
     module = build_module(made, data, schedule)
     module.load_state_dict(saved["state_dict"])
-    trainer = build_trainer(made, max_steps=1, callbacks=[], loggers=[])
+    trainer = build_trainer(made, max_steps=1, callbacks=[])
     trainer.test(module, datamodule=data, verbose=False)
     metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
     results = {"checkpoint": str(path), "steps": saved["global_step"], **metrics}
@@ -43,7 +44,7 @@ def evaluate(settings: Settings, overrides: Sequence[str]) -> Results:
             f"{path} was trained on other draws of noise and probe than its settings give now: the "
             "data in data_dir have changed since."
         )
-    if path.parent.name == "checkpoints":
+    if path.parent.name == "checkpoints" and trainer.is_global_zero:
         name = f"evaluation-{path.stem}.json"
         write_atomically(path.parent.parent / name, json.dumps(results, indent=2))
     return results
@@ -85,34 +86,30 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def merge(made: Settings, given: Settings, overrides: Sequence[str], path: Path) -> Settings:
-    """Return the checkpoint's settings with the command's harmless ones.
+    """Return the checkpoint's settings, changed where the command line says where and how.
+
+    The Trainer is the command's: a network trained on many devices may be judged on one. Its
+    precision stays, because that changes the numbers.
 
     Raises:
         ValueError: naming the key that says something else than the checkpoint.
     """
+    merged = deepcopy(made)
+    merged["trainer"] = {**given["trainer"], "precision": made["trainer"]["precision"]}
     for override in overrides:
         key = override.lstrip("+~").partition("=")[0]
-        if key.split(".")[0] in HARMLESS or key in HARMLESS:
-            continue
+        free = is_harmless(key) or (key.startswith("trainer.") and key != "trainer.precision")
         ours, theirs = _look_up(given, key), _look_up(made, key)
-        if ours != theirs:
+        if not free and ours != theirs:
             raise ValueError(
                 f"{path} was made with {key}={theirs}, not {key}={ours}: leave {key} out, or give "
                 "a checkpoint that fits."
             )
-    return {
-        **made,
-        "trainer": given["trainer"],
-        "data_dir": given["data_dir"],
-        "dataset": {
-            **made["dataset"],
-            **{
-                key: given["dataset"][key]
-                for key in ("data_dir", "num_workers", "eval_batch_size")
-                if key in given["dataset"]
-            },
-        },
-    }
+        if key == "data_dir":
+            merged["dataset"]["data_dir"] = ours
+        elif key.startswith("dataset."):
+            merged["dataset"][key.removeprefix("dataset.")] = ours
+    return merged
 
 
 def _look_up(settings: Settings, key: str) -> Any:

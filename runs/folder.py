@@ -1,9 +1,10 @@
 """A run's folder: new, unfinished or finished, and what it may be used for."""
 
+import fcntl
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import yaml
 
@@ -22,6 +23,12 @@ class RunFolder:
     def __init__(self, settings: Settings) -> None:
         self.path = Path(settings["run_dir"] or default_run_dir(settings))
         self.settings = settings
+        self._lock: TextIO | None = None
+
+    def close(self) -> None:
+        """Let other processes train here."""
+        if self._lock is not None:
+            self._lock.close()
 
     @property
     def checkpoints(self) -> Path:
@@ -40,49 +47,67 @@ class RunFolder:
         return results if results.get("finished") else None
 
     def set_aside(self) -> Path | None:
-        """Rename the folder, if there is one, to a name that is free; nothing is deleted."""
-        if not self.path.exists():
+        """Rename the folder of a run, if there is one, to a name that is free; delete nothing."""
+        if not (self.path / "config.yaml").exists():
             return None
-        number = 1
-        while (aside := self.path.with_name(f"{self.path.name}.replaced-{number}")).exists():
+        here, number = self.path.resolve(), 1
+        while (aside := here.with_name(f"{here.name}.replaced-{number}")).exists():
             number += 1
-        return self.path.rename(aside)
+        return here.rename(aside)
 
     def check(self) -> None:
-        """Raise a `ValueError` if the folder holds another experiment or cannot be written.
+        """Raise a `ValueError` if the folder is no place for this run.
 
         Raises:
-            ValueError: with the settings that differ.
+            ValueError: if it holds something else (with the settings that differ), is no folder,
+                or cannot be written.
         """
         config = self.path / "config.yaml"
-        if config.exists():
+        if config.exists() and not self.settings["fresh"]:
             changed = differences(yaml.safe_load(config.read_text()), self.settings)
             if changed:
                 raise ValueError(
                     f"run_dir={self.path} holds another experiment ({'; '.join(changed)}): give "
                     "another run_dir, or fresh=true to set the old one aside."
                 )
-        elif self.path.exists() and any(self.path.iterdir()):
+        elif not config.exists() and _holds_something(self.path):
             raise ValueError(
-                f"run_dir={self.path} is not empty and holds no config.yaml of a run: give "
-                "another run_dir, or fresh=true to set it aside."
+                f"run_dir={self.path} is not an empty folder and holds no config.yaml of a run: "
+                "give another run_dir."
             )
+        place = next(one for one in (self.path, *self.path.absolute().parents) if one.exists())
+        if not place.is_dir() or not os.access(place, os.W_OK):
+            raise ValueError(f"run_dir={self.path} cannot be written: give a run_dir that can.")
 
     def open(self) -> None:
-        """Make the folder and write `config.yaml`.
+        """Make the folder, lock it for as long as this process lives, and write `config.yaml`.
 
         Raises:
-            ValueError: if the folder cannot be written.
+            ValueError: if the folder cannot be written, or another process trains in it.
         """
         try:
-            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = (self.path / ".lock").open("w")
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             text = yaml.safe_dump(self.settings, sort_keys=False, allow_unicode=True)
             write_atomically(self.path / "config.yaml", text)
+            self.checkpoints.mkdir(exist_ok=True)
+        except BlockingIOError:
+            raise ValueError(
+                f"Another process is training in run_dir={self.path}: wait for it, or give another "
+                "run_dir."
+            ) from None
         except OSError as error:
             raise ValueError(
                 f"run_dir={self.path} cannot be written ({error.strerror}): give a "
                 "run_dir that can."
             ) from None
+
+
+def _holds_something(path: Path) -> bool:
+    if path.is_dir():
+        return any(not one.name.startswith(".") for one in path.iterdir())
+    return path.exists()
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 import netrc
 import os
+import uuid
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ def build_loggers(settings: Settings, folder: Path, facts: dict[str, float]) -> 
     """
     loggers: list[Logger] = [CSVLog(folder / "metrics.csv")]
     kind = settings["logger"]["name"]
-    if kind == "wandb":
+    if kind == "wandb" and os.environ.get("WANDB_MODE") != "disabled":
         loggers.append(_wandb(settings, folder, facts))
     elif kind == "tensorboard":
         loggers.append(TensorBoardLogger(folder, name="tensorboard", version=""))
@@ -38,8 +39,7 @@ def _wandb(settings: Settings, folder: Path, facts: dict[str, float]) -> Logger:
         project=settings["logger"]["project"],
         entity=settings["logger"]["entity"],
         save_dir=folder,
-        # the folder's name holds the settings' hash: the same run goes on as the same run
-        id=folder.name,
+        id=_wandb_id(folder),
         name=folder.name,
         resume=None if offline else "allow",
         offline=offline,
@@ -50,9 +50,17 @@ def _wandb(settings: Settings, folder: Path, facts: dict[str, float]) -> Logger:
     )
 
 
+def _wandb_id(folder: Path) -> str:
+    """Return the run's id, drawn once and kept in its folder: a resumed run is the same run."""
+    path = folder / "wandb_id"
+    if not path.exists():
+        path.write_text(uuid.uuid4().hex[:12])
+    return path.read_text()
+
+
 def has_wandb_key() -> bool:
     """Return whether W&B would find an API key without asking for one, and may go online."""
-    if os.environ.get("WANDB_MODE") in ("offline", "disabled", "dryrun"):
+    if os.environ.get("WANDB_MODE") in ("offline", "dryrun"):
         return False
     if os.environ.get("WANDB_API_KEY"):
         return True

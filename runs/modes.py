@@ -1,13 +1,18 @@
 """What `mode=` chooses: train, check (all but the training) or evaluate."""
 
 import json
-from typing import Any
+import sys
+from typing import Any, NamedTuple
 
+import pytorch_lightning as pl
+import torch
 from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 
 from datamodules.base import NoisyLabelDataModule
+from lightning_modules.base import NoisyLabelModule
+from lightning_modules.schedules import Schedule
 from runs import evaluate as evaluation
 from runs.build import (
     Plan,
@@ -25,63 +30,85 @@ from runs.settings import Settings
 Results = dict[str, Any]
 
 
+class Run(NamedTuple):
+    """The objects of a run."""
+
+    folder: RunFolder
+    data: NoisyLabelDataModule
+    schedule: Schedule
+    plan: Plan
+    module: NoisyLabelModule
+    trainer: pl.Trainer
+
+
 def train(settings: Settings) -> Results:
     """Train, or go on with training, or say that it is done."""
     first = is_first_rank()
     console = Console(quiet=not first)
-    folder = RunFolder(settings)
-    # Everything that can be refused without reading data is refused before a folder is touched.
-    data = build_data(settings)
-    schedule, plan = build_schedule(settings, data)
-    module = build_module(settings, data, schedule)
-    if first and settings["fresh"] and (aside := folder.set_aside()):
-        console.print(f"fresh=true: what was in {folder.path} is now in {aside}", soft_wrap=True)
-    folder.check()
-    if results := folder.results():
-        console.print(f"This run is finished; fresh=true starts it again: {folder.path}")
-        show(results, folder.path, console)
+    run = prepare(settings)
+    if not settings["fresh"] and (results := run.folder.results()):
+        console.print(f"This run is finished; fresh=true starts it again: {run.folder.path}")
+        show(results, run.folder.path, console)
         return results
 
-    read(data, console)
+    read(run.data, console)
     if first:
-        folder.open()
-        data.manifest.save(folder.path)
-    announce(settings, data, plan, module, folder, console)
+        if settings["fresh"] and (aside := run.folder.set_aside()):
+            console.print(f"fresh=true: the old run is now in {aside}", soft_wrap=True)
+        run.folder.open()
+        run.data.manifest.save(run.folder.path)
+    announce(settings, run, console)
 
-    facts = {"effective_noise": data.manifest.summary()["effective_noise"]}
-    loggers = build_loggers(settings, folder.path, facts)
-    callbacks = build_callbacks(settings, data, plan, folder)
-    trainer = build_trainer(settings, plan.max_steps, callbacks, loggers)
-    resume_from = folder.last if folder.last.exists() else None
+    resume_from = run.folder.last if run.folder.last.exists() else None
+    if resume_from:
+        evaluation.load(resume_from)  # a damaged file is told in a sentence
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    facts = {"effective_noise": run.data.manifest.summary()["effective_noise"]}
+    loggers = run.trainer.loggers = build_loggers(settings, run.folder.path, facts)
     try:
-        trainer.fit(module, datamodule=data, ckpt_path=resume_from, weights_only=True)
+        run.trainer.fit(run.module, datamodule=run.data, ckpt_path=resume_from, weights_only=True)
         if not first:
             return {}
-        results = finish(trainer, data, plan, folder)
+        results = finish(run.trainer, run.data, run.plan, run.folder)
+    except BaseException:
+        if first and run.folder.last.exists():
+            print("\nstopped; the same command goes on where it was last saved", file=sys.stderr)
+        raise
     finally:
         close(loggers)
-    show(results, folder.path, console)
+        run.folder.close()
+    show(results, run.folder.path, console)
     return results
 
 
 def check(settings: Settings) -> Results:
     """Do all that comes before training, and say whether training would start."""
     console = Console()
+    run = prepare(settings)
+    read(run.data, console)
+    announce(settings, run, console)
+    console.print("mode=check: training would start.")
+    return {"manifest": run.data.manifest.hash, "max_steps": run.plan.max_steps}
+
+
+def prepare(settings: Settings) -> Run:
+    """Build everything; all that can be refused without reading data is refused here."""
     folder = RunFolder(settings)
-    folder.check()
     data = build_data(settings)
     schedule, plan = build_schedule(settings, data)
     module = build_module(settings, data, schedule)
-    read(data, console)
-    announce(settings, data, plan, module, folder, console)
-    console.print("mode=check: training would start.")
-    return {"manifest": data.manifest.hash, "max_steps": plan.max_steps}
+    callbacks = build_callbacks(settings, data, plan, folder)
+    trainer = build_trainer(settings, plan.max_steps, callbacks)
+    folder.check()
+    return Run(folder, data, schedule, plan, module, trainer)
 
 
 def evaluate(settings: Settings, overrides: list[str]) -> Results:
     """Evaluate a checkpoint and print what was found."""
     results = evaluation.evaluate(settings, overrides)
-    print(json.dumps(results, indent=2))
+    if is_first_rank():
+        print(json.dumps(results, indent=2))
     return results
 
 
@@ -92,37 +119,29 @@ def is_first_rank() -> bool:
 
 def read(data: NoisyLabelDataModule, console: Console) -> None:
     """Fetch what is missing, read the data, and draw probe and noise."""
-    console.print(f"reading {data.name} ({data.data_dir})", soft_wrap=True, highlight=False)
+    console.print(f"reading {data.name}", highlight=False)
     if is_first_rank():
         data.prepare_data()
     data.setup("fit")
 
 
-def announce(
-    settings: Settings,
-    data: NoisyLabelDataModule,
-    plan: Plan,
-    module: Any,
-    folder: RunFolder,
-    console: Console,
-) -> None:
+def announce(settings: Settings, run: Run, console: Console) -> None:
     """Print what follows from the settings, before the first step."""
-    size = sum(value.numel() for value in module.net.parameters())
-    choices = settings["choices"]
+    data, plan, choices = run.data, run.plan, settings["choices"]
+    size = sum(value.numel() for value in run.module.net.parameters())
     epochs = plan.max_steps * data.batch_size / data.num_train
     lines = [
         data.manifest.describe(),
         f"{choices['method']} with {choices['model']}, {size:,} parameters; {plan.max_steps:,} "
-        f"steps of {data.batch_size} ({epochs:.1f} epochs), {len(plan.evaluate_at)} evaluations",
+        f"steps of {data.batch_size}, {epochs:.3g} epochs; evaluated {len(plan.evaluate_at)} times",
     ]
-    if plan.cycle_ends and plan.max_steps not in plan.cycle_ends:
-        end = max(plan.cycle_ends)
+    if run.schedule.has_cycles and plan.max_steps not in plan.cycle_ends:
         lines.append(
-            f"note: step {plan.max_steps:,} is amid a learning-rate cycle (one ends "
-            f"at {end:,}); schedule=cosine ends at 0 wherever the run does"
+            f"note: step {plan.max_steps:,} is amid a learning-rate cycle (the last one ends at "
+            f"{max(plan.cycle_ends, default=0):,}); schedule=cosine ends at 0 wherever the run does"
         )
-    lines.append(f"everything goes to {folder.path}")
-    if folder.last.exists():
+    lines.append(f"everything goes to {run.folder.path}")
+    if settings["mode"] == "train" and run.folder.last.exists():
         lines.append("an unfinished run is there: going on where it was last saved")
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False)
@@ -131,8 +150,9 @@ def announce(
 def close(loggers: list[Logger]) -> None:
     """End what is logged, so that the next job of a multirun does not write into it."""
     for logger in loggers:
-        logger.finalize("success")
+        failed = sys.exc_info()[0] is not None
+        logger.finalize("failed" if failed else "success")
         if isinstance(logger, WandbLogger):
             import wandb
 
-            wandb.finish()
+            wandb.finish(exit_code=int(failed))

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from hydra.core.hydra_config import HydraConfig
 from rich.console import Console
 from rich.table import Table
 
@@ -41,7 +42,7 @@ def finish(
     """
     evaluations = _callback(trainer, Evaluations)
     audit = _callback(trainer, LabelAudit).audit(data)
-    results = {
+    results: Results = {
         **_names(folder),
         **_accuracies(evaluations.history, plan),
         **_noise(data, audit),
@@ -51,17 +52,24 @@ def finish(
         "images_per_second": _images_per_second(folder.path),
         "peak_memory_bytes": _peak_memory(),
         "finished": trainer.global_step >= plan.max_steps,
-        "command": shlex.join(["python", *sys.argv]),
+        "command": _command(),
         "versions": {
             "python": platform.python_version(),
             **{one: version(one) for one in PACKAGES},
         },
     }
+    results = {name: None if value != value else value for name, value in results.items()}  # NaN
     write_labels(audit, data.manifest.class_names, folder.path / "labels.csv")
     _draw(folder, audit, results)
     # Last, because it says that the run is finished.
-    write_atomically(folder.path / "results.json", json.dumps(results, indent=2))
+    write_atomically(folder.path / "results.json", json.dumps(results, indent=2, allow_nan=False))
     return results
+
+
+def _command() -> str:
+    """Return what would do this run alone, also when it is a job of a multirun."""
+    words = HydraConfig.get().overrides.task if HydraConfig.initialized() else sys.argv[1:]
+    return shlex.join(["python", "train.py", *words])
 
 
 def _callback(trainer: pl.Trainer, kind: type[Any]) -> Any:
@@ -123,6 +131,7 @@ def _images_per_second(folder: Path) -> float | None:
 
 
 def _peak_memory() -> int:
+    """Return the GPU's peak of this run, or the whole process's; in a sweep, of its jobs so far."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
     # kilobytes, except on macOS
@@ -146,6 +155,8 @@ def _draw(folder: RunFolder, audit: Audit, results: Results) -> None:
 def show(results: Results, folder: Path, console: Console | None = None) -> None:
     """Print the short table that ends a run."""
     console = console or Console()
+    if not console.is_terminal:
+        console = Console(width=120)
     table = Table(show_header=False, title="Result" if results["finished"] else "Result so far")
     table.add_column(style="bold")
     table.add_column(overflow="fold")
@@ -161,8 +172,10 @@ def show(results: Results, folder: Path, console: Console | None = None) -> None
         add("… at the last cycle's end", "test/acc_cycle_end", note=note)
     best = f"  (step {results.get('test/step_best_oracle')}; chosen by test data, not a result)"
     add("test accuracy, best", "test/acc_best_oracle", note=best)
-    add("wrong labels found, AUROC", "noise/auroc", "{:.4f}", "  (trust score)")
-    add("", "noise/auroc_weight", "{:.4f}", "  (mean example weight)")
+    add("wrong labels found, AUROC", "noise/auroc", "{:.4f}", "  by trust score")
+    add("… by example weight", "noise/auroc_weight", "{:.4f}")
+    if not results["noise/effective_rate"]:
+        table.add_row("wrong labels found", "there are none to find")
     add("steps", "steps", "{:,}", f"  ({results['epochs']:g} epochs)")
     add("time", "seconds", "{:,.0f} s", f"  ({results.get('images_per_second')} images/s)")
     table.add_row("picture", str(folder / "figures" / "run.png"))

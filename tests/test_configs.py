@@ -53,6 +53,19 @@ def test_other_groups_resolve(group: str) -> None:
         assert settings(f"{group}={choice}")[group]
 
 
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        str(path.relative_to(CONF / "experiment").with_suffix(""))
+        for path in (CONF / "experiment").rglob("*.yaml")
+    ],
+)
+def test_every_experiment_resolves_and_the_command_line_wins(experiment: str) -> None:
+    made = settings(f"experiment={experiment}", "seed=7", "model=wrn28_10")
+    assert (made["seed"], made["model"]["name"]) == (7, "wrn28_10")
+    assert settings(f"experiment={experiment}")["dataset"]["name"] != "digits_asym"
+
+
 def test_a_data_set_brings_its_network_and_the_command_line_wins() -> None:
     assert settings("dataset=cifar10_asym")["model"]["name"] == "resnet29"
     assert settings("dataset=digits_uniform")["model"]["name"] == "resnet11"

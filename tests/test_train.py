@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from runs import evaluate as evaluation
 from runs import modes
 from runs.build import build_data, build_module, build_schedule, build_trainer
-from runs.settings import Settings, check
+from runs.check import check
+from runs.settings import Settings
 from tests.compose import settings
 
 QUICK = ("logger=csv", "max_steps=7", "evaluate_every=3", "log_every=2", "trainer=cpu")
@@ -36,6 +38,7 @@ def trained(
 def test_a_run_leaves_everything_behind(trained: tuple[str, Path, dict[str, Any]]) -> None:
     method, run_dir, results = trained
     assert {path.name for path in run_dir.iterdir()} == {
+        ".lock",
         "config.yaml",
         "manifest.json",
         "labels.npz",
@@ -111,7 +114,7 @@ def test_the_trainer_that_fitted_tests_the_averaged_network_too(tmp_path: Path) 
     data = build_data(made)
     schedule, _ = build_schedule(made, data)
     module = build_module(made, data, schedule)
-    trainer = build_trainer(made, max_steps=2, callbacks=[], loggers=[])
+    trainer = build_trainer(made, max_steps=2, callbacks=[])
     trainer.fit(module, datamodule=data)
     trainer.test(
         module,
@@ -136,6 +139,39 @@ def test_the_same_command_again_says_that_the_run_is_finished(
     assert modes.train(quick(run_dir, f"method={method}")) == results
     assert "finished" in capsys.readouterr().out
     assert (run_dir / "checkpoints" / "last.ckpt").stat().st_mtime_ns == before
+
+
+def test_evaluation_keeps_the_precision_and_the_data_of_training(tmp_path: Path) -> None:
+    run_dir, data = tmp_path / "run", f"data_dir={tmp_path}/data"
+    results = modes.train(quick(run_dir, "method=l2r", "trainer.precision=bf16-mixed", data))
+    overrides = ["mode=evaluate", f"checkpoint={run_dir}"]
+    found = modes.evaluate(settings(*overrides), overrides)
+    assert found["test/loss"] == results["test/loss_last"]
+    saved = evaluation.load(run_dir / "checkpoints" / "last.ckpt")["experiment"]["settings"]
+    merged = evaluation.merge(saved, settings(*overrides), overrides, run_dir)
+    assert merged["dataset"]["data_dir"] == f"{tmp_path}/data"
+    assert merged["trainer"]["precision"] == "bf16-mixed"
+    overrides += ["data_dir=/elsewhere", "dataset.num_workers=1", "trainer.devices=2"]
+    merged = evaluation.merge(saved, settings(*overrides), overrides, run_dir)
+    assert merged["dataset"]["data_dir"] == "/elsewhere"
+    assert merged["dataset"]["num_workers"] == 1
+    with pytest.raises(ValueError, match=r"was made with trainer\.precision=bf16-mixed"):
+        evaluation.merge(saved, settings(), ["trainer.precision=32-true"], run_dir)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="the loss was not finite in the 2 steps before step"):
+        modes.train(quick(tmp_path / "run", "method=supervised", "learning_rate=1e30"))
+    assert not (tmp_path / "run" / "results.json").exists()
+
+
+def test_a_damaged_checkpoint_is_told_in_a_sentence(tmp_path: Path) -> None:
+    made = quick(tmp_path / "run", "method=supervised")
+    modes.train(made)
+    (tmp_path / "run" / "results.json").unlink()
+    (tmp_path / "run" / "checkpoints" / "last.ckpt").write_bytes(b"torn")
+    with pytest.raises(ValueError, match=r"last.ckpt cannot be read as a checkpoint"):
+        modes.train(made)
 
 
 def test_fresh_starts_again_and_keeps_the_old(tmp_path: Path) -> None:

@@ -153,8 +153,12 @@ def test_iegs_factors_scale_their_terms() -> None:
         ({"meta_scope": "world"}, "meta.scope"),
         ({"decayed": "some"}, "model.decayed"),
         ({"ema_order": "never"}, "method.ema_order"),
+        ({"temperature": 0.0}, "method.temperature=0.0 is not possible: give from 0.01 to 1"),
+        ({"initial_label_mix": 1.5}, "method.initial_label_mix"),
+        ({"ce_factor": -1.0}, "method.ce_factor=-1.0 is not possible: give 0 or more"),
+        ({"meta_step_size": float("nan")}, "method.meta_step_size"),
     ],
 )
-def test_unknown_choices_are_named(settings: dict[str, Any], key: str) -> None:
+def test_impossible_values_are_named(settings: dict[str, Any], key: str) -> None:
     with pytest.raises(ValueError, match=key):
         module_of("ieg", **settings)

@@ -36,6 +36,26 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
         folder(tmp_path).check()
 
 
+def test_fresh_sets_a_run_aside_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("precious")
+    run = folder(tmp_path, "fresh=true")
+    with pytest.raises(ValueError, match="holds no config"):
+        run.check()
+    assert run.set_aside() is None
+    other = folder(tmp_path / "run")
+    other.open()
+    folder(tmp_path / "run", "fresh=true", "noise=0.2").check()
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path: Path) -> None:
+    one, other = folder(tmp_path / "run"), folder(tmp_path / "run")
+    one.open()
+    with pytest.raises(ValueError, match="Another process is training in run_dir"):
+        other.open()
+    one.close()
+    other.open()
+
+
 def test_fresh_deletes_nothing(tmp_path: Path) -> None:
     run = folder(tmp_path / "run")
     run.open()
@@ -62,5 +82,6 @@ def test_only_finished_results_count(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match=r"run_dir=.*cannot be written"):
-        folder(tmp_path / "file" / "run").open()
+    for attempt in (RunFolder.check, RunFolder.open):
+        with pytest.raises(ValueError, match=r"run_dir=.*cannot be written"):
+            attempt(folder(tmp_path / "file" / "run"))

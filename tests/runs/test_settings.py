@@ -1,6 +1,7 @@
 import pytest
 
-from runs.settings import check, default_run_dir, differences, identity
+from runs.check import check
+from runs.settings import default_run_dir, differences, identity
 from tests.compose import settings
 
 
@@ -19,6 +20,15 @@ from tests.compose import settings
         ("max_steps=0", "max_steps=0"),
         ("max_epochs=-3", "max_epochs=-3"),
         ("seed=-1", "seed=-1"),
+        ("seed=4294967296", "seed=4294967296"),
+        ("fresh=maybe", "fresh=maybe"),
+        ("learning_rate=abc", "learning_rate=abc"),
+        ("learning_rate=0", "learning_rate=0"),
+        ("data_dir=null", "data_dir=None"),
+        ("trainer.precision=64-true", "trainer.precision=64-true"),
+        ("+trainer.max_steps=3", "give max_steps instead"),
+        ("+trainer.limit_val_batches=0", "give evaluate_every instead"),
+        ("+trainer.gradient_clip_val=1", "give method.grad_clip instead"),
         ("log_every=0", "log_every=0"),
         ("evaluate_every=0", "evaluate_every=0"),
         ("trainer.devices=3", "trainer.devices=3"),
@@ -51,7 +61,12 @@ def test_possible_values_pass(overrides: tuple[str, ...]) -> None:
 def test_where_and_how_do_not_make_another_experiment() -> None:
     one = settings()
     other = settings(
-        "data_dir=/elsewhere", "trainer=cpu", "logger=csv", "fresh=true", "dataset.num_workers=2"
+        "data_dir=/elsewhere",
+        "trainer=cpu",
+        "trainer.strategy=ddp",
+        "logger=csv",
+        "fresh=true",
+        "dataset.num_workers=2",
     )
     assert differences(one, other) == []
     assert default_run_dir(one) == default_run_dir(other)

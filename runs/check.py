@@ -1,0 +1,118 @@
+"""Values that cannot work, refused in a sentence before anything is read or built.
+
+Data sets, methods and schedules check what is theirs in their constructors; here is what belongs to
+none of them, or to several.
+"""
+
+import math
+from importlib.util import find_spec
+from typing import Any
+
+from runs.settings import Settings
+
+MODES = ("train", "evaluate", "check")
+
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+
+# Trainer arguments that would work against the project's own, and what to use instead.
+OWN = {
+    "max_steps": "max_steps",
+    "max_epochs": "max_epochs",
+    "max_time": "max_steps",
+    "fast_dev_run": "max_steps",
+    "limit_train_batches": "max_steps",
+    "limit_val_batches": "evaluate_every",
+    "limit_test_batches": "evaluate_every",
+    "val_check_interval": "evaluate_every",
+    "check_val_every_n_epoch": "evaluate_every",
+    "log_every_n_steps": "log_every",
+    "logger": "logger",
+    "gradient_clip_val": "method.grad_clip",
+    "accumulate_grad_batches": "batch_size",
+}
+
+
+def check(settings: Settings) -> None:
+    """Refuse what cannot work.
+
+    Raises:
+        ValueError: naming the key, what was given, what is allowed and what to change.
+    """
+    _one_of("mode", settings["mode"], MODES)
+    for key, least in (("batch_size", 1), ("log_every", 1), ("seed", 0), ("probe_per_class", 0)):
+        _whole(key, settings[key], least)
+    for key in ("max_steps", "max_epochs", "evaluate_every"):
+        if settings[key] is not None:
+            _whole(key, settings[key], 1)
+    if settings["seed"] >= 2**32:
+        raise ValueError(f"seed={settings['seed']} is too large: give a number below 2^32.")
+    if not isinstance(settings["fresh"], bool):
+        raise ValueError(f"fresh={settings['fresh']} is not known: give true or false.")
+    for key in ("learning_rate", "save_every_minutes"):
+        if not _number(settings[key]) or not 0 < settings[key] < math.inf:
+            raise ValueError(f"{key}={settings[key]} is not possible: give a number above 0.")
+    if not _number(settings["noise"]) or not 0 <= settings["noise"] < 1:
+        raise ValueError(
+            f"noise={settings['noise']} is not a rate: give a number from 0 up to, but not "
+            "including, 1."
+        )
+    for key in ("data_dir", *(["run_dir"] if settings["run_dir"] is not None else [])):
+        if not isinstance(settings[key], str) or not settings[key]:
+            raise ValueError(f"{key}={settings[key]} is not a folder: give its path.")
+    if settings["logger"]["name"] == "tensorboard" and find_spec("tensorboard") is None:
+        raise ValueError(
+            "logger=tensorboard needs a package that is not installed: "
+            "pip install -c constraints.txt -e '.[tensorboard]', or choose another logger."
+        )
+    _check_trainer(settings["trainer"], settings["batch_size"])
+    _check_meta(settings)
+
+
+def _check_trainer(trainer: dict[str, Any], batch_size: int) -> None:
+    for key, instead in OWN.items():
+        if key in trainer:
+            raise ValueError(f"trainer.{key} is not used here: give {instead} instead.")
+    _one_of("trainer.precision", trainer.get("precision", "32-true"), PRECISIONS)
+    devices, nodes = trainer.get("devices", 1), trainer.get("num_nodes", 1)
+    count = len(devices) if isinstance(devices, list) else devices
+    if isinstance(count, int) and count > 0 and batch_size % (count * nodes):
+        raise ValueError(
+            f"batch_size={batch_size} is over all devices and cannot be shared by "
+            f"trainer.devices={devices} on trainer.num_nodes={nodes}: give a multiple of "
+            f"{count * nodes}."
+        )
+
+
+def _check_meta(settings: Settings) -> None:
+    method = settings["choices"].get("method")
+    if method == "supervised":
+        return
+    if settings["probe_per_class"] == 0:
+        raise ValueError(
+            f"probe_per_class=0 leaves method={method} without trusted labels: give 1 or more, or "
+            "method=supervised."
+        )
+    if settings["trainer"].get("precision") == "16-mixed":
+        raise ValueError(
+            "trainer.precision=16-mixed scales the loss but not the meta-step's gradients: with "
+            f"method={method} give 32-true or bf16-mixed."
+        )
+    if settings["trainer"].get("sync_batchnorm"):
+        raise ValueError(
+            f"trainer.sync_batchnorm=true has no derivative of the kind method={method} needs: "
+            "leave it out; batch statistics stay with their device."
+        )
+
+
+def _one_of(key: str, value: Any, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f"{key}={value} is not known: choose one of {', '.join(allowed)}.")
+
+
+def _whole(key: str, value: Any, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{key}={value} must be a whole number, {least} or more.")
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
