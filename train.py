@@ -28,7 +28,7 @@ def run(cfg: DictConfig) -> Results:
         ValueError: if the settings or the data cannot work, in a sentence for the user.
     """
     settings = plain(cfg)
-    check(settings)
+    check(settings, sweeping=HydraConfig.get().mode == RunMode.MULTIRUN)
     # The libraries take seconds to import: a mistyped value is told before.
     from runs import modes
 

@@ -5,6 +5,7 @@ none of them, or to several.
 """
 
 import math
+import os
 from importlib.util import find_spec
 from typing import Any
 
@@ -32,8 +33,12 @@ OWN = {
 }
 
 
-def check(settings: Settings) -> None:
+def check(settings: Settings, sweeping: bool = False) -> None:
     """Refuse what cannot work.
+
+    Args:
+        settings: of one job.
+        sweeping: whether it is a job of a multirun.
 
     Raises:
         ValueError: naming the key, what was given, what is allowed and what to change.
@@ -66,6 +71,13 @@ def check(settings: Settings) -> None:
         )
     _check_trainer(settings["trainer"], settings["batch_size"])
     _check_meta(settings)
+    if sweeping and settings["trainer"].get("devices", 1) != 1 and "LOCAL_RANK" not in os.environ:
+        # Lightning starts the other ranks by running this command again: the whole sweep
+        raise ValueError(
+            f"trainer.devices={settings['trainer']['devices']} in a multirun would start the whole "
+            "sweep once more on every device: sweep jobs of one device, or launch each job by "
+            "torchrun or SLURM."
+        )
 
 
 def _check_trainer(trainer: dict[str, Any], batch_size: int) -> None:

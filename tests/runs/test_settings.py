@@ -58,6 +58,17 @@ def test_possible_values_pass(overrides: tuple[str, ...]) -> None:
     check(settings(*overrides))
 
 
+def test_a_sweep_of_jobs_on_many_devices_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = settings("trainer=ddp", "trainer.devices=2")
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    with pytest.raises(ValueError, match=r"trainer\.devices=2 in a multirun"):
+        check(made, sweeping=True)
+    check(made)
+    check(settings(), sweeping=True)
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    check(made, sweeping=True)
+
+
 def test_where_and_how_do_not_make_another_experiment() -> None:
     one = settings()
     other = settings(
