@@ -136,9 +136,10 @@ def announce(settings: Settings, run: Run, console: Console) -> None:
         f"steps of {data.batch_size}, {epochs:.3g} epochs; evaluated {len(plan.evaluate_at)} times",
     ]
     if run.schedule.has_cycles and plan.max_steps not in plan.cycle_ends:
+        end = f"the last ends at {max(plan.cycle_ends):,}" if plan.cycle_ends else "the first"
         lines.append(
-            f"note: step {plan.max_steps:,} is amid a learning-rate cycle (the last one ends at "
-            f"{max(plan.cycle_ends, default=0):,}); schedule=cosine ends at 0 wherever the run does"
+            f"note: step {plan.max_steps:,} is amid a learning-rate cycle ({end}); "
+            "schedule=cosine ends at 0 wherever the run does"
         )
     lines.append(f"everything goes to {run.folder.path}")
     if settings["mode"] == "train" and run.folder.last.exists():
