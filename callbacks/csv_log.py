@@ -10,6 +10,8 @@ from typing import Any
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from datamodules.atomic import replacing
+
 
 def read_metrics(path: str | Path) -> dict[str, list[tuple[int, float]]]:
     """Return every metric of a `metrics.csv` as its (step, value) pairs, in order of step.
@@ -113,13 +115,11 @@ class CSVLog(Logger):
     def _write_all(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._rows = dict(sorted(self._rows.items()))
-        partial = self.path.with_name(f"{self.path.name}.partial")
-        with partial.open("w", newline="") as file:
+        with replacing(self.path) as partial, partial.open("w", newline="") as file:
             csv.writer(file, lineterminator="\n").writerow(self._columns)
             for step, row in self._rows.items():
                 self._last_row_at = file.tell()
                 file.write(self._line(row, step))
-        os.replace(partial, self.path)
 
     def _line(self, row: Mapping[str, float], step: int) -> str:
         # nine digits tell any two float32 apart

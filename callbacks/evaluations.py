@@ -22,6 +22,8 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.trainer.states import TrainerFn
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from datamodules.atomic import replacing
+
 # ranks agree on the clock of rank zero, and asking costs a message
 _STEPS_BETWEEN_LOOKS = 20
 
@@ -108,9 +110,8 @@ class Evaluations(Checkpoint):
         self.history.append({"step": step, **entry})
         self._save(trainer)
         if step in self.cycle_ends and trainer.is_global_zero:
-            partial = self.folder / "cycle_end.ckpt.partial"
-            shutil.copyfile(self.folder / "last.ckpt", partial)
-            os.replace(partial, self.folder / "cycle_end.ckpt")
+            with replacing(self.folder / "cycle_end.ckpt") as partial:
+                shutil.copyfile(self.folder / "last.ckpt", partial)
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException

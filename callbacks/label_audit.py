@@ -7,7 +7,6 @@ by heart, count as much as the late ones (compare the area under the margin, Ple
 """
 
 import csv
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +16,9 @@ import torch
 from numpy.typing import NDArray
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
+
+from callbacks.noise_metrics import auroc
+from datamodules.atomic import replacing
 
 Floats = NDArray[np.float64]
 
@@ -52,8 +54,6 @@ class Audit(NamedTuple):
 
     def auroc(self, score: Floats) -> float | None:
         """Return how well a low score tells wrong labels, or None where that is not defined."""
-        from callbacks.noise_metrics import auroc
-
         pairs = np.stack([-score, self.wrong], axis=1)[self.clean >= 0]
         return auroc(torch.from_numpy(pairs))
 
@@ -135,8 +135,7 @@ class LabelAudit(Callback):
 
 def write_labels(audit: Audit, class_names: tuple[str, ...], path: Path) -> None:
     """Write `labels.csv`, the most suspicious label first; see `COLUMNS`."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for rank, row in enumerate(np.argsort(audit.trust, kind="stable"), start=1):
@@ -154,4 +153,3 @@ def write_labels(audit: Audit, class_names: tuple[str, ...], path: Path) -> None
                     class_names[clean] if clean >= 0 else "",
                 ]
             )
-    os.replace(partial, path)

@@ -140,9 +140,14 @@ class NoisyLabelDataModule(LightningDataModule):
         """Whole batches in the noisy training set, at least 1."""
         return max(1, self.num_train // self.batch_size)
 
+    @property
+    def is_read(self) -> bool:
+        """Whether `setup` has read the data."""
+        return hasattr(self, "manifest")
+
     def setup(self, stage: str | None = None) -> None:
         """Read the data and draw probe and noise; the second call does nothing."""
-        if hasattr(self, "manifest"):
+        if self.is_read:
             return
         source = self.read()
         drawn = Manifest.draw(

@@ -45,6 +45,8 @@ class CIFAR10(NoisyLabelDataModule):
         Raises:
             ValueError: if the data are neither there nor to be had.
         """
+        if self.is_read:  # Lightning asks once more
+            return
         with _impatient():
             self._open(train=False, download=True)
 

@@ -20,9 +20,9 @@ CIFAR10_FLIPS: Mapping[int, int] = {9: 1, 2: 0, 3: 5, 5: 3, 4: 7}
 DIGIT_FLIPS: Mapping[int, int] = {2: 7, 3: 8, 5: 6, 6: 5, 7: 1}
 
 
-def check_rate(rate: float) -> None:
-    """Raise a ValueError unless `rate` lies in [0, 1)."""
-    if not 0 <= rate < 1:
+def check_rate(rate: object) -> None:
+    """Raise a ValueError unless `rate` is a number in [0, 1)."""
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate < 1:
         raise ValueError(
             f"noise={rate} is not a rate: give a number from 0 up to, but not including, 1."
         )

@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
+from datamodules.atomic import replacing
 from datamodules.noise import Labels, Transition, corrupt, effective_rate, transition_counts
 from datamodules.randomness import numpy_generator
 
@@ -177,21 +176,13 @@ class Manifest:
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.summary(), indent=2)
         # The manifest comes last: where it is, the labels are too.
-        _replace(folder / "labels.npz", self._write_arrays)
-        _replace(folder / "manifest.json", lambda file: file.write(text.encode()))
-
-    def _write_arrays(self, file: BinaryIO) -> None:
-        np.savez_compressed(file, allow_pickle=False, **self.arrays)
+        with replacing(folder / "labels.npz") as partial, partial.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **self.arrays)
+        with replacing(folder / "manifest.json") as partial:
+            partial.write_text(text)
 
     @staticmethod
     def saved_hash(folder: Path) -> str | None:
         """Return the hash of the manifest in a run folder, or None if there is none."""
         path = folder / "manifest.json"
         return str(json.loads(path.read_text())["hash"]) if path.exists() else None
-
-
-def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        write(file)
-    os.replace(temporary, path)

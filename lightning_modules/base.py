@@ -1,6 +1,5 @@
 """What every method shares: the one descent step, the averaged network, evaluation."""
 
-import math
 from abc import abstractmethod
 from typing import Any, ClassVar
 
@@ -14,6 +13,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from datamodules.batch import Step, Views
 from datamodules.randomness import torch_generator
+from lightning_modules.bounds import one_of, within
 from lightning_modules.ema import AveragedNetwork, averaging_decay
 from lightning_modules.losses import cross_entropy, l2_penalty
 from lightning_modules.meta_gradient import Params
@@ -195,16 +195,3 @@ class NoisyLabelModule(pl.LightningModule):
 
     test_step = validation_step
     on_test_epoch_end = on_validation_epoch_end
-
-
-def one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
-    """Raise a `ValueError` that names the config key unless `value` is allowed."""
-    if value not in allowed:
-        raise ValueError(f"{key}={value} is not known: choose one of {', '.join(allowed)}.")
-
-
-def within(key: str, value: float, least: float, most: float = math.inf) -> None:
-    """Raise a `ValueError` that names the config key unless least ≤ value ≤ most."""
-    if not least <= value <= most:
-        allowed = f"from {least:g} to {most:g}" if most < math.inf else f"{least:g} or more"
-        raise ValueError(f"{key}={value} is not possible: give {allowed}.")

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from datamodules.batch import Views
-from lightning_modules.base import within
 from lightning_modules.batch_norm import batch_statistics_only
+from lightning_modules.bounds import within
 from lightning_modules.losses import consistency, cross_entropy, guess_labels
 from lightning_modules.meta_gradient import LabelLosses, LookAhead, Params
 from lightning_modules.meta_step import MetaStepModule

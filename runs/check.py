@@ -9,6 +9,8 @@ import os
 from importlib.util import find_spec
 from typing import Any
 
+from datamodules.noise import check_rate
+from lightning_modules.bounds import one_of
 from runs.settings import Settings
 
 MODES = ("train", "evaluate", "check")
@@ -43,7 +45,7 @@ def check(settings: Settings, sweeping: bool = False) -> None:
     Raises:
         ValueError: naming the key, what was given, what is allowed and what to change.
     """
-    _one_of("mode", settings["mode"], MODES)
+    one_of("mode", settings["mode"], MODES)
     for key, least in (("batch_size", 1), ("log_every", 1), ("seed", 0), ("probe_per_class", 0)):
         _whole(key, settings[key], least)
     for key in ("max_steps", "max_epochs", "evaluate_every"):
@@ -56,11 +58,7 @@ def check(settings: Settings, sweeping: bool = False) -> None:
     for key in ("learning_rate", "save_every_minutes"):
         if not _number(settings[key]) or not 0 < settings[key] < math.inf:
             raise ValueError(f"{key}={settings[key]} is not possible: give a number above 0.")
-    if not _number(settings["noise"]) or not 0 <= settings["noise"] < 1:
-        raise ValueError(
-            f"noise={settings['noise']} is not a rate: give a number from 0 up to, but not "
-            "including, 1."
-        )
+    check_rate(settings["noise"])
     for key in ("data_dir", *(["run_dir"] if settings["run_dir"] is not None else [])):
         if not isinstance(settings[key], str) or not settings[key]:
             raise ValueError(f"{key}={settings[key]} is not a folder: give its path.")
@@ -84,7 +82,7 @@ def _check_trainer(trainer: dict[str, Any], batch_size: int) -> None:
     for key, instead in OWN.items():
         if key in trainer:
             raise ValueError(f"trainer.{key} is not used here: give {instead} instead.")
-    _one_of("trainer.precision", trainer.get("precision", "32-true"), PRECISIONS)
+    one_of("trainer.precision", trainer.get("precision", "32-true"), PRECISIONS)
     devices, nodes = trainer.get("devices", 1), trainer.get("num_nodes", 1)
     count = len(devices) if isinstance(devices, list) else devices
     if isinstance(count, int) and count > 0 and batch_size % (count * nodes):
@@ -114,11 +112,6 @@ def _check_meta(settings: Settings) -> None:
             f"trainer.sync_batchnorm=true has no derivative of the kind method={method} needs: "
             "leave it out; batch statistics stay with their device."
         )
-
-
-def _one_of(key: str, value: Any, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{key}={value} is not known: choose one of {', '.join(allowed)}.")
 
 
 def _whole(key: str, value: Any, least: int) -> None:

@@ -35,15 +35,17 @@ def evaluate(settings: Settings, overrides: Sequence[str]) -> Results:
     schedule, _ = build_schedule(made, data)
     module = build_module(made, data, schedule)
     module.load_state_dict(saved["state_dict"])
-    trainer = build_trainer(made, max_steps=1, callbacks=[])
-    trainer.test(module, datamodule=data, verbose=False)
-    metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
-    results = {"checkpoint": str(path), "steps": saved["global_step"], **metrics}
+    data.prepare_data()
+    data.setup("test")
     if saved["experiment"]["manifest"] != data.manifest.hash:
         raise ValueError(
             f"{path} was trained on other draws of noise and probe than its settings give now: the "
             "data in data_dir have changed since."
         )
+    trainer = build_trainer(made, max_steps=1, callbacks=[])
+    trainer.test(module, datamodule=data, verbose=False)
+    metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
+    results = {"checkpoint": str(path), "steps": saved["global_step"], **metrics}
     if path.parent.name == "checkpoints" and trainer.is_global_zero:
         name = f"evaluation-{path.stem}.json"
         write_atomically(path.parent.parent / name, json.dumps(results, indent=2))

@@ -8,6 +8,7 @@ from typing import Any, TextIO
 
 import yaml
 
+from datamodules.atomic import replacing
 from runs.settings import Settings, default_run_dir, differences
 
 
@@ -47,9 +48,15 @@ class RunFolder:
         return results if results.get("finished") else None
 
     def set_aside(self) -> Path | None:
-        """Rename the folder of a run, if there is one, to a name that is free; delete nothing."""
+        """Rename the folder of a run, if there is one, to a name that is free; delete nothing.
+
+        Raises:
+            ValueError: if another process trains in it.
+        """
         if not (self.path / "config.yaml").exists():
             return None
+        self._take_lock()
+        self.close()
         here, number = self.path.resolve(), 1
         while (aside := here.with_name(f"{here.name}.replaced-{number}")).exists():
             number += 1
@@ -87,20 +94,24 @@ class RunFolder:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.path / ".lock").open("w")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._take_lock()
             text = yaml.safe_dump(self.settings, sort_keys=False, allow_unicode=True)
             write_atomically(self.path / "config.yaml", text)
             self.checkpoints.mkdir(exist_ok=True)
-        except BlockingIOError:
-            raise ValueError(
-                f"Another process is training in run_dir={self.path}: wait for it, or give another "
-                "run_dir."
-            ) from None
         except OSError as error:
             raise ValueError(
                 f"run_dir={self.path} cannot be written ({error.strerror}): give a "
                 "run_dir that can."
+            ) from None
+
+    def _take_lock(self) -> None:
+        self._lock = (self.path / ".lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(
+                f"Another process is training in run_dir={self.path}: wait for it, or give another "
+                "run_dir."
             ) from None
 
 
@@ -112,6 +123,5 @@ def _holds_something(path: Path) -> bool:
 
 def write_atomically(path: Path, text: str) -> None:
     """Write a file so that it is either whole or as it was."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")

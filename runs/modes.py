@@ -150,8 +150,8 @@ def announce(settings: Settings, run: Run, console: Console) -> None:
 
 def close(loggers: list[Logger]) -> None:
     """End what is logged, so that the next job of a multirun does not write into it."""
+    failed = sys.exc_info()[0] is not None
     for logger in loggers:
-        failed = sys.exc_info()[0] is not None
         logger.finalize("failed" if failed else "success")
         if isinstance(logger, WandbLogger):
             import wandb

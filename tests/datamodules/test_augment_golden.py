@@ -1,7 +1,5 @@
 """Views that the TensorFlow reference itself made, reproduced from the draws behind them."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -9,8 +7,7 @@ import torch
 from datamodules.augment import Augment, normalise
 from datamodules.augment_draws import CropDraws, HoleDraws, PolicyDraws, StrongDraws
 from datamodules.policies import OPERATIONS
-
-GOLDEN = Path(__file__).parents[2].parent / "shared" / "golden"
+from tests.golden import load
 
 # The reference did not record what it drew. These draws were found by trying all of them:
 # step, example, operations (name, level, negative), window (top, left, flip), hole (row, column).
@@ -39,18 +36,12 @@ FOUND = [
 CUTOUT_CENTRE = (22, 9)  # of the only policy's hole among them
 
 
-def golden(name: str):
-    if not (GOLDEN / name).exists():
-        pytest.skip(f"no {name} in a folder shared/golden beside this repository")
-    return np.load(GOLDEN / name)
-
-
 def channels_first(images: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
 
 
 def test_normalise_is_the_references_to_the_last_bit():
-    recorded = golden("case_I_preprocessing.npz")
+    recorded = load("case_I_preprocessing")
     values = normalise(torch.arange(256, dtype=torch.uint8)).numpy()
     np.testing.assert_array_equal(values, recorded["lut_uint8_to_float32"])
     images = normalise(channels_first(recorded["input_uint8"]))
@@ -72,7 +63,7 @@ def all_weak_views(image: np.ndarray) -> dict[bytes, tuple[int, int, bool]]:
 
 @pytest.mark.parametrize("example", [0, 1])
 def test_weak_views_are_the_references_possibilities_and_no_others(example):
-    recorded = golden("case_I_preprocessing.npz")
+    recorded = load("case_I_preprocessing")
     source = recorded["train_mode/input_uint8"][example]
     possible = all_weak_views(source)
     assert len(possible) == 50
@@ -89,7 +80,7 @@ def test_weak_views_are_the_references_possibilities_and_no_others(example):
 
 
 def test_strong_views_are_the_references():
-    recorded = golden("case_A_ieg.npz")
+    recorded = load("case_A_ieg")
     weak, strong = (
         channels_first(np.stack([recorded[f"step{s}/in/images_{v}"][i] for s, i, *_ in FOUND]))
         for v in ("weak", "strong")

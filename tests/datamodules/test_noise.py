@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy import stats
@@ -14,8 +12,8 @@ from datamodules.noise import (
     transition_counts,
     uniform,
 )
+from tests.golden import load
 
-GOLDEN = Path(__file__).parents[2].parent / "shared" / "golden" / "case_H_label_noise.npz"
 DRAWS = [
     *[("uniform10", rate, hold) for rate in ("0.2", "0.4", "0.8", "0.95") for hold in ("0.02",)],
     ("uniform10", "0.4", "0"),
@@ -30,9 +28,7 @@ DRAWS = [
 
 @pytest.fixture(scope="module")
 def golden():
-    if not GOLDEN.exists():
-        pytest.skip("golden vectors are not beside this repository")
-    return np.load(GOLDEN)
+    return load("case_H_label_noise")
 
 
 def matrix(model: str, rate: float) -> np.ndarray:

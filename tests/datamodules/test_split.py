@@ -1,14 +1,13 @@
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from datamodules.noise import flip
 from datamodules.split import Manifest, draw_probe
+from tests.golden import load
 
-GOLDEN = Path(__file__).parents[2].parent / "shared" / "golden" / "case_H_label_noise.npz"
 UNEVEN = np.array([0] * 7 + [1] * 5 + [2] * 9)
 
 
@@ -28,9 +27,7 @@ def draw(**changes) -> Manifest:
 @pytest.mark.parametrize("num_classes", [10, 100])
 @pytest.mark.parametrize("hold", ["0.02", "0.002"])
 def test_probe_has_the_references_sizes_and_order(num_classes, hold):
-    if not GOLDEN.exists():
-        pytest.skip("golden vectors are not beside this repository")
-    golden = np.load(GOLDEN)
+    golden = load("case_H_label_noise")
     key = f"uniform{num_classes}/ratio0.4/hold{hold}/npseed0"
     label = np.arange(50_000) % num_classes
     per_class = int(golden[f"{key}/probe_class_counts"][0])

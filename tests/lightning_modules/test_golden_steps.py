@@ -92,7 +92,7 @@ NOISE = {
         "after/eval_logits": (0, 0, 4e-6),
     },
 }
-# Entries "<1e-8" of the table are below what float32 resolves; one unit in the last place is 1.2e-7.
+# Entries "<1e-8" are below what float32 resolves: a unit in the last place is 1.2e-7.
 FLOAT32 = 1.2e-7
 
 METHODS: dict[str, tuple[type[NoisyLabelModule], dict[str, Any]]] = {

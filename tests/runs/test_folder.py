@@ -52,6 +52,9 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path: Path) -> None:
     one.open()
     with pytest.raises(ValueError, match="Another process is training in run_dir"):
         other.open()
+    with pytest.raises(ValueError, match="Another process is training in run_dir"):
+        other.set_aside()
+    assert (tmp_path / "run" / "config.yaml").exists()
     one.close()
     other.open()
 
