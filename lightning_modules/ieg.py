@@ -14,11 +14,11 @@ from torch.nn.functional import one_hot
 
 from datamodules.batch import Views
 from lightning_modules.batch_norm import batch_statistics_only
-from lightning_modules.bounds import within
-from lightning_modules.losses import consistency, cross_entropy, guess_labels
+from lightning_modules.bounds import one_of, within
+from lightning_modules.losses import consistency, guess_labels
 from lightning_modules.meta_gradient import LabelLosses, LookAhead, Params
-from lightning_modules.meta_step import MetaStepModule
-from lightning_modules.mixup import MixupDraws, draw_mixup, mix, mixup_losses
+from lightning_modules.meta_step import MetaStepModule, Verdict
+from lightning_modules.mixup import SHARES, MixupDraws, draw_mixup, mix, mixup_losses
 from lightning_modules.objective import Objective
 
 
@@ -31,6 +31,8 @@ class IEG(MetaStepModule):
         temperature: of the guessed labels.
         ce_factor: p, the weight of the guessed labels' mixup loss.
         consistency_factor: k, the weight of the consistency loss.
+        mixup_share: how much of itself a mixed example keeps: `released` (the released code's
+            1 − u²/2) or `beta` (the paper's Beta(½, ½), folded to [½, 1]).
         differentiable_guess: whether the look-ahead differentiates the guess G too, as the
             released code does; without, the strong view's derivative is saved.
         args: see `MetaStepModule`, as for all other keywords.
@@ -46,6 +48,7 @@ class IEG(MetaStepModule):
         temperature: float = 0.5,
         ce_factor: float = 5.0,
         consistency_factor: float = 20.0,
+        mixup_share: str = "released",
         differentiable_guess: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -55,11 +58,13 @@ class IEG(MetaStepModule):
         within("method.ce_factor", ce_factor, 0)
         within("method.consistency_factor", consistency_factor, 0)
         within("method.meta_momentum", meta_momentum, 0, 1)
+        one_of("method.mixup_share", mixup_share, tuple(SHARES))
         self.meta_momentum = meta_momentum
         self.initial_label_mix = initial_label_mix
         self.temperature = temperature
         self.ce_factor = ce_factor
         self.consistency_factor = consistency_factor
+        self.mixup_share = SHARES[mixup_share]
         self.differentiable_guess = differentiable_guess
 
     def draw(self, generator: torch.Generator, train: Views, probe: Views | None) -> MixupDraws:
@@ -68,74 +73,76 @@ class IEG(MetaStepModule):
         return draw_mixup(generator, len(train.label), len(probe.label))
 
     def objective(self, train: Views, probe: Views | None, draws: MixupDraws) -> Objective:
-        """Return (L_λ + L_ω) / 2 + L_β + k L_KL plus weight decay."""
-        weak_view, strong_view = train.weak, train.strong
+        """Return L = (L_λ + L_ω) / 2 + L_β + k L_KL + reg(θ).
+
+        The letters below are those of docs/differences.md, which sets paper, released code and
+        these lines side by side.
+        """
         assert probe is not None
-        assert strong_view is not None
+        assert train.strong is not None
         given = one_hot(train.label, self.num_classes)
         penalty = self.penalty(self.theta())
 
-        # Predictions of both views, z and ẑ, and the labels they would guess, G.
-        weak = self.net(weak_view)  # the one pass that moves the running statistics
+        # (a) Logits z and ẑ of both views, and the labels G they guess.
+        z = self.net(train.weak)  # the one pass that moves the running statistics
         with batch_statistics_only(self.net):
-            strong = self.net(strong_view)
-        guess = guess_labels(weak, strong, self.temperature)
+            z_strong = self.net(train.strong)
+        guess = guess_labels(z, z_strong, self.temperature)
         pseudo_label = guess.detach()
 
-        # The meta-step: ω* and λ*. λ* keeps the given label where that helps the probe, else G.
-        losses = self._label_losses(
-            given, weak, guess if self.differentiable_guess else pseudo_label
-        )
-        look_ahead = LookAhead(
-            self.meta_step_size,
-            self.meta_momentum,
-            weight=1 / len(train.label),
-            label_mix=self.initial_label_mix,
-        )
+        # (b) The meta-step: ω* and λ*, constants from here on.
+        verdict = self._ask_probe(given, z, guess, penalty, train, probe)
+        assert verdict.label_mix is not None
 
-        def label_losses(theta: Params) -> LabelLosses:
-            z = self.logits(theta, weak_view)
-            if not self.differentiable_guess:
-                return self._label_losses(given, z, pseudo_label)
-            z_strong = self.logits(theta, strong_view)
-            return self._label_losses(given, z, guess_labels(z, z_strong, self.temperature))
+        # (c) The chosen labels, all alike in weight; the chosen weights, at the initial labels.
+        losses = LabelLosses.of(z, given, pseudo_label)
+        loss_label_mix = losses.mixed(verdict.label_mix).mean()  # L_λ
+        loss_weighted = verdict.weighted_sum(losses.mixed(self.initial_label_mix))  # L_ω
 
-        verdict = self.meta_step(losses, penalty, label_losses, probe, look_ahead)
-        by_label_mix = verdict.gradient.label_mix
-        assert by_label_mix is not None
-        keep = (by_label_mix < 0).to(weak.dtype)
-
-        # L_λ: the chosen labels, every example alike. L_ω: the chosen weights, the initial labels.
-        constant = self._label_losses(given, weak, pseudo_label)
-        loss_mixed = constant.mixed(keep).mean()
-        loss_weighted = verdict.weighted_sum(constant.mixed(self.initial_label_mix))
-
-        # L_β: probe and noisy examples mixed.
-        mixed = mix(train, pseudo_label, probe, draws)
+        # (d) Probe and noisy examples, mixed.
+        mixed = mix(train, pseudo_label, probe, draws, self.mixup_share)
         with batch_statistics_only(self.net):
             mixed_logits = self.net(mixed.image)
         loss_trusted, loss_guessed = mixup_losses(mixed_logits, mixed.label)
-        loss_mixup = loss_trusted + self.ce_factor * loss_guessed
+        loss_mixup = loss_trusted + self.ce_factor * loss_guessed  # L_β
 
-        # L_KL: the strong view learns from the weak one.
-        loss_consistency = self.consistency_factor * consistency(weak, strong).mean()
+        # (e) The strong view learns from the weak one.
+        loss_consistency = self.consistency_factor * consistency(z, z_strong).mean()  # k L_KL
 
-        loss = (loss_mixed + loss_weighted) / 2 + loss_mixup + loss_consistency + penalty
         return Objective(
-            loss=loss,
+            loss=(loss_label_mix + loss_weighted) / 2 + loss_mixup + loss_consistency + penalty,
             terms={
-                "train/loss_label_mix": loss_mixed.detach(),
+                "train/loss_label_mix": loss_label_mix.detach(),
                 "train/loss_weighted": loss_weighted.detach(),
                 "train/loss_mixup": loss_mixup.detach(),
                 "train/loss_consistency": loss_consistency.detach(),
                 **self.meta_terms(verdict, probe),
             },
-            logits=weak.detach(),
+            logits=z.detach(),
             example_weight=verdict.weight,
-            label_mix=keep,
+            label_mix=verdict.label_mix,
             pseudo_label=pseudo_label,
         )
 
-    @staticmethod
-    def _label_losses(given: Tensor, logits: Tensor, guess: Tensor) -> LabelLosses:
-        return LabelLosses(cross_entropy(given, logits), cross_entropy(guess, logits))
+    def _ask_probe(
+        self, given: Tensor, z: Tensor, guess: Tensor, penalty: Tensor, train: Views, probe: Views
+    ) -> Verdict:
+        """Take the meta-step from ω = 1/B and ε = ε₀, with the guess moving along with θ or not."""
+        moves = self.differentiable_guess
+        losses = LabelLosses.of(z, given, guess if moves else guess.detach())
+
+        def label_losses(theta: Params) -> LabelLosses:
+            z = self.logits(theta, train.weak)
+            if not moves:
+                return LabelLosses.of(z, given, guess.detach())
+            assert train.strong is not None
+            z_strong = self.logits(theta, train.strong)
+            return LabelLosses.of(z, given, guess_labels(z, z_strong, self.temperature))
+
+        look_ahead = LookAhead(
+            self.meta_step_size,
+            self.meta_momentum,
+            weight=1 / len(given),
+            label_mix=self.initial_label_mix,
+        )
+        return self.meta_step(losses, penalty, label_losses, probe, look_ahead)

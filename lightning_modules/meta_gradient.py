@@ -5,8 +5,8 @@ One look-ahead step of gradient descent is taken on the weighted loss of a noisy
     J(θ; ω, ε) = Σ_i ω_i [ ε_i CE(y_i, z_i) + (1 − ε_i) CE(G_i, z_i) ] + reg(θ)
     θ'         = θ − α ( μ m + ∇_θ J )
 
-and the loss M(θ') of the trusted probe batch is differentiated with respect to ω and ε (IEG,
-Section 3.1 and Eq. 3; L2R, Ren et al. 2018, Eq. 5 to 7, is ω = 0, ε = 1, μ = 0).
+and the loss M(θ') of the trusted probe batch is differentiated with respect to ω and ε (IEG's
+meta-step; L2R, Ren et al. 2018, Eq. 5 to 7, is ω = 0, ε = 1, μ = 0).
 
 Both enter J linearly. So with v = ∇_θ' M(θ') and D[·] the derivative at θ along v,
 
@@ -29,6 +29,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from lightning_modules.distributed import Alone
+from lightning_modules.losses import cross_entropy
 
 Params = Mapping[str, Tensor]
 
@@ -40,6 +41,11 @@ class LabelLosses(NamedTuple):
 
     given: Tensor  # (B,) CE(y_i, z_i)
     guess: Tensor | None = None  # (B,) CE(G_i, z_i); None: ε is 1 and has no gradient
+
+    @classmethod
+    def of(cls, logits: Tensor, given: Tensor, guess: Tensor) -> "LabelLosses":
+        """Return both costs of logits `(B, C)` from given and guessed labels `(B, C)`."""
+        return cls(cross_entropy(given, logits), cross_entropy(guess, logits))
 
     def mixed(self, label_mix: Tensor | float) -> Tensor:
         """Return ε CE(y, z) + (1 − ε) CE(G, z), `(B,)`."""
@@ -62,10 +68,12 @@ class MetaGradient(NamedTuple):
 
     weight: Tensor  # (B,) ∂M/∂ω
     label_mix: Tensor | None  # (B,) ∂M/∂ε
+    inner_loss: Tensor  # scalar J(θ), of this rank's noisy batch
+    inner_gradient: dict[str, Tensor]  # ∇_θ J, over the ranks that decide together
+    theta_ahead: dict[str, Tensor]  # θ'
     probe_loss: Tensor  # scalar M(θ'), of this rank's probe batch
     probe_logits: Tensor  # logits of the probe batch at θ'
-    theta_ahead: dict[str, Tensor]  # θ'
-    probe_gradient: dict[str, Tensor]  # v
+    probe_gradient: dict[str, Tensor]  # v, over the ranks that decide together
 
 
 def meta_gradient(
@@ -109,7 +117,8 @@ def meta_gradient(
     gradient = torch.autograd.grad(
         inner, leaves, retain_graph=True, create_graph=double, materialize_grads=True
     )
-    theta_ahead = _step(theta, ranks.mean(gradient), momentum, look_ahead)
+    inner_gradient = ranks.mean([slope.detach() for slope in gradient])
+    theta_ahead = _step(theta, inner_gradient, momentum, look_ahead)
 
     loss, probe_logits = probe_loss(theta_ahead)
     v = ranks.mean(torch.autograd.grad(loss, list(theta_ahead.values())))
@@ -122,9 +131,11 @@ def meta_gradient(
         weight=by_weight,
         # J is a mean over ranks, so an example's share of it is ω / ranks
         label_mix=None if losses.guess is None else by_mix / ranks.size,
+        inner_loss=inner.detach(),
+        inner_gradient=dict(zip(names, inner_gradient, strict=True)),
+        theta_ahead={name: value.detach() for name, value in theta_ahead.items()},
         probe_loss=loss.detach(),
         probe_logits=probe_logits.detach(),
-        theta_ahead={name: value.detach() for name, value in theta_ahead.items()},
         probe_gradient=dict(zip(names, v, strict=True)),
     )
 
@@ -134,8 +145,7 @@ def _step(
 ) -> dict[str, Tensor]:
     """Return θ' as new leaves: M is differentiated there, not through it."""
     ahead = {}
-    for (name, value), slope in zip(theta.items(), gradient, strict=True):
-        move = slope.detach()
+    for (name, value), move in zip(theta.items(), gradient, strict=True):
         if momentum is not None:
             move = move + look_ahead.momentum_factor * momentum[name]
         ahead[name] = (value.detach() - look_ahead.step_size * move).requires_grad_()

@@ -25,7 +25,8 @@ from lightning_modules.meta_gradient import (
 class Verdict(NamedTuple):
     """What the probe batch says of the noisy batch's labels; all constants."""
 
-    weight: Tensor  # (B,) example weights ω, summing to at most 1 over `ranks`
+    weight: Tensor  # (B,) example weights ω*, summing to at most 1 over `ranks`
+    label_mix: Tensor | None  # (B,) λ*: 1 keeps the given label, 0 takes the guess
     gradient: MetaGradient
     ranks: Alone  # those who decided together
 
@@ -71,7 +72,10 @@ class MetaStepModule(NoisyLabelModule):
         probe: Views,
         look_ahead: LookAhead,
     ) -> Verdict:
-        """Weigh the noisy batch: ω_i = max(0, −∂M/∂ω_i) / (Σ_j max(0, −∂M/∂ω_j) + 1e-5).
+        """Weigh the noisy batch, and choose between its two labels:
+
+            ω*_i = max(0, −∂M/∂ω_i) / (Σ_j max(0, −∂M/∂ω_j) + 1e-5)
+            λ*_i = 1 where ∂M/∂ε_i < 0, else 0
 
         All weights are 0 where no example helps. See `meta_gradient` for the arguments.
         """
@@ -97,7 +101,9 @@ class MetaStepModule(NoisyLabelModule):
             )
         helpful = (-gradient.weight).clamp(min=0)
         weight = helpful / (together.sum(helpful.sum()) + 1e-5)
-        return Verdict(weight, gradient, together)
+        by_mix = gradient.label_mix
+        label_mix = None if by_mix is None else (by_mix < 0).to(weight.dtype)
+        return Verdict(weight, label_mix, gradient, together)
 
     @staticmethod
     def meta_terms(verdict: Verdict, probe: Views) -> dict[str, Tensor]:

@@ -1,5 +1,7 @@
 """Mixup (Zhang et al. 2018) of trusted and noisy examples: the L_β of IEG."""
 
+import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -34,7 +36,7 @@ def draw_mixup(generator: torch.Generator, batch_size: int, probe_size: int) -> 
     )
 
 
-def mixing_share(uniform: Tensor) -> Tensor:
+def released_share(uniform: Tensor) -> Tensor:
     """Return each row's share of itself, λ = max(u²/2, 1 − u²/2) = 1 − u²/2, in [½, 1].
 
     The released code's stand-in for the paper's Beta(½, ½) folded to [½, 1]: u² / 2 is not that
@@ -43,7 +45,24 @@ def mixing_share(uniform: Tensor) -> Tensor:
     return 1 - uniform.square() / 2
 
 
-def mix(train: Views, guess: Tensor, probe: Views, draws: MixupDraws) -> Mixed:
+def folded_beta_share(uniform: Tensor) -> Tensor:
+    """Return max(λ, 1 − λ), λ the u-quantile sin²(πu/2) of the paper's Beta(½, ½), in [½, 1]."""
+    quantile = torch.sin(uniform * (math.pi / 2)).square()
+    return torch.maximum(quantile, 1 - quantile)
+
+
+Share = Callable[[Tensor], Tensor]
+
+SHARES: dict[str, Share] = {"released": released_share, "beta": folded_beta_share}
+
+
+def mix(
+    train: Views,
+    guess: Tensor,
+    probe: Views,
+    draws: MixupDraws,
+    share_of: Share = released_share,
+) -> Mixed:
     """Mix trusted, weak and strong rows, each with a partner from anywhere among the 3B.
 
     A row keeps at least half of itself, so the first B rows stay mostly trusted.
@@ -53,6 +72,7 @@ def mix(train: Views, guess: Tensor, probe: Views, draws: MixupDraws) -> Mixed:
         guess: pseudo-labels, `(B, C)`, the labels of both views.
         probe: trusted examples, weak view, any number of them.
         draws: see `draw_mixup`; B must be the same.
+        share_of: one of `SHARES`: a row's share of itself from its uniform draw.
     """
     device = train.weak.device
     probe_row, uniform, partner = (draw.to(device, non_blocking=True) for draw in draws)
@@ -60,7 +80,7 @@ def mix(train: Views, guess: Tensor, probe: Views, draws: MixupDraws) -> Mixed:
     trusted = torch.nn.functional.one_hot(probe.label[probe_row], guess.shape[1]).to(guess.dtype)
     image = torch.cat([probe.weak[probe_row], train.weak, train.strong])
     label = torch.cat([trusted, guess, guess])
-    share = mixing_share(uniform.to(image.dtype))
+    share = share_of(uniform.to(image.dtype))
     return Mixed(
         image=_blend(image, partner, share[:, None, None, None]),
         label=_blend(label, partner, share[:, None].to(label.dtype)),

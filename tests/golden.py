@@ -124,3 +124,59 @@ def fingerprints(arrays: Iterable[Array]) -> dict[str, NDArray[np.float64]]:
         rows.append([np.linalg.norm(flat), flat.sum(), np.abs(flat).max(), flat @ wave])
     columns = np.array(rows).T
     return dict(zip(["fp_l2", "fp_sum", "fp_absmax", "fp_cos"], columns, strict=True))
+
+
+# How near two results are. The measures are the golden README's.
+
+
+@cache
+def noise_table() -> dict[str, dict[str, float]]:
+    """Return the golden README's noise table: quantity → column, such as "A2 s3" → relative size.
+
+    An entry "<1e-8" is read as 1e-8.
+    """
+    text = (golden_folder() / "README.md").read_text()
+    block = text[text.index("| quantity |") :].split("\n\n")[0]
+    header, _, *rows = (
+        [cell.strip() for cell in line.strip().strip("|").split("|")] for line in block.split("\n")
+    )
+    return {
+        name: {
+            column: float(cell.removeprefix("<"))
+            for column, cell in zip(header[1:], cells, strict=True)
+            if cell
+        }
+        for name, *cells in rows
+    }
+
+
+def distance(ours: Tensor, theirs: Array) -> float:
+    """Return the largest difference over the largest magnitude: for scalars and vectors."""
+    exact = np.asarray(theirs, dtype=np.float64)
+    return float(np.abs(ours.detach().double().numpy() - exact).max() / np.abs(exact).max())
+
+
+def distance_of_all(pairs: Iterable[tuple[Array, Array]]) -> float:
+    """Return the relative L2 distance over a list of arrays, given as (ours, theirs)."""
+    both = [(ours, theirs.astype(np.float64)) for ours, theirs in pairs]
+    assert both, "nothing to compare"
+    missed = sum(np.square(ours - theirs).sum() for ours, theirs in both)
+    return float(np.sqrt(missed / sum(np.square(theirs).sum() for _, theirs in both)))
+
+
+def distance_of_list(record: Mapping[str, Array], key: str, ours: Mapping[str, Array]) -> float:
+    """Return how far a list over all variables is from a recorded one.
+
+    The largest of: the relative L2 over the variables that are on record whole, and of the
+    fingerprints of all of them (length; inner product with a wave, which sees every element).
+
+    Args:
+        record: the arrays of one golden file.
+        key: of the list, such as "step1/grad".
+        ours: arrays by TensorFlow name and in its layout, in its order of creation.
+    """
+    whole = [(ours[name], record[f"{key}/{name}"]) for name in ours if f"{key}/{name}" in record]
+    length = np.linalg.norm(record[f"{key}/fp_l2"])
+    found = fingerprints(ours.values())
+    prints = [np.linalg.norm(found[kind] - record[f"{key}/{kind}"]) for kind in ("fp_l2", "fp_cos")]
+    return max(distance_of_all(whole), *(float(missed / length) for missed in prints))

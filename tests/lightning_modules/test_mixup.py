@@ -4,7 +4,14 @@ import torch
 from scipy import stats
 
 from datamodules.batch import Views
-from lightning_modules.mixup import MixupDraws, draw_mixup, mix, mixing_share, mixup_losses
+from lightning_modules.mixup import (
+    MixupDraws,
+    draw_mixup,
+    folded_beta_share,
+    mix,
+    mixup_losses,
+    released_share,
+)
 
 
 def views(count: int, offset: float, strong: bool) -> Views:
@@ -35,10 +42,20 @@ def test_mix_by_hand() -> None:
 
 
 def test_share_is_the_larger_half_and_its_mean_is_five_sixths() -> None:
-    share = mixing_share(torch.linspace(0, 1, 100_001, dtype=torch.float64))
+    share = released_share(torch.linspace(0, 1, 100_001, dtype=torch.float64))
     assert share.min().item() == 0.5
     assert share.max().item() == 1.0
     assert share.mean().item() == pytest.approx(5 / 6, abs=1e-5)
+
+
+def test_the_papers_share_is_a_folded_beta() -> None:
+    uniform = torch.rand(20_000, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    share = folded_beta_share(uniform).numpy()
+    beta = stats.beta(0.5, 0.5)
+    assert stats.kstest(share, lambda x: beta.cdf(x) - beta.cdf(1 - x)).pvalue > 1e-3
+    assert (
+        stats.kstest(released_share(uniform), lambda x: beta.cdf(x) - beta.cdf(1 - x)).pvalue < 1e-6
+    )
 
 
 def test_draws_are_a_function_of_the_generator_and_fair() -> None:

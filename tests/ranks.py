@@ -1,0 +1,95 @@
+"""Processes that act together as the ranks of a run: started once, used by many tests."""
+
+import os
+import pickle
+import socket
+import traceback
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+from torch import distributed, multiprocessing
+
+# A rank that waits for one that died waits for ever; no test needs as long as this.
+PATIENCE_SECONDS = 240
+
+
+class Ranks:
+    """A pool of processes with one thread each, spawned when first needed."""
+
+    def __init__(self) -> None:
+        self._workers: list[tuple[Any, Connection]] = []
+
+    def run(self, world_size: int, function: Callable[..., Any], *args: Any) -> list[Any]:
+        """Return what `function(*args)` returns on each rank; it may start a Trainer or a group.
+
+        Args:
+            world_size: how many ranks.
+            function: importable by its name.
+            args: what can be pickled, the same for all ranks.
+
+        Raises:
+            AssertionError: with the traceback of a rank that failed; the pool starts afresh then.
+        """
+        self._grow(world_size)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        for rank in range(world_size):
+            place = {
+                "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": str(port),
+                "WORLD_SIZE": str(world_size),
+                "RANK": str(rank),
+                "LOCAL_RANK": str(rank),
+                "NODE_RANK": "0",
+            }
+            self._workers[rank][1].send_bytes(pickle.dumps((place, function, args)))
+        results = [self._result(rank) for rank in range(world_size)]
+        failed = [f"rank {rank}: {text}" for rank, (text, _) in enumerate(results) if text]
+        if failed:
+            self.close()
+            raise AssertionError("\n".join(failed))
+        return [value for _, value in results]
+
+    def close(self) -> None:
+        """End the processes."""
+        for process, _ in self._workers:
+            process.terminate()
+            process.join()
+        self._workers.clear()
+
+    def _grow(self, world_size: int) -> None:
+        # Not forked: a process that has used autograd's threads cannot be.
+        context = multiprocessing.get_context("spawn")
+        while len(self._workers) < world_size:
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_work, args=(theirs,), daemon=True)
+            process.start()
+            self._workers.append((process, ours))
+
+    def _result(self, rank: int) -> tuple[str, Any]:
+        process, connection = self._workers[rank]
+        try:
+            if connection.poll(PATIENCE_SECONDS):
+                result: tuple[str, Any] = pickle.loads(connection.recv_bytes())
+                return result
+        except EOFError:
+            return f"died with exit code {process.exitcode}", None
+        return f"said nothing for {PATIENCE_SECONDS} s", None
+
+
+def _work(connection: Connection) -> None:
+    torch.set_num_threads(1)
+    while True:
+        place, function, args = pickle.loads(connection.recv_bytes())
+        os.environ.update(place)
+        try:
+            answer = pickle.dumps(("", function(*args)))
+        except BaseException:
+            answer = pickle.dumps((traceback.format_exc(), None))
+        finally:
+            if distributed.is_initialized():
+                distributed.destroy_process_group()
+        connection.send_bytes(answer)
