@@ -1,4 +1,4 @@
-"""Apply to every example of a batch the operations drawn for it (reference 1.7, 1.8).
+"""Apply to every example of a batch the operations drawn for it (reference 1.7, 1.8, 1.10).
 
 The draws lie on the CPU, so the examples are grouped by operation there, each operation runs once
 on its group, and nothing waits for the device.
@@ -6,13 +6,14 @@ on its group, and nothing waits for the device.
 
 from collections import defaultdict
 from collections.abc import Callable
+from functools import cache, partial
 
 import torch
 from torch import Tensor
 
 from datamodules import image_geometry, image_ops
 from datamodules.augment_draws import PolicyDraws
-from datamodules.policies import OPERATIONS, SIGNED_OPERATIONS, magnitude
+from datamodules.policies import CIFAR, SIGNED_OPERATIONS, PolicySet
 
 Apply = Callable[[Tensor, Tensor], Tensor]
 Arguments = tuple[float, ...]
@@ -24,13 +25,13 @@ def _without_arguments(apply: Callable[[Tensor], Tensor]) -> Apply:
 
 _APPLY: dict[str, Apply] = {
     "Identity": _without_arguments(lambda image: image),
-    **dict.fromkeys(SIGNED_OPERATIONS, image_geometry.affine),
     "Cutout": image_geometry.cutout,
     "AutoContrast": _without_arguments(image_ops.auto_contrast),
     "Equalize": _without_arguments(image_ops.equalise),
     # Everything is inverted from the threshold 0 on.
     "Invert": image_ops.solarise,
     "Solarize": image_ops.solarise,
+    "SolarizeAdd": image_ops.solarise_add,
     "Posterize": image_ops.posterise,
     "Colour": image_ops.colour,
     "Contrast": image_ops.contrast,
@@ -39,38 +40,52 @@ _APPLY: dict[str, Apply] = {
 }
 
 
+@cache
+def _operations(policy_set: PolicySet) -> dict[str, Apply]:
+    move = partial(image_geometry.affine, outside=policy_set.outside)
+    return {name: _APPLY.get(name, move) for name in policy_set.operations}
+
+
 def _arguments(
-    name: str, level: int, negative: bool, row: int, column: int, height: int, width: int
+    policy_set: PolicySet,
+    name: str,
+    level: int,
+    negative: bool,
+    row: int,
+    column: int,
+    height: int,
+    width: int,
 ) -> Arguments:
-    match name:
-        case "Cutout":
-            return row, column, magnitude(name, level, height), magnitude(name, level, width)
-        case "Rotate" | "ShearX" | "ShearY" | "TranslateX" | "TranslateY":
-            amount = magnitude(name, level, width if name == "TranslateX" else height)
-            return image_geometry.affine_matrix(
-                name, -amount if negative else amount, height, width
-            )
-        case _:
-            return (magnitude(name, level),)
+    tall, wide = (policy_set.magnitude(name, level, side) for side in (height, width))
+    if name == "Cutout":
+        return row, column, tall, wide
+    amount = wide if name == "TranslateX" else tall
+    if name not in SIGNED_OPERATIONS:
+        return (amount,)
+    signed = -amount if negative else amount
+    return image_geometry.affine_matrix(name, signed, height, width, policy_set.shear_origin)
 
 
-def apply_policies(image: Tensor, draws: PolicyDraws) -> Tensor:
+def apply_policies(image: Tensor, draws: PolicyDraws, policy_set: PolicySet = CIFAR) -> Tensor:
     """Return the images after both operations of each.
 
     Args:
-        image: (B, 4, H, W) uint8, RGBA, on any device.
-        draws: on the CPU.
+        image: (B, 4, H, W) uint8, RGBA, on any device; (B, 3, H, W), RGB, if the set's pixels from
+            outside are not to be told from others.
+        draws: on the CPU, of the same set.
+        policy_set: whose operations they are.
 
     Returns:
-        (B, 4, H, W) uint8; alpha is 0 in pixels that came from outside the picture or lie in a
-        policy's hole, unless a later operation made them opaque.
+        uint8 of the same shape; with CIFAR's set, alpha is 0 in pixels that came from outside the
+        picture or lie in a policy's hole, unless a later operation made them opaque.
     """
     for slot in zip(*(field.unbind(1) for field in draws), strict=True):
-        image = _apply_slot(image, *(field.tolist() for field in slot))
+        image = _apply_slot(policy_set, image, *(field.tolist() for field in slot))
     return image
 
 
 def _apply_slot(
+    policy_set: PolicySet,
     image: Tensor,
     operation: list[int],
     level: list[int],
@@ -79,12 +94,13 @@ def _apply_slot(
     column: list[int],
 ) -> Tensor:
     height, width = image.shape[-2:]
+    apply_of = _operations(policy_set)
     members: dict[Apply, list[int]] = defaultdict(list)
     arguments: dict[Apply, list[Arguments]] = defaultdict(list)
     for example, drawn in enumerate(zip(operation, level, negative, row, column, strict=True)):
-        name = OPERATIONS[drawn[0]]
-        members[_APPLY[name]].append(example)
-        arguments[_APPLY[name]].append(_arguments(name, *drawn[1:], height, width))
+        name = policy_set.operations[drawn[0]]
+        members[apply_of[name]].append(example)
+        arguments[apply_of[name]].append(_arguments(policy_set, name, *drawn[1:], height, width))
     order = torch.tensor([example for group in members.values() for example in group])
     grouped = image.index_select(0, order.to(image.device, non_blocking=True))
     groups = torch.split_with_sizes(grouped, [len(group) for group in members.values()])

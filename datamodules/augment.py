@@ -22,7 +22,7 @@ from datamodules.augment_draws import (
     draw_randaugment,
 )
 from datamodules.image_geometry import crop, in_square
-from datamodules.policies import scaled
+from datamodules.policies import REFERENCE_SIDE, scaled
 
 STRONG_VIEWS = ("autoaugment", "randaugment", "randaugment_per_example", "none")
 
@@ -46,6 +46,30 @@ def normalise(image: Tensor) -> Tensor:
 def to_uint8(view: Tensor) -> Tensor:
     """Return values from -1 to 1 as uint8, truncated as the reference does before its policies."""
     return ((view * 0.5 + 0.5) * 255).to(torch.uint8)
+
+
+def check_bytes(image: Tensor) -> None:
+    """Refuse images that are not uint8.
+
+    Raises:
+        ValueError: they are not.
+    """
+    if image.dtype != torch.uint8:
+        raise ValueError(f"image is {image.dtype}: give uint8 values from 0 to 255.")
+
+
+def in_hole(view: Tensor, draws: HoleDraws, stated_for: int) -> Tensor:
+    """Return (B, 1, H, W) bool: where the strong view's cutout makes its hole.
+
+    Args:
+        view: (B, C, H, W), from which shape and device are taken.
+        draws: the centres.
+        stated_for: the image side for which the reference states the hole's, 16.
+    """
+    height, width = view.shape[-2:]
+    row, column = _to(draws, view.device)
+    half = torch.tensor([[scaled(_STRONG_HOLE // 2, side, stated_for) for side in (height, width)]])
+    return in_square(row, column, half.to(view.device, non_blocking=True), height, width)
 
 
 class Augment:
@@ -80,8 +104,7 @@ class Augment:
         Raises:
             ValueError: the images are not uint8.
         """
-        if image.dtype != torch.uint8:
-            raise ValueError(f"image is {image.dtype}: give uint8 values from 0 to 255.")
+        check_bytes(image)
         places = 2 * self.pad + 1
         draws = draw_crop(generator, len(image), places, places, flip=self.flip)
         return self.apply_weak(image, draws)
@@ -119,10 +142,7 @@ class Augment:
         view = crop(view, top - up, left - sideways, flip, _GREY)
         if draws.hole is None:
             return view
-        row, column = _to(draws.hole, weak.device)
-        half = torch.tensor([[scaled(_STRONG_HOLE // 2, side) for side in (height, width)]])
-        hole = in_square(row, column, half.to(weak.device, non_blocking=True), height, width)
-        return view.masked_fill_(hole, _GREY)
+        return view.masked_fill_(in_hole(view, draws.hole, REFERENCE_SIDE), _GREY)
 
 
 def _after_policies(weak: Tensor, draws: PolicyDraws) -> Tensor:

@@ -5,12 +5,13 @@ show: so the draws are a function of the generator alone, can be fed by a test, 
 synchronisation to be read (reference 1.6, 1.7).
 """
 
+from functools import cache
 from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
-from datamodules.policies import CIFAR_POLICIES, OPERATIONS, RANDAUGMENT_OPERATIONS
+from datamodules.policies import CIFAR, IDENTITY, OPERATIONS, RANDAUGMENT_OPERATIONS, PolicySet
 
 
 class CropDraws(NamedTuple):
@@ -31,8 +32,8 @@ class HoleDraws(NamedTuple):
 class PolicyDraws(NamedTuple):
     """Two operations for every example, to be applied one after the other."""
 
-    operation: Tensor  # (B, 2) int64 place in OPERATIONS; Identity where chance left one out
-    level: Tensor  # (B, 2) int64 in [0, 9]
+    operation: Tensor  # (B, 2) int64 place in the set's operations, or IDENTITY
+    level: Tensor  # (B, 2) int64 in [0, 10]
     negative: Tensor  # (B, 2) bool, the sign of operations that have one
     row: Tensor  # (B, 2) int64 in [0, H), centre of a policy's own hole
     column: Tensor  # (B, 2) int64 in [0, W)
@@ -46,11 +47,26 @@ class StrongDraws(NamedTuple):
     hole: HoleDraws | None
 
 
-_NAMES = [[name for name, _, _ in policy] for policy in CIFAR_POLICIES]
-_OPERATION = torch.tensor([[OPERATIONS.index(name) for name in pair] for pair in _NAMES])
-_PROBABILITY = torch.tensor([[chance for _, chance, _ in policy] for policy in CIFAR_POLICIES])
-_LEVEL = torch.tensor([[level for _, _, level in policy] for policy in CIFAR_POLICIES])
+class _Table(NamedTuple):
+    """The policies of a set, each field (number of policies, 2)."""
+
+    operation: Tensor
+    chance: Tensor
+    level: Tensor
+
+
 _RANDAUGMENT = torch.tensor([OPERATIONS.index(name) for name in RANDAUGMENT_OPERATIONS])
+
+
+@cache
+def _table(policy_set: PolicySet) -> _Table:
+    place = {name: number for number, name in enumerate(policy_set.operations)}
+    policies = policy_set.policies
+    return _Table(
+        torch.tensor([[place[name] for name, _, _ in policy] for policy in policies]),
+        torch.tensor([[chance for _, chance, _ in policy] for policy in policies]),
+        torch.tensor([[level for _, _, level in policy] for policy in policies]),
+    )
 
 
 def _coins(generator: Generator, *shape: int) -> Tensor:
@@ -88,7 +104,7 @@ def _complete(
 ) -> PolicyDraws:
     applied = torch.rand(operation.shape, generator=generator) < chance
     return PolicyDraws(
-        operation=torch.where(applied, operation, OPERATIONS.index("Identity")),
+        operation=torch.where(applied, operation, IDENTITY),
         level=level,
         negative=_coins(generator, *operation.shape),
         row=_whole(generator, height, *operation.shape),
@@ -96,11 +112,13 @@ def _complete(
     )
 
 
-def draw_autoaugment(generator: Generator, count: int, height: int, width: int) -> PolicyDraws:
-    """Draw one of the 95 policies for every example, and which of its operations are applied."""
-    policy = _whole(generator, len(CIFAR_POLICIES), count)
-    chance = _PROBABILITY[policy]
-    return _complete(generator, _OPERATION[policy], chance, _LEVEL[policy], height, width)
+def draw_autoaugment(
+    generator: Generator, count: int, height: int, width: int, policy_set: PolicySet = CIFAR
+) -> PolicyDraws:
+    """Draw one of the set's policies for every example, and which of its operations are applied."""
+    policy = _whole(generator, len(policy_set.policies), count)
+    operation, chance, level = (field[policy] for field in _table(policy_set))
+    return _complete(generator, operation, chance, level, height, width)
 
 
 def draw_randaugment(

@@ -1,7 +1,8 @@
 """Moving pixels of a whole batch, every example in its own way.
 
 An affine map takes the source pixel that Pillow takes (nearest, 16-bit fixed-point coordinates), so
-that views equal those of the reference, which works image by image with Pillow.
+that views of small images equal those of the reference, which works image by image with Pillow. For
+large images the reference uses TensorFlow, which now and then takes the pixel beside it.
 """
 
 import math
@@ -33,7 +34,9 @@ def rotation(degrees: float, height: int, width: int) -> Matrix:
 
 
 @cache
-def affine_matrix(operation: str, amount: float, height: int, width: int) -> tuple[int, ...]:
+def affine_matrix(
+    operation: str, amount: float, height: int, width: int, shear_origin: float = 0
+) -> tuple[int, ...]:
     """Return an operation's map from target to source pixels, in units of 1/65536.
 
     Args:
@@ -41,14 +44,16 @@ def affine_matrix(operation: str, amount: float, height: int, width: int) -> tup
         amount: degrees, slope or pixels, with its sign.
         height: of the image.
         width: of the image.
+        shear_origin: the row (ShearX) or column (ShearY) that a shear leaves where it is, in pixels
+            from the image's edge: 0 is the edge, 0.5 the centre of the first pixel.
 
     Returns:
         (a, b, c, d, e, f): target pixel (x, y) shows source pixel (ax + by + c, dx + ey + f).
     """
     matrix: Matrix = {
         "Rotate": rotation(amount, height, width),
-        "ShearX": (1, amount, 0, 0, 1, 0),
-        "ShearY": (1, 0, 0, amount, 1, 0),
+        "ShearX": (1, amount, -amount * shear_origin, 0, 1, 0),
+        "ShearY": (1, 0, 0, amount, 1, -amount * shear_origin),
         "TranslateX": (1, 0, amount, 0, 1, 0),
         "TranslateY": (1, 0, 0, 0, 1, amount),
     }[operation]
@@ -76,13 +81,19 @@ def sample(image: Tensor, row: Tensor, column: Tensor, fill: float) -> Tensor:
     return pixels.gather(2, source).view_as(image)
 
 
-def affine(image: Tensor, matrix: Tensor) -> Tensor:
-    """Return images (N, C, H, W) under the maps (N, 6) of `affine_matrix`; the outside is 0."""
+def affine(image: Tensor, matrix: Tensor, outside: int = 0) -> Tensor:
+    """Return images under the maps of `affine_matrix`.
+
+    Args:
+        image: (N, C, H, W).
+        matrix: (N, 6) integers.
+        outside: value, in every channel, of pixels from outside the image.
+    """
     height, width = image.shape[-2:]
     x = torch.arange(width, device=image.device)
     y = torch.arange(height, device=image.device)[:, None]
     a, b, c, d, e, f = matrix[:, :, None, None].unbind(1)
-    return sample(image, (d * x + e * y + f) >> 16, (a * x + b * y + c) >> 16, 0)
+    return sample(image, (d * x + e * y + f) >> 16, (a * x + b * y + c) >> 16, outside)
 
 
 def crop(image: Tensor, top: Tensor, left: Tensor, flip: Tensor, fill: float) -> Tensor:

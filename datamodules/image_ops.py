@@ -1,16 +1,18 @@
 """Changing the colours of a whole batch, every example by its own amount.
 
-Images are RGBA, (N, 4, H, W) uint8, and each function returns what Pillow returns for each image
-alone, to the last bit. The reference's strong view is made of these (reference 1.7, 1.8): the
-first group goes through RGB, so everything becomes opaque; enhancements keep the alpha channel.
+Images are RGBA, (N, 4, H, W) uint8, or RGB, and each function returns what Pillow returns for each
+image alone, to the last bit. The reference's strong views are made of these (reference 1.7, 1.8,
+1.10): the first group goes through RGB, so everything becomes opaque; enhancements keep the alpha
+channel.
 """
 
 import torch
 from torch import Tensor
 
 
-def _opaque(rgb: Tensor) -> Tensor:
-    return torch.cat([rgb, torch.full_like(rgb[:, :1], 255)], dim=1)
+def _opaque(rgb: Tensor, image: Tensor) -> Tensor:
+    """Return `rgb`, with a full alpha channel if the image has one."""
+    return torch.cat([rgb, torch.full_like(image[:, 3:], 255)], dim=1)
 
 
 def auto_contrast(image: Tensor) -> Tensor:
@@ -24,7 +26,7 @@ def auto_contrast(image: Tensor) -> Tensor:
     # A tensor on both sides: torch would turn number / tensor into a product with the reciprocal.
     scale = torch.full_like(lowest, 255) / (highest - lowest)
     stretched = (rgb * scale + -lowest * scale).clamp(0, 255).to(torch.uint8)
-    return _opaque(torch.where(highest > lowest, stretched, rgb))
+    return _opaque(torch.where(highest > lowest, stretched, rgb), image)
 
 
 def equalise(image: Tensor) -> Tensor:
@@ -41,20 +43,27 @@ def equalise(image: Tensor) -> Tensor:
     spread = ((step // 2 + darker) // step.clamp(min=1)).clamp(max=255)
     same = torch.arange(256, device=image.device)
     table = torch.where(step > 0, spread, same).to(torch.uint8)
-    return _opaque(table.gather(2, value).view_as(image[:, :3]))
+    return _opaque(table.gather(2, value).view_as(image[:, :3]), image)
 
 
 def solarise(image: Tensor, threshold: Tensor) -> Tensor:
     """Return images with values from the threshold (N, 1), 0 to 256, upwards inverted."""
     rgb = image[:, :3]
-    return _opaque(torch.where(rgb < threshold[:, :, None, None], rgb, 255 - rgb))
+    return _opaque(torch.where(rgb < threshold[:, :, None, None], rgb, 255 - rgb), image)
+
+
+def solarise_add(image: Tensor, amount: Tensor) -> Tensor:
+    """Return images with the amount (N, 1), 0 to 127, added to values below 128."""
+    rgb = image[:, :3]
+    lighter = rgb + amount[:, :, None, None].to(torch.uint8)
+    return _opaque(torch.where(rgb < 128, lighter, rgb), image)
 
 
 def posterise(image: Tensor, bits: Tensor) -> Tensor:
     """Return images that keep the highest bits (N, 1), 1 to 8, of each value."""
     rgb = image[:, :3]
     dropped = (8 - bits)[:, :, None, None].to(torch.uint8)
-    return _opaque((rgb >> dropped) << dropped)
+    return _opaque((rgb >> dropped) << dropped, image)
 
 
 def _luminance(image: Tensor) -> Tensor:

@@ -1,8 +1,11 @@
-"""The augmentation policies as data, and what a level means for each operation.
+"""What a set of augmentation policies consists of, and the set for CIFAR.
 
 Source: reference sections 1.7 to 1.9, that is, the "good policies" AutoAugment (Cubuk et al. 2019)
 published for CIFAR. They are not the 25 policies of torchvision's `AutoAugmentPolicy.CIFAR10`.
 """
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 REFERENCE_SIDE = 32  # the image side for which the reference states its lengths in pixels
 
@@ -29,9 +32,32 @@ SIGNED_OPERATIONS = ("Rotate", "ShearX", "ShearY", "TranslateX", "TranslateY")
 
 RANDAUGMENT_OPERATIONS = tuple(name for name in OPERATIONS if name not in ("Cutout", "Invert"))
 
-Choice = tuple[str, float, int]  # an operation, the probability that it is applied, its level
+IDENTITY = 0  # its place among the operations of every set
 
-CIFAR_POLICIES: tuple[tuple[Choice, Choice], ...] = (
+Choice = tuple[str, float, int]  # an operation, the probability that it is applied, its level
+Policies = tuple[tuple[Choice, Choice], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class PolicySet:
+    """Policies, and all in which the programs that they were published for differ.
+
+    Attributes:
+        policies: of which every example is given one.
+        operations: what `PolicyDraws.operation` counts in, beginning with Identity.
+        magnitude: maps (operation, level, side) to an amount; see `magnitude` below.
+        outside: value, in every channel, of pixels that come from outside the picture.
+        shear_origin: where shearing moves nothing, in pixels from the picture's corner.
+    """
+
+    policies: Policies
+    operations: tuple[str, ...]
+    magnitude: Callable[[str, int, int], float]
+    outside: int
+    shear_origin: float
+
+
+CIFAR_POLICIES: Policies = (
     (("Invert", 0.1, 7), ("Contrast", 0.2, 6)),
     (("Rotate", 0.7, 2), ("TranslateX", 0.3, 9)),
     (("Sharpness", 0.8, 1), ("Sharpness", 0.9, 3)),
@@ -130,12 +156,12 @@ CIFAR_POLICIES: tuple[tuple[Choice, Choice], ...] = (
 )
 
 
-def scaled(length: int, side: int) -> int:
-    """Return a length in pixels, stated for a side of 32, for an image of another side.
+def scaled(length: int, side: int, stated_for: int = REFERENCE_SIDE) -> int:
+    """Return a length in pixels, stated for one side, for an image of another side.
 
     Truncates, so that nothing moves further in a small picture than in a large one.
     """
-    return length * side // REFERENCE_SIDE
+    return length * side // stated_for
 
 
 def magnitude(operation: str, level: int, side: int = REFERENCE_SIDE) -> float:
@@ -166,3 +192,6 @@ def magnitude(operation: str, level: int, side: int = REFERENCE_SIDE) -> float:
             return 1.8 * level / 10 + 0.1
         case _:
             return 0
+
+
+CIFAR = PolicySet(CIFAR_POLICIES, OPERATIONS, magnitude, outside=0, shear_origin=0)

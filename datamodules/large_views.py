@@ -1,0 +1,64 @@
+"""Weak and strong views of large images, a whole batch at once, on the batch's device.
+
+Source: reference 1.10. Unlike those of `augment`, both views begin with a window of the picture of
+their own, cut and resized before by `image_windows`; so the strong view has neither padding nor
+grey: its policies fill what comes from outside, and its hole is black.
+"""
+
+from typing import NamedTuple
+
+from torch import Generator, Tensor
+
+from datamodules.apply_policies import apply_policies
+from datamodules.augment import check_bytes, in_hole, normalise
+from datamodules.augment_draws import HoleDraws, PolicyDraws, draw_autoaugment, draw_hole
+from datamodules.imagenet_policies import IMAGENET, IMAGENET_SIDE
+
+_BLACK = 0
+
+
+class LargeDraws(NamedTuple):
+    """All that the strong view of a batch of windows needs."""
+
+    policy: PolicyDraws
+    hole: HoleDraws
+
+
+class LargeViews:
+    """Weak and strong views of windows of large images.
+
+    Lengths of the strong view are stated for windows of 224x224 and scaled to other sides.
+    """
+
+    def weak(self, window: Tensor) -> Tensor:
+        """Return weak views (B, 3, H, W), float32 in [-1, 1], of uint8 windows of the same shape.
+
+        Raises:
+            ValueError: the windows are not uint8.
+        """
+        check_bytes(window)
+        return normalise(window)
+
+    def strong(self, window: Tensor, generator: Generator) -> Tensor:
+        """Return strong views (B, 3, H, W), float32 in [-1, 1], of uint8 windows of the same shape.
+
+        Args:
+            window: not those of the weak views: windows drawn anew, of the same pictures.
+            generator: a CPU generator.
+
+        Raises:
+            ValueError: the windows are not uint8.
+        """
+        count, _, height, width = window.shape
+        return self.apply_strong(window, self.draw_strong(generator, count, height, width))
+
+    def draw_strong(self, generator: Generator, count: int, height: int, width: int) -> LargeDraws:
+        """Draw all that the strong views of `count` examples need."""
+        policy = draw_autoaugment(generator, count, height, width, IMAGENET)
+        return LargeDraws(policy, draw_hole(generator, count, height, width))
+
+    def apply_strong(self, window: Tensor, draws: LargeDraws) -> Tensor:
+        """Return the strong views that follow from the draws; see `strong`."""
+        check_bytes(window)
+        view = apply_policies(window, draws.policy, IMAGENET)
+        return normalise(view.masked_fill_(in_hole(view, draws.hole, IMAGENET_SIDE), _BLACK))
