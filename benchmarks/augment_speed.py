@@ -1,10 +1,11 @@
 """Images per second of the strong view, and of torchvision's AutoAugment image by image.
 
-python benchmarks/augment_speed.py [--side 32] [--batch 100] [--repeats 10] [--threads 1]
+python benchmarks/augment_speed.py [--side 32] [--batch 100] [--repeats 20] [--threads 1]
 
-Both start from uint8 images in memory and end with a normalised float batch: policy, padded crop
-and flip. Ours also makes the weak view first and cuts a hole; torchvision's has its own 25
-policies. Repeats alternate, so that a busy machine slows both; the medians are compared.
+Twice side by side: the policies alone, uint8 to uint8; and whole views, uint8 to a normalised float
+batch: policy, padded crop and flip, where ours also makes the weak view first and cuts a hole.
+torchvision works on Pillow images and has its own 25 policies. Repeats alternate, so that a busy
+machine slows both; the medians are compared.
 """
 
 import argparse
@@ -20,7 +21,9 @@ from torchvision.transforms import v2
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from datamodules.apply_policies import apply_policies
 from datamodules.augment import Augment
+from datamodules.augment_draws import draw_autoaugment
 
 
 def seconds(make: Callable[[], object]) -> float:
@@ -33,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--side", type=int, default=32)
     parser.add_argument("--batch", type=int, default=100)
-    parser.add_argument("--repeats", type=int, default=10)
+    parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--threads", type=int, default=1, help="torch's threads, for both")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -56,25 +59,26 @@ def main() -> None:
             v2.Normalize([0.5] * 3, [0.5] * 3),
         ]
     )
-    contenders: dict[str, Callable[[], object]] = {
-        "ours: weak and strong view": lambda: augment.strong(
-            augment.weak(image, generator), generator
-        ),
-        "torchvision: policy, crop, flip, tensor": lambda: torch.stack(
-            [whole(picture) for picture in pictures]
-        ),
-        "torchvision: policy alone": lambda: [alone(picture) for picture in pictures],
+    rgba = torch.cat([image, torch.full_like(image[:, :1], 255)], dim=1)
+    side = args.side
+
+    def policies() -> torch.Tensor:
+        return apply_policies(rgba, draw_autoaugment(generator, args.batch, side, side))
+
+    def views() -> torch.Tensor:
+        return augment.strong(augment.weak(image, generator), generator)
+
+    contenders: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
+        "policies alone": (policies, lambda: [alone(picture) for picture in pictures]),
+        "whole views": (views, lambda: torch.stack([whole(picture) for picture in pictures])),
     }
-    for make in contenders.values():
-        make()
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(args.repeats):
-        for name, make in contenders.items():
-            times[name].append(seconds(make))
-    rates = {name: args.batch / statistics.median(taken) for name, taken in times.items()}
-    ours = next(iter(rates.values()))
-    for name, rate in rates.items():
-        print(f"{name:42s} {rate:9.0f} images/s   ours is {ours / rate:5.1f} times as fast")
+    print(f"images of {side}x{side}, {args.batch} at a time, {args.threads} threads; images/s")
+    for name, pair in contenders.items():
+        for make in pair:
+            make()
+        times = [[seconds(make) for make in pair] for _ in range(args.repeats)]
+        ours, theirs = (args.batch / statistics.median(taken) for taken in zip(*times, strict=True))
+        print(f"{name:16s} ours {ours:7.0f}  torchvision {theirs:7.0f}  ratio {ours / theirs:4.1f}")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from datamodules.policies import REFERENCE_SIDE, scaled
 
 STRONG_VIEWS = ("autoaugment", "randaugment", "randaugment_per_example", "none")
 
-_BLACK = 0  # of 0 to 255
+_BLACK = _TRANSPARENT = 0  # of 0 to 255
 _GREY = 0.0  # of -1 to 1
 _STRONG_PAD, _STRONG_HOLE = 4, 16
 
@@ -40,12 +40,12 @@ def _to(draws: _Draws, device: torch.device) -> _Draws:
 def normalise(image: Tensor) -> Tensor:
     """Return uint8 values 0 to 255 as float32 from -1 to 1, exactly as the reference does."""
     # A product, not a quotient: they round differently, and the strong view truncates.
-    return (image.to(torch.float32) * (1 / 255) - 0.5) * 2
+    return image.to(torch.float32, copy=True).mul_(1 / 255).sub_(0.5).mul_(2)
 
 
 def to_uint8(view: Tensor) -> Tensor:
     """Return values from -1 to 1 as uint8, truncated as the reference does before its policies."""
-    return ((view * 0.5 + 0.5) * 255).to(torch.uint8)
+    return view.mul(0.5).add_(0.5).mul_(255).to(torch.uint8)
 
 
 def check_bytes(image: Tensor) -> None:
@@ -131,21 +131,18 @@ class Augment:
     def apply_weak(self, image: Tensor, draws: CropDraws) -> Tensor:
         """Return the weak views that follow from the draws; see `weak`."""
         top, left, flip = _to(draws, image.device)
-        return normalise(crop(image, top - self.pad, left - self.pad, flip, _BLACK))
+        return normalise(crop(image, top, left, flip, (self.pad, self.pad), _BLACK))
 
     def apply_strong(self, weak: Tensor, draws: StrongDraws) -> Tensor:
         """Return the strong views that follow from the draws; see `strong`."""
         height, width = weak.shape[-2:]
-        view = weak if draws.policy is None else _after_policies(weak, draws.policy)
-        top, left, flip = _to(draws.crop, weak.device)
-        up, sideways = (scaled(_STRONG_PAD, side) for side in (height, width))
-        view = crop(view, top - up, left - sideways, flip, _GREY)
-        if draws.hole is None:
-            return view
-        return view.masked_fill_(in_hole(view, draws.hole, REFERENCE_SIDE), _GREY)
-
-
-def _after_policies(weak: Tensor, draws: PolicyDraws) -> Tensor:
-    rgb = to_uint8(weak)
-    rgba = apply_policies(torch.cat([rgb, torch.full_like(rgb[:, :1], 255)], dim=1), draws)
-    return normalise(rgba[:, :3]).masked_fill_(rgba[:, 3:] == 0, _GREY)
+        window = _to(draws.crop, weak.device)
+        margin = scaled(_STRONG_PAD, height), scaled(_STRONG_PAD, width)
+        if draws.policy is None or draws.hole is None:
+            return crop(weak, *window, margin, _GREY)
+        rgb = to_uint8(weak)
+        rgba = torch.cat([rgb, torch.full_like(rgb[:, :1], 255)], dim=1)
+        # Whatever is transparent in the end, padding included, is grey.
+        rgba = crop(apply_policies(rgba, draws.policy), *window, margin, _TRANSPARENT)
+        grey = (rgba[:, 3:] == 0) | in_hole(rgba, draws.hole, REFERENCE_SIDE)
+        return normalise(rgba[:, :3]).masked_fill_(grey, _GREY)

@@ -96,22 +96,31 @@ def affine(image: Tensor, matrix: Tensor, outside: int = 0) -> Tensor:
     return sample(image, (d * x + e * y + f) >> 16, (a * x + b * y + c) >> 16, outside)
 
 
-def crop(image: Tensor, top: Tensor, left: Tensor, flip: Tensor, fill: float) -> Tensor:
-    """Return windows of the images' own size, some of them mirrored.
+def crop(
+    image: Tensor, top: Tensor, left: Tensor, flip: Tensor, margin: tuple[int, int], fill: float
+) -> Tensor:
+    """Return windows of the images' own size, some of them mirrored, of the padded images.
 
     Args:
         image: (N, C, H, W).
-        top: (N,) integers, how far a window lies below its image; negative for above.
-        left: (N,) integers, how far it lies to the right.
+        top: (N,) integers, how far a window lies below the padded image's upper edge.
+        left: (N,) integers, how far it lies from its left edge.
         flip: (N,) bool, whether the window is mirrored left to right.
-        fill: value of pixels outside the image.
+        margin: rows of padding above and below, columns of padding left and right: `top` and
+            `left` reach from 0 to twice these.
+        fill: value of the padding.
     """
     height, width = image.shape[-2:]
+    rows, columns = margin
+    padded = pad(image, (columns, columns, rows, rows), value=fill)
     x = torch.arange(width, device=image.device)
     y = torch.arange(height, device=image.device)
     column = torch.where(flip[:, None], width - 1 - x, x) + left[:, None]
     row = y + top[:, None]
-    return sample(image, row[:, :, None], column[:, None, :], fill)
+    # No pixel of a window lies outside, so there is nothing to test for as in `sample`.
+    source = (row * padded.shape[-1])[:, :, None] + column[:, None, :]
+    source = source.flatten(1)[:, None].expand(-1, image.shape[1], -1)
+    return padded.flatten(2).gather(2, source).view_as(image)
 
 
 def in_square(row: Tensor, column: Tensor, half: Tensor, height: int, width: int) -> Tensor:

@@ -87,5 +87,5 @@ def test_examples_of_one_batch_keep_their_own_operation_and_level():
 def test_crop_shows_the_window_and_mirrors_it():
     image = torch.arange(1, 7).view(1, 1, 2, 3).expand(2, 1, 2, 3)
     flip = torch.tensor([False, True])
-    views = crop(image, torch.tensor([1, -1]), torch.tensor([-1, 0]), flip, 9)
+    views = crop(image, torch.tensor([2, 0]), torch.tensor([0, 1]), flip, (1, 1), 9)
     assert views[:, 0].tolist() == [[[9, 4, 5], [9, 9, 9]], [[9, 9, 9], [3, 2, 1]]]
