@@ -29,3 +29,12 @@ def test_the_average_is_never_trained() -> None:
     averaged = AveragedNetwork(nn.Linear(2, 2))
     assert not any(value.requires_grad for value in averaged.parameters())
     assert not averaged(torch.ones(1, 2)).requires_grad
+
+
+def test_without_averaging_the_network_itself_is_evaluated() -> None:
+    net = nn.Linear(2, 1)
+    averaged = AveragedNetwork(net)
+    with torch.no_grad():
+        net.weight.add_(1)
+    averaged.update(net, averaging_decay(50, largest=0.0))
+    assert torch.equal(averaged.net.weight, net.weight)
