@@ -75,8 +75,9 @@ class IEG(MetaStepModule):
     def objective(self, train: Views, probe: Views | None, draws: MixupDraws) -> Objective:
         """Return L = (L_λ + L_ω) / 2 + L_β + k L_KL + reg(θ).
 
-        The letters below are those of docs/differences.md, which sets paper, released code and
-        these lines side by side.
+        The letters below are those of docs/differences.md (and of reference 3.5), which sets paper,
+        released code and these lines side by side. (b) and (c) come last: they need nothing of the
+        meta-step, and their graphs need not lie in memory during it.
         """
         assert probe is not None
         assert train.strong is not None
@@ -90,23 +91,23 @@ class IEG(MetaStepModule):
         guess = guess_labels(z, z_strong, self.temperature)
         pseudo_label = guess.detach()
 
-        # (b) The meta-step: ω* and λ*, constants from here on.
+        # (d) The meta-step: ω* and λ*, constants from here on.
         verdict = self._ask_probe(given, z, guess, penalty, train, probe)
         assert verdict.label_mix is not None
 
-        # (c) The chosen labels, all alike in weight; the chosen weights, at the initial labels.
+        # (e) The chosen labels, all alike in weight; the chosen weights, at the initial labels.
         losses = LabelLosses.of(z, given, pseudo_label)
         loss_label_mix = losses.mixed(verdict.label_mix).mean()  # L_λ
         loss_weighted = verdict.weighted_sum(losses.mixed(self.initial_label_mix))  # L_ω
 
-        # (d) Probe and noisy examples, mixed.
+        # (b) Probe and noisy examples, mixed.
         mixed = mix(train, pseudo_label, probe, draws, self.mixup_share)
         with batch_statistics_only(self.net):
             mixed_logits = self.net(mixed.image)
         loss_trusted, loss_guessed = mixup_losses(mixed_logits, mixed.label)
         loss_mixup = loss_trusted + self.ce_factor * loss_guessed  # L_β
 
-        # (e) The strong view learns from the weak one.
+        # (c) The strong view learns from the weak one.
         loss_consistency = self.consistency_factor * consistency(z, z_strong).mean()  # k L_KL
 
         return Objective(
