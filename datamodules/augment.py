@@ -12,9 +12,11 @@ from torch import Generator, Tensor
 
 from datamodules.apply_policies import apply_policies
 from datamodules.augment_draws import (
+    WHOLE,
     CropDraws,
     HoleDraws,
     PolicyDraws,
+    Share,
     StrongDraws,
     draw_autoaugment,
     draw_crop,
@@ -98,21 +100,28 @@ class Augment:
         self.flip = flip
         self.strong_view = strong
 
-    def weak(self, image: Tensor, generator: Generator) -> Tensor:
+    def weak(self, image: Tensor, generator: Generator, share: Share = WHOLE) -> Tensor:
         """Return weak views (B, 3, H, W), float32 in [-1, 1], of uint8 images of the same shape.
+
+        Args:
+            image: this rank's part of the global batch.
+            generator: a CPU generator, in the same state on all ranks.
+            share: which part it is.
 
         Raises:
             ValueError: the images are not uint8.
         """
         check_bytes(image)
         places = 2 * self.pad + 1
-        draws = draw_crop(generator, len(image), places, places, flip=self.flip)
-        return self.apply_weak(image, draws)
+        count = len(image) * share.world_size
+        draws = draw_crop(generator, count, places, places, flip=self.flip)
+        return self.apply_weak(image, share.of(draws))
 
-    def strong(self, weak: Tensor, generator: Generator) -> Tensor:
-        """Return strong views (B, 3, H, W), float32 in [-1, 1], of weak views of the same shape."""
+    def strong(self, weak: Tensor, generator: Generator, share: Share = WHOLE) -> Tensor:
+        """Return strong views, shaped like the weak views they are made of; see `weak`."""
         count, _, height, width = weak.shape
-        return self.apply_strong(weak, self.draw_strong(generator, count, height, width))
+        draws = self.draw_strong(generator, count * share.world_size, height, width)
+        return self.apply_strong(weak, share.of(draws))
 
     def draw_strong(self, generator: Generator, count: int, height: int, width: int) -> StrongDraws:
         """Draw all that the strong views of `count` examples need."""

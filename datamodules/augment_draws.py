@@ -6,12 +6,37 @@ synchronisation to be read (reference 1.6, 1.7).
 """
 
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Generator, Tensor
 
 from datamodules.policies import CIFAR, IDENTITY, OPERATIONS, RANDAUGMENT_OPERATIONS, PolicySet
+
+_Draws = TypeVar("_Draws", bound=tuple[Any, ...])
+
+
+class Share(NamedTuple):
+    """Which of the equal parts of a global batch lies on this rank.
+
+    Draws are made for the global batch and then divided, so an example's views do not depend on
+    how many ranks there are.
+    """
+
+    rank: int = 0
+    world_size: int = 1
+
+    def of(self, draws: _Draws) -> _Draws:
+        """Return this rank's part of draws for the global batch, its ranks' parts in order."""
+        return type(draws)(*(self._part(field) for field in draws))
+
+    def _part(self, field: Any) -> Any:
+        if isinstance(field, Tensor):
+            return field.chunk(self.world_size)[self.rank]
+        return None if field is None else self.of(field)
+
+
+WHOLE = Share()
 
 
 class CropDraws(NamedTuple):

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from datamodules.arrays import LabelledImages
 from datamodules.augment import Augment, normalise
+from datamodules.augment_draws import WHOLE, Share
 from datamodules.batch import Batch, Step, Views
 from datamodules.noise import Labels, Transition, check_rate, flip, uniform
 from datamodules.randomness import torch_generator
@@ -181,37 +182,39 @@ class NoisyLabelDataModule(LightningDataModule):
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """Return this rank's share of the test set, each example once over all ranks."""
-        rows = shard_batches(len(self.test_set), self.eval_batch_size, *self._place)
+        rows = shard_batches(len(self.test_set), self.eval_batch_size, *self._share)
         return self._loader(self.test_set, rows)
 
     def on_after_batch_transfer(self, batch: Drawn | Batch, dataloader_idx: int) -> Step | Views:
         """Draw the views of a step on the batch's device; evaluation sees plain images.
 
-        Every draw is a function of (seed, step, rank). Weak views come first, so that they are the
-        same whether or not a method asks for strong ones.
+        Every draw is a function of (seed, step) and of the example's place in the global batch,
+        whatever the number of ranks. Weak views come first, so that they are the same whether or
+        not a method asks for strong ones.
         """
         if isinstance(batch, Batch):
             return Views(weak=normalise(batch.image), strong=None, label=batch.clean_label)
         trainer = self.trainer
         assert trainer is not None  # who else would transfer a batch
-        place = trainer.global_step, trainer.global_rank
-        draws = torch_generator(self.seed, "train views", *place)
-        weak = self.augment.weak(batch.train.image, draws)
+        step, share = trainer.global_step, self._share
+        draws = torch_generator(self.seed, "train views", step)
+        weak = self.augment.weak(batch.train.image, draws, share)
         wants_strong = trainer.lightning_module.uses_strong_view
-        strong = self.augment.strong(weak, draws) if wants_strong else None
+        strong = self.augment.strong(weak, draws, share) if wants_strong else None
         probe = None
         if batch.probe is not None:
-            draws = torch_generator(self.seed, "probe views", *place)
-            probe = Views(self.augment.weak(batch.probe.image, draws), None, batch.probe.label)
+            draws = torch_generator(self.seed, "probe views", step)
+            weak_probe = self.augment.weak(batch.probe.image, draws, share)
+            probe = Views(weak_probe, None, batch.probe.label)
         return Step(Views(weak, strong, batch.train.label), probe, batch.train)
 
     @property
-    def _place(self) -> tuple[int, int]:
+    def _share(self) -> Share:
         trainer = self.trainer
-        return (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        return Share(trainer.global_rank, trainer.world_size) if trainer else WHOLE
 
     def _stream(self, examples: LabelledImages, purpose: str, *, shuffle: bool) -> Stream:
-        rank, world_size = self._place
+        rank, world_size = self._share
         order = EndlessOrder(
             len(examples),
             self.batch_size,

@@ -11,7 +11,14 @@ from torch import Generator, Tensor
 
 from datamodules.apply_policies import apply_policies
 from datamodules.augment import check_bytes, in_hole, normalise
-from datamodules.augment_draws import HoleDraws, PolicyDraws, draw_autoaugment, draw_hole
+from datamodules.augment_draws import (
+    WHOLE,
+    HoleDraws,
+    PolicyDraws,
+    Share,
+    draw_autoaugment,
+    draw_hole,
+)
 from datamodules.imagenet_policies import IMAGENET, IMAGENET_SIDE
 
 _BLACK = 0
@@ -39,18 +46,20 @@ class LargeViews:
         check_bytes(window)
         return normalise(window)
 
-    def strong(self, window: Tensor, generator: Generator) -> Tensor:
+    def strong(self, window: Tensor, generator: Generator, share: Share = WHOLE) -> Tensor:
         """Return strong views (B, 3, H, W), float32 in [-1, 1], of uint8 windows of the same shape.
 
         Args:
             window: not those of the weak views: windows drawn anew, of the same pictures.
-            generator: a CPU generator.
+            generator: a CPU generator, in the same state on all ranks.
+            share: which part of the global batch this is.
 
         Raises:
             ValueError: the windows are not uint8.
         """
         count, _, height, width = window.shape
-        return self.apply_strong(window, self.draw_strong(generator, count, height, width))
+        draws = self.draw_strong(generator, count * share.world_size, height, width)
+        return self.apply_strong(window, share.of(draws))
 
     def draw_strong(self, generator: Generator, count: int, height: int, width: int) -> LargeDraws:
         """Draw all that the strong views of `count` examples need."""

@@ -117,7 +117,9 @@ def meta_gradient(
     gradient = torch.autograd.grad(
         inner, leaves, retain_graph=True, create_graph=double, materialize_grads=True
     )
-    inner_gradient = ranks.mean([slope.detach() for slope in gradient])
+    inner_gradient = [slope.detach() for slope in gradient]
+    if look_ahead.weight:  # else it is the decay's alone, and all ranks have the same
+        inner_gradient = ranks.mean(inner_gradient)
     theta_ahead = _step(theta, inner_gradient, momentum, look_ahead)
 
     loss, probe_logits = probe_loss(theta_ahead)

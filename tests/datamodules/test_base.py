@@ -7,7 +7,7 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from datamodules.augment import Augment, normalise
+from datamodules.augment import STRONG_VIEWS, Augment, normalise
 from datamodules.base import NoisyLabelDataModule, Source
 from datamodules.batch import Batch, Step, Views
 from datamodules.randomness import numpy_generator, torch_generator
@@ -218,31 +218,47 @@ def test_evaluation_sees_the_test_set_once(loader):
     assert torch.equal(views.label, batch.clean_label)
 
 
-def test_views_are_drawn_by_seed_step_and_rank():
-    data = ready(beside(5, 1, 2))
+def test_views_are_drawn_by_seed_and_step():
+    data = ready(beside(5))
     drawn = steps_of(data, 1)[0]
     step = data.on_after_batch_transfer(drawn, 0)
     assert isinstance(step, Step)
 
-    views, draws = Augment(pad=1, flip=True, strong="none"), torch_generator(3, "train views", 5, 1)
+    views, draws = Augment(pad=1, flip=True, strong="none"), torch_generator(3, "train views", 5)
     weak = views.weak(drawn.train.image, draws)
     assert torch.equal(step.train.weak, weak)
     assert torch.equal(step.train.strong, views.strong(weak, draws))
     assert torch.equal(step.train.label, drawn.train.label)
-    draws = torch_generator(3, "probe views", 5, 1)
+    draws = torch_generator(3, "probe views", 5)
     assert torch.equal(step.probe.weak, views.weak(drawn.probe.image, draws))
     assert step.probe.strong is None
     assert torch.equal(step.probe.label, drawn.probe.label)
     assert step.batch is drawn.train
 
-    data.trainer = beside(6, 1, 2)
+    data.trainer = beside(6)
     assert not torch.equal(data.on_after_batch_transfer(drawn, 0).train.weak, weak)
-    data.trainer = beside(5, 0, 2)
-    assert not torch.equal(data.on_after_batch_transfer(drawn, 0).train.weak, weak)
-    data.trainer = beside(5, 1, 2, uses_strong_view=False)
+    data.trainer = beside(5, uses_strong_view=False)
     plain = data.on_after_batch_transfer(drawn, 0)
     assert plain.train.strong is None
     assert torch.equal(plain.train.weak, weak)
+
+
+@pytest.mark.parametrize("augment", STRONG_VIEWS)
+@pytest.mark.parametrize("world_size", [2, 4])
+def test_ranks_together_see_what_one_process_sees(augment, world_size):
+    def seen(rank: int, world_size: int) -> Step:
+        data = ready(beside(5, rank, world_size), augment=augment)
+        return data.on_after_batch_transfer(steps_of(data, 1)[0], 0)
+
+    whole, parts = seen(0, 1), [seen(rank, world_size) for rank in range(world_size)]
+    for views in (
+        lambda step: step.train.weak,
+        lambda step: step.train.strong,
+        lambda step: step.train.label,
+        lambda step: step.probe.weak,
+        lambda step: step.batch.index,
+    ):
+        assert torch.equal(torch.cat([views(part) for part in parts]), views(whole))
 
 
 class Recorder(LightningModule):
