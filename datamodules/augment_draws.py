@@ -95,7 +95,7 @@ def _table(policy_set: PolicySet) -> _Table:
 
 
 def _coins(generator: Generator, *shape: int) -> Tensor:
-    return torch.rand(shape, generator=generator) < 0.5
+    return torch.rand(shape, dtype=torch.float32, generator=generator) < 0.5
 
 
 def _whole(generator: Generator, stop: int, *shape: int) -> Tensor:
@@ -127,7 +127,7 @@ def draw_hole(generator: Generator, count: int, height: int, width: int) -> Hole
 def _complete(
     generator: Generator, operation: Tensor, chance: Tensor, level: Tensor, height: int, width: int
 ) -> PolicyDraws:
-    applied = torch.rand(operation.shape, generator=generator) < chance
+    applied = torch.rand(operation.shape, dtype=torch.float32, generator=generator) < chance
     return PolicyDraws(
         operation=torch.where(applied, operation, IDENTITY),
         level=level,

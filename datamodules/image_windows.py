@@ -53,7 +53,7 @@ def _whole(generator: Generator, stop: int) -> int:
 def _size(generator: Generator, height: int, width: int) -> tuple[int, int]:
     """Draw an aspect and, of the heights at which a window of it fits, one of enough area."""
     low, high = _ASPECT
-    aspect = low + (high - low) * float(torch.rand((), generator=generator))
+    aspect = low + (high - low) * float(torch.rand((), dtype=torch.float32, generator=generator))
     tallest = min(height, int((width + 0.5) / aspect))
     lowest = min(tallest, round((_LEAST_AREA * height * width / aspect) ** 0.5))
     tall = lowest + _whole(generator, tallest - lowest + 1)
@@ -88,7 +88,7 @@ def random_window(generator: Generator, height: int, width: int, *, flip: bool =
                 top = _whole(generator, max(1, height - tall))
                 window = Window(top, _whole(generator, max(1, width - wide)), tall, wide)
             break
-    mirrored = bool(torch.rand((), generator=generator) < 0.5)
+    mirrored = bool(torch.rand((), dtype=torch.float32, generator=generator) < 0.5)
     return window._replace(flip=mirrored and flip)
 
 

@@ -31,7 +31,7 @@ def draw_mixup(generator: torch.Generator, batch_size: int, probe_size: int) -> 
     rows = 3 * batch_size
     return MixupDraws(
         probe_row=torch.randint(probe_size, (batch_size,), generator=generator),
-        uniform=torch.rand(rows, generator=generator),
+        uniform=torch.rand(rows, dtype=torch.float32, generator=generator),
         partner=torch.randperm(rows, generator=generator),
     )
 
