@@ -67,22 +67,32 @@ def check(settings: Settings, sweeping: bool = False) -> None:
             "logger=tensorboard needs a package that is not installed: "
             "pip install -c constraints.txt -e '.[tensorboard]', or choose another logger."
         )
-    _check_trainer(settings["trainer"], settings["batch_size"])
+    _check_trainer(settings["trainer"])
+    if settings["mode"] != "evaluate":
+        _check_batch(settings["trainer"], settings["batch_size"])
     _check_meta(settings)
-    if sweeping and settings["trainer"].get("devices", 1) != 1 and "LOCAL_RANK" not in os.environ:
+    if sweeping and settings["trainer"].get("devices", 1) != 1 and not _is_launched():
         # Lightning starts the other ranks by running this command again: the whole sweep
         raise ValueError(
             f"trainer.devices={settings['trainer']['devices']} in a multirun would start the whole "
             "sweep once more on every device: sweep jobs of one device, or launch each job by "
-            "torchrun or SLURM."
+            "SLURM (hydra/launcher=submitit_slurm)."
         )
 
 
-def _check_trainer(trainer: dict[str, Any], batch_size: int) -> None:
+def _is_launched() -> bool:
+    """Return whether torchrun or SLURM started this process as one of several ranks."""
+    return "LOCAL_RANK" in os.environ or int(os.environ.get("SLURM_NTASKS", 1)) > 1
+
+
+def _check_trainer(trainer: dict[str, Any]) -> None:
     for key, instead in OWN.items():
         if key in trainer:
             raise ValueError(f"trainer.{key} is not used here: give {instead} instead.")
     one_of("trainer.precision", trainer.get("precision", "32-true"), PRECISIONS)
+
+
+def _check_batch(trainer: dict[str, Any], batch_size: int) -> None:
     devices, nodes = trainer.get("devices", 1), trainer.get("num_nodes", 1)
     count = len(devices) if isinstance(devices, list) else devices
     if isinstance(count, int) and count > 0 and batch_size % (count * nodes):

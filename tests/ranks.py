@@ -15,6 +15,13 @@ from torch import distributed, multiprocessing
 PATIENCE_SECONDS = 240
 
 
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 class Ranks:
     """A pool of processes with one thread each, spawned when first needed."""
 
@@ -33,9 +40,7 @@ class Ranks:
             AssertionError: with the traceback of a rank that failed; the pool starts afresh then.
         """
         self._grow(world_size)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         for rank in range(world_size):
             place = {
                 "MASTER_ADDR": "127.0.0.1",

@@ -27,9 +27,10 @@ def test_there_are_commands_to_check() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_composes(command: str) -> None:
-    words = shlex.split(command.replace("<run folder>", "run"))
-    assert words[:2] == ["python", "train.py"]
-    overrides = [word.split(",")[0] for word in words[2:] if not word.startswith("--")]
+    words = shlex.split(command.replace("<run folder>", "run").replace("<host>", "host"))
+    assert words[0] in ("python", "torchrun", "srun")
+    ours = words[words.index("train.py") + 1 :]
+    overrides = [word.split(",")[0] for word in ours if not word.startswith("--")]
     assert settings(*overrides)
 
 

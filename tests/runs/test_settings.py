@@ -65,6 +65,9 @@ def test_a_sweep_of_jobs_on_many_devices_is_refused(monkeypatch: pytest.MonkeyPa
         check(made, sweeping=True)
     check(made)
     check(settings(), sweeping=True)
+    monkeypatch.setenv("SLURM_NTASKS", "2")
+    check(made, sweeping=True)
+    monkeypatch.delenv("SLURM_NTASKS")
     monkeypatch.setenv("LOCAL_RANK", "0")
     check(made, sweeping=True)
 
