@@ -13,7 +13,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from datamodules.batch import Step, Views
 from datamodules.randomness import torch_generator
-from lightning_modules.bounds import one_of, within
+from lightning_modules.bounds import above, one_of, within
 from lightning_modules.ema import AveragedNetwork, averaging_decay
 from lightning_modules.losses import cross_entropy, l2_penalty
 from lightning_modules.meta_gradient import Params
@@ -35,7 +35,7 @@ class NoisyLabelModule(pl.LightningModule):
         weight_decay: factor of ½ Σ w² in the loss.
         decayed: `kernels` (weights of convolutions and dense layers) or `all` parameters.
         momentum: SGD's.
-        ema_decay: the largest decay of the averaged network.
+        ema_decay: the largest decay of the averaged network; 0: it is the network as it is.
         ema_order: whether the average takes in the weights `before` or `after` the step moves them.
         grad_clip: the largest norm of the gradient, or None.
     """
@@ -61,6 +61,8 @@ class NoisyLabelModule(pl.LightningModule):
         within("model.weight_decay", weight_decay, 0)
         within("method.momentum", momentum, 0, 1)
         within("method.ema_decay", ema_decay, 0, 1)
+        if grad_clip is not None:
+            above("method.grad_clip", grad_clip, 0)
         one_of("model.decayed", decayed, ("kernels", "all"))
         one_of("method.ema_order", ema_order, ("before", "after"))
         self.automatic_optimization = False
@@ -72,7 +74,8 @@ class NoisyLabelModule(pl.LightningModule):
         self.weight_decay = weight_decay
         self.momentum = momentum
         self.ema_decay = ema_decay
-        self.ema_order = ema_order
+        # what is not averaged does not lag
+        self.ema_order = ema_order if ema_decay else "after"
         self.grad_clip = grad_clip
         # BatchNorm's scales and shifts and all biases have one dimension
         self._decayed = frozenset(

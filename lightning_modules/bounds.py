@@ -11,7 +11,18 @@ def one_of(key: str, value: object, allowed: Sequence[str]) -> None:
 
 
 def within(key: str, value: float, least: float, most: float = math.inf) -> None:
-    """Raise a `ValueError` that names the config key unless least ≤ value ≤ most."""
-    if not least <= value <= most:
+    """Raise a `ValueError` that names the config key unless least ≤ value ≤ most, a number."""
+    if not _is_number(value) or not least <= value <= most:
         allowed = f"from {least:g} to {most:g}" if most < math.inf else f"{least:g} or more"
         raise ValueError(f"{key}={value} is not possible: give {allowed}.")
+
+
+def above(key: str, value: float, bound: float, most: float = math.inf) -> None:
+    """Raise a `ValueError` that names the config key unless bound < value ≤ most, a number."""
+    if not _is_number(value) or not bound < value <= most:
+        limit = f", at most {most:g}" if most < math.inf else ""
+        raise ValueError(f"{key}={value} is not possible: give a number above {bound:g}{limit}.")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -104,7 +104,7 @@ class IEG(MetaStepModule):
         mixed = mix(train, pseudo_label, probe, draws, self.mixup_share)
         with batch_statistics_only(self.net):
             mixed_logits = self.net(mixed.image)
-        loss_trusted, loss_guessed = mixup_losses(mixed_logits, mixed.label)
+        loss_trusted, loss_guessed = mixup_losses(mixed_logits, mixed.label)  # L_l, L_u
         loss_mixup = loss_trusted + self.ce_factor * loss_guessed  # L_β
 
         # (c) The strong view learns from the weak one.
@@ -133,12 +133,13 @@ class IEG(MetaStepModule):
         losses = LabelLosses.of(z, given, guess if moves else guess.detach())
 
         def label_losses(theta: Params) -> LabelLosses:
-            z = self.logits(theta, train.weak)
+            z_there = self.logits(theta, train.weak)
             if not moves:
-                return LabelLosses.of(z, given, guess.detach())
+                return LabelLosses.of(z_there, given, guess.detach())
             assert train.strong is not None
-            z_strong = self.logits(theta, train.strong)
-            return LabelLosses.of(z, given, guess_labels(z, z_strong, self.temperature))
+            z_strong_there = self.logits(theta, train.strong)
+            guess_there = guess_labels(z_there, z_strong_there, self.temperature)
+            return LabelLosses.of(z_there, given, guess_there)
 
         look_ahead = LookAhead(
             self.meta_step_size,

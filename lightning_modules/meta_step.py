@@ -9,14 +9,13 @@ from torch.nn.functional import one_hot
 from datamodules.batch import Views
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.batch_norm import batch_statistics_only
-from lightning_modules.bounds import one_of, within
+from lightning_modules.bounds import above, one_of
 from lightning_modules.distributed import Alone, ranks
 from lightning_modules.losses import cross_entropy
 from lightning_modules.meta_gradient import (
     ENGINES,
     LabelLosses,
     LookAhead,
-    MetaGradient,
     Params,
     meta_gradient,
 )
@@ -27,7 +26,8 @@ class Verdict(NamedTuple):
 
     weight: Tensor  # (B,) example weights ω*, summing to at most 1 over `ranks`
     label_mix: Tensor | None  # (B,) λ*: 1 keeps the given label, 0 takes the guess
-    gradient: MetaGradient
+    probe_loss: Tensor  # scalar M(θ'), of this rank's probe batch
+    probe_logits: Tensor  # (B, C) at θ'
     ranks: Alone  # those who decided together
 
     def weighted_sum(self, losses: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ class MetaStepModule(NoisyLabelModule):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        within("method.meta_step_size", meta_step_size, 0)
+        above("method.meta_step_size", meta_step_size, 0)
         one_of("meta.engine", meta_engine, ENGINES)
         one_of("meta.scope", meta_scope, ("global", "replica"))
         self.meta_step_size = meta_step_size
@@ -103,10 +103,11 @@ class MetaStepModule(NoisyLabelModule):
         weight = helpful / (together.sum(helpful.sum()) + 1e-5)
         by_mix = gradient.label_mix
         label_mix = None if by_mix is None else (by_mix < 0).to(weight.dtype)
-        return Verdict(weight, label_mix, gradient, together)
+        # not the gradient itself: θ' and two gradients need not lie in memory any longer
+        return Verdict(weight, label_mix, gradient.probe_loss, gradient.probe_logits, together)
 
     @staticmethod
     def meta_terms(verdict: Verdict, probe: Views) -> dict[str, Tensor]:
         """Return the meta-step's scalars, of the network one look-ahead step away."""
-        right = verdict.gradient.probe_logits.argmax(dim=1) == probe.label
-        return {"meta/loss": verdict.gradient.probe_loss, "meta/acc": right.float().mean()}
+        right = verdict.probe_logits.argmax(dim=1) == probe.label
+        return {"meta/loss": verdict.probe_loss, "meta/acc": right.float().mean()}

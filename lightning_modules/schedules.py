@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
+from lightning_modules.bounds import above, within
+
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
@@ -23,14 +25,8 @@ class Schedule:
     has_cycles: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if self.learning_rate <= 0:
-            raise ValueError(
-                f"learning_rate={self.learning_rate} must be above 0; the paper's is 0.1."
-            )
-        if self.warmup_epochs < 0:
-            raise ValueError(
-                f"schedule.warmup_epochs={self.warmup_epochs} must be 0 (no warm-up) or more."
-            )
+        above("learning_rate", self.learning_rate, 0)
+        within("schedule.warmup_epochs", self.warmup_epochs, 0)
 
     @property
     def warmup_steps(self) -> int:
@@ -67,11 +63,9 @@ class CosineRestarts(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.cycle_epochs <= 0 or self.cycle_growth < 1:
-            raise ValueError(
-                f"schedule.cycle_epochs={self.cycle_epochs} must be above 0 and "
-                f"schedule.cycle_growth={self.cycle_growth} at least 1."
-            )
+        above("schedule.cycle_epochs", self.cycle_epochs, 0)
+        within("schedule.cycle_growth", self.cycle_growth, 1)
+        above("schedule.peak_decay", self.peak_decay, 0, 1)
 
     @property
     def first_cycle(self) -> float:
@@ -82,12 +76,11 @@ class CosineRestarts(Schedule):
         cycles = step / self.first_cycle
         growth = self.cycle_growth
         if growth == 1:
-            cycle = math.floor(cycles)
-            phase = cycles - cycle
+            cycle = _completed(cycles)
+            phase = max(0.0, cycles - cycle)
         else:
-            # cycle k starts after (growth^k − 1) / (growth − 1) first cycles; the tiny term keeps
-            # a step that lies exactly on a boundary from falling back by rounding
-            cycle = math.floor(math.log(1 + cycles * (growth - 1), growth) + 1e-9)
+            # cycle k starts after (growth^k − 1) / (growth − 1) first cycles
+            cycle = _completed(math.log(1 + cycles * (growth - 1), growth))
             start = (growth**cycle - 1) / (growth - 1)
             phase = max(0.0, cycles - start) / growth**cycle
         return self.peak_decay**cycle * 0.5 * (1 + math.cos(math.pi * phase))
@@ -125,6 +118,15 @@ class Steps(Schedule):
     at: tuple[int, ...]
     factor: float = 0.1
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        whole = isinstance(self.at, list | tuple) and all(isinstance(one, int) for one in self.at)
+        if not whole or any(one < 1 for one in self.at):
+            raise ValueError(
+                f"schedule.at={self.at} is not a list of steps: give one, such as [500,1000]."
+            )
+        above("schedule.factor", self.factor, 0, 1)
+
     def after_warmup(self, step: int) -> float:  # noqa: D102
         number = step + self.warmup_steps + 1
         return self.factor ** sum(number >= boundary for boundary in self.at)
@@ -139,8 +141,13 @@ class Exponential(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.every_epochs <= 0:
-            raise ValueError(f"schedule.every_epochs={self.every_epochs} must be above 0.")
+        above("schedule.every_epochs", self.every_epochs, 0)
+        above("schedule.factor", self.factor, 0, 1)
 
     def after_warmup(self, step: int) -> float:  # noqa: D102
-        return self.factor ** math.floor(step / (self.every_epochs * self.steps_per_epoch))
+        return self.factor ** _completed(step / (self.every_epochs * self.steps_per_epoch))
+
+
+def _completed(periods: float) -> int:
+    """Return how many whole periods are over; rounding must not take back one that just is."""
+    return math.floor(periods + 1e-9)

@@ -153,7 +153,7 @@ def noise_table() -> dict[str, dict[str, float]]:
 def distance(ours: Tensor, theirs: Array) -> float:
     """Return the largest difference over the largest magnitude: for scalars and vectors."""
     exact = np.asarray(theirs, dtype=np.float64)
-    return float(np.abs(ours.detach().double().numpy() - exact).max() / np.abs(exact).max())
+    return _relative(np.abs(ours.detach().double().numpy() - exact).max(), np.abs(exact).max())
 
 
 def distance_of_all(pairs: Iterable[tuple[Array, Array]]) -> float:
@@ -161,7 +161,15 @@ def distance_of_all(pairs: Iterable[tuple[Array, Array]]) -> float:
     both = [(ours, theirs.astype(np.float64)) for ours, theirs in pairs]
     assert both, "nothing to compare"
     missed = sum(np.square(ours - theirs).sum() for ours, theirs in both)
-    return float(np.sqrt(missed / sum(np.square(theirs).sum() for _, theirs in both)))
+    total = sum(np.square(theirs).sum() for _, theirs in both)
+    return _relative(np.sqrt(missed), np.sqrt(total))
+
+
+def _relative(missed: float, size: float) -> float:
+    """Return missed / size; nothing missed of nothing is 0, such as weights that are all 0."""
+    if size == 0:
+        return 0.0 if missed == 0 else float("inf")
+    return float(missed / size)
 
 
 def distance_of_list(record: Mapping[str, Array], key: str, ours: Mapping[str, Array]) -> float:
@@ -176,7 +184,10 @@ def distance_of_list(record: Mapping[str, Array], key: str, ours: Mapping[str, A
         ours: arrays by TensorFlow name and in its layout, in its order of creation.
     """
     whole = [(ours[name], record[f"{key}/{name}"]) for name in ours if f"{key}/{name}" in record]
-    length = np.linalg.norm(record[f"{key}/fp_l2"])
+    length = float(np.linalg.norm(record[f"{key}/fp_l2"]))
     found = fingerprints(ours.values())
-    prints = [np.linalg.norm(found[kind] - record[f"{key}/{kind}"]) for kind in ("fp_l2", "fp_cos")]
-    return max(distance_of_all(whole), *(float(missed / length) for missed in prints))
+    prints = [
+        _relative(float(np.linalg.norm(found[kind] - record[f"{key}/{kind}"])), length)
+        for kind in ("fp_l2", "fp_cos")
+    ]
+    return max(distance_of_all(whole), *prints)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
+from runs.build import build_data, build_module, build_schedule
 from tests.compose import ROOT, settings
 
 PAGE = (ROOT / "docs" / "differences.md").read_text()
@@ -32,8 +33,16 @@ def test_every_place_is_there(name: str, path: str) -> None:
 
 
 @pytest.mark.parametrize("override", OFFERED)
-def test_every_setting_it_offers_composes(override: str) -> None:
-    assert settings("dataset=cifar10_uniform", override)
+def test_every_setting_it_offers_is_accepted(override: str) -> None:
+    made = settings("model=resnet11", override)
+    data = build_data(made)
+    schedule, _ = build_schedule(made, data)
+    assert build_module(made, data, schedule)
+
+
+def test_a_setting_that_it_does_not_offer_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"method\.mixup_share=foo"):
+        test_every_setting_it_offers_is_accepted("method.mixup_share=foo")
 
 
 def test_all_rows_are_answered_in_order() -> None:

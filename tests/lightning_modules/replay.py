@@ -4,6 +4,8 @@
     python -m tests.lightning_modules.replay other.npz --column A2 --precision 64-true \
         method=ieg method.ce_factor=3 learning_rate=0.005
 
+What is not on record is left out. A record that does not begin at step 0 is refused.
+
 Settings are composed as `train.py` composes them and the module is built as it builds it; only
 batches, starting weights and random draws come from files. Measures, and the table of how much an
 independent float64 implementation differs from the same records, are the golden README's.
@@ -20,6 +22,7 @@ from unittest import mock
 import numpy as np
 import pytorch_lightning as pl
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -32,6 +35,9 @@ from tests import golden
 from tests.compose import settings
 
 Record = Mapping[str, golden.Array]
+
+# Of the noise table, and the method it was measured with; A2 is A at a small learning rate.
+COLUMNS = {"A": "ieg", "A2": "ieg", "C": "l2r", "E": "supervised"}
 
 # A record holds float32 numbers, which are half a unit in their last place off.
 FLOAT32 = 2.0**-24
@@ -59,6 +65,10 @@ def replay(
         max_steps: stop after so many.
         trainer: further arguments of the Trainer.
     """
+    if record.get("init/global_step", 0):
+        raise ValueError(
+            f"The record begins at step {record['init/global_step']}: replay begins at 0."
+        )
     steps = recorded_steps(record if inputs is None else inputs)[:max_steps]
     near = Nearness(record, steps[0].train.weak)
     module = recorded_module(record, *overrides, state=state, steps_per_epoch=steps_per_epoch)
@@ -152,6 +162,7 @@ class Nearness(pl.Callback):
         self.row: dict[str, str] = {}  # "step1/xe_l_loss" → its row in the noise table
         self.exact: dict[str, bool] = {}  # "step1/new_eps" → whether it is the very value
         self.seen: dict[str, list[tuple[Any, Any]]] = {}  # calls of this step: arguments, result
+        self.sides: dict[int, list[Tensor]] = {}  # step → which inputs of each ReLU are above 0
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -169,7 +180,20 @@ class Nearness(pl.Callback):
             ):
                 watched = self._watched(name, getattr(owner, name))
                 stack.enter_context(mock.patch.object(owner, name, watched))
+            stack.enter_context(mock.patch.object(F, "relu", self._relu))
             yield
+
+    def _relu(self, x: Tensor, inplace: bool = False) -> Tensor:
+        self.sides.setdefault(self.number, []).append(x.detach() > 0)
+        return torch.relu(x)
+
+    def flips(self, other: "Nearness", step: int) -> int:
+        """Return how many ReLU inputs, up to a step, lie on another side of 0 than in `other`."""
+        return sum(
+            int((ours != theirs).sum())
+            for number in range(1, step + 1)
+            for ours, theirs in zip(self.sides[number], other.sides[number], strict=True)
+        )
 
     def _watched(self, name: str, inner: Callable[..., Any]) -> Callable[..., Any]:
         def watched(*args: Any, **kwargs: Any) -> Any:
@@ -181,6 +205,7 @@ class Nearness(pl.Callback):
 
     def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
         self.seen.clear()
+        self.number = batch_idx + 1
         self.penalty = module.penalty(module.theta()).detach()
 
     def on_before_optimizer_step(self, trainer: Any, module: Any, optimizer: Any) -> None:
@@ -190,7 +215,8 @@ class Nearness(pl.Callback):
         self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Compare everything that is on record of this step."""
-        self.step, self.net = f"step{batch_idx + 1}", module.net
+        self.step, self.net = f"step{self.number}", module.net
+        self.number = 0  # what comes now is no step's
         objective = outputs["objective"]
         self._note("logits_weak", objective.logits)
         self._note("total_loss", objective.loss)
@@ -203,7 +229,7 @@ class Nearness(pl.Callback):
             self._ieg(objective)
         self._note_list("grad", self.grad)
         self._note_list("after/vars", module.theta())
-        self._note_list("after/momentum", module.momentum_buffers())
+        self._note_list("after/momentum", module.momentum_buffers() or {})
         self._note_list("after/ema", dict(module.averaged.net.named_parameters()))
         statistics = golden.statistic_names(module.net, self.variables).items()
         self._put(
@@ -243,6 +269,7 @@ class Nearness(pl.Callback):
         self._note("guessed_label", objective.pseudo_label)
         self._note("net_cost1", chosen[0])
         self._note("net_loss1", objective.terms["train/loss_label_mix"], like="net_cost1")
+        self._note("net_loss2", objective.terms["train/loss_weighted"], like="weight")
         self._note("mix_labels", mixed_label, like="guessed_label")
         self._mixed_images(images)
         self._note("logits_mix", mixed_logits)
@@ -253,6 +280,8 @@ class Nearness(pl.Callback):
 
     def _mixed_images(self, images: Tensor) -> None:
         """Compare rows 0 and B in full, of the others mean and spread: a blend of known inputs."""
+        if f"{self.step}/mix_images_first2" not in self.record:
+            return
         first = golden.images_to_torch(self._recorded("mix_images_first2"))
         ours = images[:: len(images) // 3][:2]
         self._put("mix_images_first2", golden.distance(ours, first.numpy()), like="float32")
@@ -278,12 +307,16 @@ class Nearness(pl.Callback):
         return self.record[f"{self.step}/{name}"]
 
     def _same(self, name: str, ours: Any) -> None:
-        self.exact[f"{self.step}/{name}"] = np.array_equal(ours, self._recorded(name))
+        if f"{self.step}/{name}" in self.record:
+            self.exact[f"{self.step}/{name}"] = np.array_equal(ours, self._recorded(name))
 
     def _note(self, name: str, ours: Tensor, like: str | None = None) -> None:
-        self._put(name, golden.distance(ours, self._recorded(name)), like)
+        if f"{self.step}/{name}" in self.record:
+            self._put(name, golden.distance(ours, self._recorded(name)), like)
 
     def _note_list(self, name: str, ours: Mapping[str, Tensor]) -> None:
+        if not ours or f"{self.step}/{name}/fp_l2" not in self.record:
+            return
         names = golden.parameter_names(self.net, self.variables)
         arrays = {theirs: golden.to_tf(ours[mine]) for theirs, mine in names.items()}
         key = f"{self.step}/{name}"
@@ -296,7 +329,12 @@ class Nearness(pl.Callback):
     def noise(self, key: str, column: str) -> float:
         """Return what the table says of a quantity, but no less than float32 can tell apart."""
         row = golden.noise_table().get(self.row[key], {})
-        return max(row.get(f"{column} s{key[4]}", 0.0), FLOAT32)
+        return max(row.get(f"{column} s{step_of(key)}", 0.0), FLOAT32)
+
+
+def step_of(key: str) -> int:
+    """Return the number in a key such as "step3/weight"."""
+    return int(key.partition("/")[0].removeprefix("step"))
 
 
 def main() -> None:
@@ -306,7 +344,7 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="settings, as for train.py")
     parser.add_argument("--inputs", help="file with the batches, if the record has none")
     parser.add_argument("--state", help="file with the starting weights")
-    parser.add_argument("--column", default="A", help="of the noise table: A, A2, C or E")
+    parser.add_argument("--column", choices=list(COLUMNS), help="of the noise table")
     parser.add_argument("--precision", default="32-true", choices=["32-true", "64-true"])
     parser.add_argument("--steps-per-epoch", type=int, default=500)
     args = parser.parse_intermixed_args()
@@ -318,6 +356,10 @@ def main() -> None:
 
     record = read(args.record)
     assert record is not None
+    kind = "A" if "step1/mix_perm" in record else "C" if "step1/weight" in record else "E"
+    column = args.column or kind
+    if not any(word.startswith("method=") for word in args.overrides):
+        args.overrides.append(f"method={COLUMNS[kind]}")
     near = replay(
         record,
         *args.overrides,
@@ -327,7 +369,7 @@ def main() -> None:
         steps_per_epoch=args.steps_per_epoch,
     )
     for key, reached in near.reached.items():
-        noise = near.noise(key, args.column)
+        noise = near.noise(key, column)
         print(f"{key:48s} {reached:8.1e}, {reached / noise:6.2f} times the noise {noise:.0e}")
     for key, same in near.exact.items():
         print(f"{key:48s} {'the very value' if same else 'ANOTHER VALUE'}")

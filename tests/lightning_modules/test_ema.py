@@ -2,7 +2,11 @@ import pytest
 import torch
 from torch import nn
 
+from datamodules.batch import Batch, Step, Views
 from lightning_modules.ema import AveragedNetwork, averaging_decay
+from lightning_modules.schedules import Schedule
+from lightning_modules.supervised import Supervised
+from tests.lightning_modules.replay import fit
 
 
 @pytest.mark.parametrize(
@@ -31,10 +35,18 @@ def test_the_average_is_never_trained() -> None:
     assert not averaged(torch.ones(1, 2)).requires_grad
 
 
-def test_without_averaging_the_network_itself_is_evaluated() -> None:
-    net = nn.Linear(2, 1)
-    averaged = AveragedNetwork(net)
-    with torch.no_grad():
-        net.weight.add_(1)
-    averaged.update(net, averaging_decay(50, largest=0.0))
-    assert torch.equal(averaged.net.weight, net.weight)
+@pytest.mark.parametrize("order", ["before", "after"])
+def test_without_averaging_the_network_itself_is_evaluated(order: str) -> None:
+    """Also where the average lags a step: what is not averaged does not lag."""
+    schedule = Schedule(learning_rate=0.1, steps_per_epoch=2, max_steps=2)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3, 2))
+    module = Supervised(
+        net, num_classes=2, schedule=schedule, seed=0, weight_decay=0.0, ema_decay=0.0,
+        ema_order=order,
+    )  # fmt: skip
+    label = torch.tensor([0, 1])
+    views = Views(torch.randn(2, 3, 1, 1), None, label)
+    before = net[1].weight.detach().clone()
+    fit(module, [Step(views, None, Batch(label, label, label, label))] * 2)
+    assert not torch.equal(net[1].weight, before)
+    assert torch.equal(module.averaged.net[1].weight, net[1].weight)

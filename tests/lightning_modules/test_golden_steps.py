@@ -4,7 +4,9 @@ In float64 on our side, what remains is the record's own float32 rounding, whate
 that is the sharp test. In float32, a ReLU input that lies within rounding of zero may fall on the
 other side: in step 1 of case C one of exactly -1.4e-7 comes out as +1.4e-7 with AVX-512 and
 negative with AVX2, and the gradients move by 4e-5. Which of the recorded runs met such an input is
-chance, so in float32 the measure is the table's largest figure for the quantity in that step.
+chance. So a float32 run is held to its own column of the golden README's noise table as long as
+every ReLU input lies where it does in float64, and from there on to the largest figure that the
+table has for the quantity in that step.
 """
 
 import math
@@ -27,6 +29,7 @@ from tests.lightning_modules.replay import (
     recorded_module,
     recorded_step,
     replay,
+    step_of,
 )
 from tests.ranks import Ranks
 
@@ -72,42 +75,45 @@ def too_far(near: Nearness, noise: Callable[[str], float], times: float) -> dict
     return missed | {key: math.inf for key, same in near.exact.items() if not same}
 
 
-@pytest.mark.parametrize(
-    ("case", "engine", "steps"),
-    [
-        *((case, "forward_mode", 3) for case in CASES),
-        ("case_A_ieg", "double_backward", 1),
-        ("case_C_l2r", "double_backward", 3),
-    ],
-)
-def test_steps_equal_the_reference(case: str, engine: str, steps: int, tmp_path: Any) -> None:
+@pytest.mark.parametrize("case", CASES)
+def test_three_steps_equal_the_reference(case: str, tmp_path: Any) -> None:
+    exact, near = (
+        replayed(case, precision=precision, default_root_dir=tmp_path)
+        for precision in ("64-true", "32-true")
+    )
+    # what is on record of the images judged after the last step has a longer name
+    compared = {key.partition("_on_")[0] for key in exact.reached}
+    for number in (1, 2, 3):
+        column = f"{CASES[case].column} s{number}"
+        rows = {name for name, row in golden.noise_table().items() if column in row}
+        assert {f"step{number}/{name}" for name in rows} <= compared
+    assert not too_far(exact, own_noise(exact, case), IN_FLOAT64)
+
+    def noise(key: str) -> float:
+        if not near.flips(exact, step_of(key)):
+            return near.noise(key, CASES[case].column)
+        # net_cost, net_cost1 and net_cost2 are all cross-entropies of the weak view
+        row, step = near.row[key].rstrip("12"), f" s{step_of(key)}"
+        rows = [values for name, values in golden.noise_table().items() if name.rstrip("12") == row]
+        largest = [size for values in rows for column, size in values.items() if step in column]
+        return max([*largest, FLOAT32])
+
+    print(
+        f"{case}: ReLU inputs flipped up to each step, {[near.flips(exact, n) for n in (1, 2, 3)]}"
+    )
+    assert not too_far(near, noise, IN_FLOAT32)
+
+
+@pytest.mark.parametrize("case", ["case_A_ieg", "case_C_l2r"])
+def test_double_backward_gives_the_same_step(case: str, tmp_path: Any) -> None:
     near = replayed(
         case,
-        f"meta.engine={engine}",
+        "meta.engine=double_backward",
         precision="64-true",
-        max_steps=steps,
+        max_steps=1,
         default_root_dir=tmp_path,
     )
-    column = f"{CASES[case].column} s1"
-    recorded = {name for name, row in golden.noise_table().items() if column in row}
-    assert recorded <= {key.partition("/")[2] for key in near.reached}, "not all was compared"
     assert not too_far(near, own_noise(near, case), IN_FLOAT64)
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_steps_equal_the_reference_in_float32(case: str, tmp_path: Any) -> None:
-    near = replayed(case, precision="32-true", default_root_dir=tmp_path)
-
-    def largest(key: str) -> float:
-        # net_cost, net_cost1 and net_cost2 are all cross-entropies of the weak view
-        row = near.row[key].rstrip("12")
-        rows = [values for name, values in golden.noise_table().items() if name.rstrip("12") == row]
-        in_this_step = [
-            v for values in rows for c, v in values.items() if c.endswith(f" s{key[4]}")
-        ]
-        return max([*in_this_step, FLOAT32])
-
-    assert not too_far(near, largest, IN_FLOAT32)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +178,7 @@ def first_step(case: str, scope: str, folder: str, alone: int | None = None) -> 
 def test_replica_scope_is_what_tensorflows_replicas_do(
     case: str, ranks: Ranks, tmp_path: Any
 ) -> None:
-    """Each weighs its own batch, as the record of one replica says; the gradients are averaged."""
+    """Each weighs its batch as if alone, as rank 0's record shows; the gradients are averaged."""
     replicas = ranks.run(2, first_step, case, "replica", str(tmp_path))
     alone = [first_step(case, "replica", str(tmp_path), rank) for rank in range(2)]
     noise = golden.noise_table()["weight"][f"{CASES[case].column} s1"]

@@ -65,12 +65,15 @@ def test_guess_labels_average_both_views_then_sharpen() -> None:
 
 
 def test_confidence_of_a_guess_is_capped_by_the_norm() -> None:
-    """With 10 classes and every row alike one-hot, the norm leaves a logit of √10."""
-    logits = torch.zeros(5, 10)
-    logits[:, 3] = 1000.0
-    probability = unit_rms(logits).softmax(dim=1)[:, 3]
-    expected = math.exp(math.sqrt(10)) / (math.exp(math.sqrt(10)) + 9)
-    assert probability.tolist() == pytest.approx([expected] * 5, rel=1e-5)
+    """At most where one of 10 logits is 3 and the others -1/3: their root mean square is 1."""
+    logits = torch.full((5, 10), -1 / 3)
+    logits[:, 3] = 3.0
+    for sureness in (1.0, 1000.0):
+        probability = unit_rms(sureness * logits).softmax(dim=1)[:, 3]
+        assert probability.tolist() == pytest.approx([0.757] * 5, abs=5e-4)
+    others = torch.randn(200, 5, 10, generator=torch.Generator().manual_seed(0))
+    alike = others[:, :1].expand(-1, 5, -1)
+    assert max(unit_rms(rows).softmax(dim=1).max() for rows in alike) < 0.7571
 
 
 def test_consistency_is_the_kl_divergence_and_teaches_the_strong_view_only() -> None:

@@ -8,9 +8,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from datamodules.batch import Views
+from lightning_modules import meta_step
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.ieg import IEG
 from lightning_modules.l2r import L2R
+from lightning_modules.meta_gradient import MetaGradient, meta_gradient
 from lightning_modules.schedules import Schedule
 from lightning_modules.supervised import Supervised
 
@@ -85,13 +87,18 @@ def test_decay_of_all_takes_in_scales_and_biases() -> None:
 
 
 @pytest.mark.parametrize("method", ["l2r", "ieg"])
-def test_weights_are_the_helpful_part_of_the_meta_gradient(method: str) -> None:
-    module = module_of(method)
-    verdicts = []
-    inner = module.meta_step
-    module.meta_step = lambda *args: verdicts.append(inner(*args)) or verdicts[-1]
-    objective = objective_of(module)
-    helpful = (-verdicts[0].gradient.weight).clamp(min=0)
+def test_weights_are_the_helpful_part_of_the_meta_gradient(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+
+    def watched(*args: Any, **kwargs: Any) -> MetaGradient:
+        found.append(meta_gradient(*args, **kwargs))
+        return found[-1]
+
+    monkeypatch.setattr(meta_step, "meta_gradient", watched)
+    objective = objective_of(module_of(method))
+    helpful = (-found[0].weight).clamp(min=0)
     assert 0 < (helpful > 0).sum() < B
     torch.testing.assert_close(objective.example_weight, helpful / (helpful.sum() + 1e-5))
     assert 0.9 < objective.example_weight.sum() < 1
@@ -157,6 +164,9 @@ def test_iegs_factors_scale_their_terms() -> None:
         ({"initial_label_mix": 1.5}, "method.initial_label_mix"),
         ({"ce_factor": -1.0}, "method.ce_factor=-1.0 is not possible: give 0 or more"),
         ({"meta_step_size": float("nan")}, "method.meta_step_size"),
+        ({"meta_step_size": 0}, "method.meta_step_size=0 is not possible: give a number above 0"),
+        ({"ce_factor": "abc"}, "method.ce_factor=abc is not possible: give 0 or more"),
+        ({"grad_clip": -1.0}, "method.grad_clip=-1.0 is not possible"),
     ],
 )
 def test_impossible_values_are_named(settings: dict[str, Any], key: str) -> None:

@@ -44,9 +44,19 @@ def test_equals_the_reference(name: str, schedule: Schedule) -> None:
     steps, rates = recorded(name)
     assert len(steps) > 10
     ours = np.array([schedule(int(step)) for step in steps])
-    # the reference computes in float32, whose error grows with the step's number
-    np.testing.assert_allclose(ours, rates, rtol=0, atol=0.1 * 2e-4)
-    assert np.median(np.abs(ours - rates)) < 0.1 * 1e-6
+    # the reference computes in float32
+    np.testing.assert_allclose(ours, rates, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("epoch", [390, 490, 499, 500])
+@pytest.mark.parametrize("period", [250, 490, 500, 1000, 2000])
+def test_a_stair_begins_at_the_very_step(epoch: int, period: int) -> None:
+    """Periods in steps, given in epochs that are no whole number."""
+    stairs = Exponential(**{**LENGTH, "steps_per_epoch": epoch}, every_epochs=period / epoch)
+    for number in range(1, 100):
+        step = number * period
+        assert stairs(step - 1) == pytest.approx(0.1 * 0.9 ** (number - 1), rel=1e-12)
+        assert stairs(step) == pytest.approx(0.1 * 0.9**number, rel=1e-12)
 
 
 def test_cosine_restarts_by_hand() -> None:
