@@ -29,7 +29,7 @@ from datamodules.samplers import (
     shard_batches,
 )
 from datamodules.split import Manifest, check_probe_per_class
-from datamodules.workers import ignore_signals
+from datamodules.workers import leave_signals_to_the_run
 
 
 class Source(NamedTuple):
@@ -233,7 +233,7 @@ class NoisyLabelDataModule(LightningDataModule):
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=on_cuda,
-            worker_init_fn=ignore_signals,
+            worker_init_fn=leave_signals_to_the_run,
         )
 
 
