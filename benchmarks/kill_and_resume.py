@@ -133,6 +133,8 @@ def main() -> None:
     parser.add_argument("--signal", choices=[*SIGNALS, "random"], default="random")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
+    # a script in the background ignores Ctrl-C, and what it starts would, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     draw = random.Random(given.seed)
     words = command(given.ranks, given.workers, given.steps)
     with tempfile.TemporaryDirectory() as folder:
