@@ -4,6 +4,7 @@ python train.py dataset=cifar10_asym noise=0.4 method=ieg
 """
 
 import os
+import signal
 import sys
 import time
 from typing import Any
@@ -14,6 +15,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from runs.check import check
+from runs.ranks import end_with_parent
 from runs.settings import plain
 
 Results = dict[str, Any]
@@ -27,6 +29,7 @@ def run(cfg: DictConfig) -> Results:
     Raises:
         ValueError: if the settings or the data cannot work, in a sentence for the user.
     """
+    end_with_parent()
     settings = plain(cfg)
     check(settings, sweeping=HydraConfig.get().mode == RunMode.MULTIRUN)
     # The libraries take seconds to import: a mistyped value is told before.
@@ -45,7 +48,12 @@ def main(cfg: DictConfig) -> Results:
     began = time.perf_counter()
     try:
         return run(cfg)
+    except KeyboardInterrupt:  # before training; later, the run itself answers
+        print("\nstopped by Ctrl-C before training", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     except Exception as error:
+        if getattr(error, "told_by_another", False):  # the first rank has the same to say
+            sys.exit(0)
         # Lightning says in a sentence, too, what it cannot do with its arguments
         for_user = isinstance(error, ValueError) or type(error).__name__ in _IN_A_SENTENCE
         if os.environ.get("HYDRA_FULL_ERROR") == "1":

@@ -10,7 +10,7 @@ from typing import Any
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from datamodules.atomic import replacing
+from datamodules.atomic import replacing, to_disk
 
 
 def read_metrics(path: str | Path) -> dict[str, list[tuple[int, float]]]:
@@ -101,6 +101,11 @@ class CSVLog(Logger):
         if len(kept) < len(self._rows):
             self._rows = kept
             self._write_all()
+
+    def save(self) -> None:
+        """Bring the rows to the disk itself: a checkpoint of their steps is about to be there."""
+        if self._last_row_at is not None:
+            to_disk(self.path)
 
     def _write_last(self, row: Mapping[str, float], step: int, opens_row: bool) -> None:
         with self.path.open("r+", newline="") as file:

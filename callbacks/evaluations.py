@@ -10,7 +10,6 @@ after its evaluation and never before.
 """
 
 import math
-import os
 import shutil
 import time
 from collections.abc import Collection
@@ -20,16 +19,15 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.trainer.states import TrainerFn
-from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from callbacks.checkpoint_file import LAST
+from callbacks.messages import AgreedError, everyones, largest
+from callbacks.stop_signals import Stopped, StopSignals
 from datamodules.atomic import replacing
-
-# ranks agree on the clock of rank zero, and asking costs a message
-_STEPS_BETWEEN_LOOKS = 20
 
 
 class Evaluations(Checkpoint):
-    """Evaluate after chosen steps, log and remember the results, and save `last.ckpt`.
+    """Evaluate after chosen steps, log and remember the results, save `last.ckpt`; stop when asked.
 
     Being a `Checkpoint`, it runs after all other callbacks: what it saves includes their step.
     The module logs `test/…` with `logger=False`; they are sent to the loggers from here, because
@@ -40,9 +38,11 @@ class Evaluations(Checkpoint):
         folder: where `last.ckpt` goes, and a copy `cycle_end.ckpt` at each of `cycle_ends`.
         cycle_ends: those of `steps` at which a cycle of the learning rate ends.
         save_seconds: also save between evaluations when this much time has passed since the last.
+        signals: who knows whether the run is asked to stop.
 
     Attributes:
         history: one entry an evaluation: `step`, `acc`, `loss`, and `top5` where there is one.
+        saved_step: the step of the last checkpoint, or 0.
         seconds: how long the run has been trained, over all its resumptions.
     """
 
@@ -52,21 +52,23 @@ class Evaluations(Checkpoint):
         folder: str | Path,
         cycle_ends: Collection[int] = (),
         save_seconds: float = 300.0,
+        signals: StopSignals | None = None,
     ) -> None:
         self.steps = frozenset(steps)
         self.folder = Path(folder)
         self.cycle_ends = frozenset(cycle_ends)
         self.save_seconds = save_seconds
+        self.signals = signals or StopSignals()
         self.history: list[dict[str, float]] = []
+        self.saved_step = 0
         self._seconds_before = 0.0
         self._started_at: float | None = None
-        self._saved_step = -1
         self._saved_at = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clocks."""
         self._started_at = time.monotonic()
-        self._saved_step, self._saved_at = trainer.global_step, self._started_at
+        self.saved_step, self._saved_at = trainer.global_step, self._started_at
 
     @property
     def seconds(self) -> float:
@@ -82,19 +84,21 @@ class Evaluations(Checkpoint):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Decide whether this step is evaluated; if not, save when it is time."""
+        """Decide whether this step is evaluated; if not, save when it is time, or stop."""
         step = trainer.global_step
         if step in self.steps or step == trainer.max_steps:
             trainer.val_check_batch = batch_idx + 1
             return
         trainer.val_check_batch = math.inf
-        if step % _STEPS_BETWEEN_LOOKS == 0:
-            late = time.monotonic() - self._saved_at >= self.save_seconds
-            if trainer.strategy.broadcast(late):
-                self._save(trainer)
+        late = time.monotonic() - self._saved_at >= self.save_seconds
+        asked, late_somewhere = largest(self.signals.asked, int(late))
+        if asked or late_somewhere:
+            self._save(trainer)
+        if asked:
+            raise Stopped(asked)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log and remember the results, then save."""
+        """Log and remember the results, then save, and stop if asked to before the last step."""
         if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
             return
         step = trainer.global_step
@@ -105,32 +109,32 @@ class Evaluations(Checkpoint):
         }
         for logger in trainer.loggers:
             logger.log_metrics(results, step=step)
-            logger.save()
         entry = {name.removeprefix("test/"): value for name, value in results.items()}
         self.history.append({"step": step, **entry})
         self._save(trainer)
-        if step in self.cycle_ends and trainer.is_global_zero:
-            with replacing(self.folder / "cycle_end.ckpt") as partial:
-                shutil.copyfile(self.folder / "last.ckpt", partial)
-
-    def on_exception(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
-    ) -> None:
-        """Save when a scheduler ends the run: Lightning raises between steps, the state is whole.
-
-        Not so for other exceptions and Ctrl-C, which strike inside a step, nor inside an
-        evaluation. With several ranks some may be gone already, and saving would wait for them.
-        """
-        between_steps = isinstance(exception, SIGTERMException) and trainer.training
-        if between_steps and trainer.world_size == 1 and trainer.global_step > self._saved_step:
-            self._save(trainer)
+        (asked,) = largest(self.signals.asked)
+        if asked and step < trainer.max_steps:
+            raise Stopped(asked)
 
     def _save(self, trainer: pl.Trainer) -> None:
-        partial = self.folder / "last.ckpt.partial"
-        trainer.save_checkpoint(partial, weights_only=False)
-        if trainer.is_global_zero:
-            os.replace(partial, self.folder / "last.ckpt")
-        self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
+        for logger in trainer.loggers:
+            logger.save()
+        problem = None
+        try:
+            trainer.save_checkpoint(self.folder / LAST, weights_only=False)
+        except OSError as error:  # only the first rank writes; the others wait for it there
+            problem = error.strerror or str(error)
+            trainer.strategy.barrier()
+        for reason in filter(None, everyones(problem)):
+            before = f"that of step {self.saved_step} is intact" if self.saved_step else "the first"
+            raise AgreedError(
+                f"The checkpoint of step {trainer.global_step} ({before}) cannot be written to "
+                f"{self.folder} ({reason}): make room there, then the same command goes on."
+            )
+        if trainer.global_step in self.cycle_ends and trainer.is_global_zero:
+            with replacing(self.folder / "cycle_end.ckpt") as partial:
+                shutil.copyfile(self.folder / LAST, partial)
+        self.saved_step, self._saved_at = trainer.global_step, time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the history and the time, as plain numbers."""

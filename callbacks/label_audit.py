@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
+from callbacks.messages import everyones, mine
 from callbacks.noise_metrics import auroc
 from datamodules.atomic import replacing
 
@@ -99,10 +100,13 @@ class LabelAudit(Callback):
             1, examples.index, torch.stack([suggested.to(confidence.dtype), confidence])
         )
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Join what the ranks saw: sums add up, and the surer last prediction stays."""
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Join what the ranks saw: sums add up, and the surer last prediction stays.
+
+        Not when training ends: a run that goes on from its last step does not train.
+        """
         if trainer.world_size > 1:
-            tables = trainer.strategy.all_gather(self._table)
+            tables = torch.stack(everyones(self._table.cpu()))
             surest = tables[:, -1].argmax(dim=0)
             last = tables[:, 3:].gather(0, surest.expand(1, 2, -1))[0]
             self._table = torch.cat([tables[:, :3].sum(dim=0), last])
@@ -124,13 +128,13 @@ class LabelAudit(Callback):
             visits=visits.astype(np.int64),
         )
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """Return the table."""
-        return {"table": self._table}
+    def state_dict(self) -> dict[str, list[Tensor]]:
+        """Return every rank's table."""
+        return {"tables": everyones(self._table.cpu())}
 
-    def load_state_dict(self, state_dict: dict[str, Tensor]) -> None:
+    def load_state_dict(self, state_dict: dict[str, list[Tensor]]) -> None:
         """Go on with a saved table."""
-        self._table = state_dict["table"].to(self._table.device)
+        self._table = mine(state_dict["tables"]).to(self._table.device)
 
 
 def write_labels(audit: Audit, class_names: tuple[str, ...], path: Path) -> None:

@@ -1,6 +1,5 @@
 """What training looks like from inside, averaged over windows of steps and sent to every logger."""
 
-import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +10,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.strategies import Strategy
 from torch import Tensor
 
+from callbacks.messages import everyones, mine
 from callbacks.noise_metrics import (
     accuracies,
     auroc,
@@ -27,7 +27,6 @@ class Window:
     """Sums over the steps since the last row, kept on the device so that no step waits for them.
 
     Its state is plain tensors: a run resumed in the middle of a window logs what it would have.
-    (A checkpoint holds rank zero's. With several ranks, all go on from that one's share.)
     """
 
     def __init__(self) -> None:
@@ -86,7 +85,11 @@ class Window:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the sums so far."""
-        return {"sums": self._sums, "classes": self._classes, "suspicion": self._suspicion}
+        return {
+            "sums": {names: total.cpu() for names, total in self._sums.items()},
+            "classes": None if self._classes is None else self._classes.cpu(),
+            "suspicion": [part.cpu() for part in self._suspicion],
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from saved sums."""
@@ -140,13 +143,6 @@ class TrainingLog(Callback):
         if step % self.every == 0 or step == trainer.max_steps:
             metrics = self._window.means(trainer.strategy)
             self._window = Window()
-            if not math.isfinite(metrics["train/loss"]):
-                # the mean over all ranks, so all of them stop
-                raise ValueError(
-                    f"the loss was not finite in the {self.every} steps before step {step}: lower "
-                    "learning_rate, or give method.grad_clip; the run can go on from its last "
-                    "checkpoint, if there is one"
-                )
             self.latest = {**metrics, **self._pace(trainer)}
             for logger in trainer.loggers:
                 logger.log_metrics(self.latest, step=step)
@@ -172,10 +168,11 @@ class TrainingLog(Callback):
         self._since = time.perf_counter()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the open window and the last closed one."""
-        return {"window": self._window.state_dict(), "latest": dict(self.latest)}
+        """Return every rank's open window, and the last closed one."""
+        windows = everyones(self._window.state_dict())
+        return {"windows": windows, "latest": dict(self.latest)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on in the middle of a window."""
-        self._window.load_state_dict(state_dict["window"])
+        self._window.load_state_dict(mine(state_dict["windows"]))
         self.latest = dict(state_dict["latest"])

@@ -30,6 +30,7 @@ from datamodules.samplers import (
     shard_batches,
 )
 from datamodules.split import Manifest, check_probe_per_class
+from datamodules.workers import leave_signals_to_the_run
 
 
 class Source(NamedTuple):
@@ -235,6 +236,7 @@ class NoisyLabelDataModule(LightningDataModule):
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=on_cuda,
+            worker_init_fn=leave_signals_to_the_run,
         )
 
 

@@ -13,6 +13,7 @@ from typing import ClassVar
 import numpy as np
 import torch
 from torchvision import datasets
+from torchvision.datasets.utils import check_integrity
 
 from datamodules.base import NoisyLabelDataModule, Source
 from datamodules.noise import CIFAR10_FLIPS, next_in_superclass
@@ -43,10 +44,11 @@ class CIFAR10(NoisyLabelDataModule):
         """Unpack or download what is missing; Lightning calls this in one process only.
 
         Raises:
-            ValueError: if the data are neither there nor to be had.
+            ValueError: if the data are neither there nor to be had, or a file of them is damaged.
         """
         if self.is_read:  # Lightning asks once more
             return
+        self._refuse_damaged()
         with _impatient():
             self._open(train=False, download=True)
 
@@ -60,6 +62,18 @@ class CIFAR10(NoisyLabelDataModule):
             test_label=np.array(test.targets, dtype=np.int64),
             class_names=tuple(train.classes),
         )
+
+    def _refuse_damaged(self) -> None:
+        """Name the file: unpacking everything anew would write over it."""
+        folder, meta = self.data_dir / self.reader.base_folder, self.reader.meta
+        files = [*self.reader.train_list, *self.reader.test_list, (meta["filename"], meta["md5"])]
+        for name, md5 in files:
+            if (folder / name).exists() and not check_integrity(folder / name, md5):
+                raise ValueError(
+                    f"{folder / name} is damaged or another file (its MD5 is not {md5}): put an "
+                    "intact one there, or take it away to have all of them unpacked or downloaded "
+                    "again, or set data_dir to where they are."
+                )
 
     def _open(self, *, train: bool, download: bool = False) -> datasets.CIFAR10:
         try:

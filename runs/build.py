@@ -10,9 +10,12 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import Callback
 
+from callbacks.checkpoint_file import CheckpointFile
 from callbacks.evaluations import Evaluations
+from callbacks.finite_loss import FiniteLoss
 from callbacks.label_audit import LabelAudit
 from callbacks.progress import RunProgress
+from callbacks.stop_signals import StopSignals
 from callbacks.training_log import TrainingLog
 from datamodules.base import NoisyLabelDataModule
 from lightning_modules.base import NoisyLabelModule
@@ -22,6 +25,9 @@ from runs.settings import Settings
 
 # The longest any list of evaluations gets, so that small data sets are not evaluated at every turn.
 MOST_EVALUATIONS = 400
+
+# The most steps taken after one whose loss was not finite.
+MOST_STEPS_UNSEEN = 100
 
 
 class Plan(NamedTuple):
@@ -104,11 +110,17 @@ class Identity(Callback):
 
 
 def build_callbacks(
-    settings: Settings, data: NoisyLabelDataModule, plan: Plan, folder: RunFolder
+    settings: Settings,
+    data: NoisyLabelDataModule,
+    plan: Plan,
+    folder: RunFolder,
+    signals: StopSignals,
 ) -> list[Callback]:
     """Return those who watch a run."""
     return [
+        signals,
         Identity(settings, data),
+        FiniteLoss(min(settings["log_every"], MOST_STEPS_UNSEEN)),
         TrainingLog(settings["log_every"]),
         LabelAudit(data.train_size),
         RunProgress(),
@@ -117,6 +129,7 @@ def build_callbacks(
             folder.checkpoints,
             plan.cycle_ends,
             save_seconds=60.0 * settings["save_every_minutes"],
+            signals=signals,
         ),
     ]
 
@@ -128,7 +141,7 @@ def build_trainer(settings: Settings, max_steps: int, callbacks: list[Callback])
     ours (see `datamodules.samplers` and `callbacks`).
     """
     _quieten()
-    return _make(
+    trainer: pl.Trainer = _make(
         settings["trainer"],
         max_steps=max_steps,
         callbacks=callbacks,
@@ -140,7 +153,12 @@ def build_trainer(settings: Settings, max_steps: int, callbacks: list[Callback])
         enable_checkpointing=any(isinstance(one, Evaluations) for one in callbacks),
         enable_progress_bar=False,
         enable_model_summary=False,
+        plugins=[CheckpointFile()],
     )
+    # Lightning's answer to SIGTERM sends a message to the other ranks amid a step, which may wait
+    # for ever, and ends with code 0; SLURM's it answers with a checkpoint of its own.
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    return trainer
 
 
 def _quieten() -> None:

@@ -6,8 +6,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from callbacks.checkpoint_file import LAST, load
 from runs.build import build_data, build_module, build_schedule, build_trainer
 from runs.folder import RunFolder, write_atomically
 from runs.settings import Settings, is_harmless
@@ -61,30 +60,13 @@ def find_checkpoint(settings: Settings) -> Path:
     given = settings["checkpoint"]
     path = Path(given) if given else RunFolder(settings).last
     if path.is_dir():
-        path = path / "checkpoints" / "last.ckpt"
+        path = path / "checkpoints" / LAST
     if not path.is_file():
         raise ValueError(
             f"There is no checkpoint at {path}: give checkpoint=<file or run folder>, or the "
             "settings of a run that was trained here."
         )
     return path
-
-
-def load(path: Path) -> dict[str, Any]:
-    """Return a checkpoint's content. Nothing in it is executed.
-
-    Raises:
-        ValueError: if it is damaged or not one of ours.
-    """
-    try:
-        saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ValueError(f"{path} cannot be read as a checkpoint ({error}).") from None
-    if "experiment" not in saved:
-        raise ValueError(
-            f"{path} is a checkpoint, but not of this project: it names no experiment."
-        )
-    return saved
 
 
 def merge(made: Settings, given: Settings, overrides: Sequence[str], path: Path) -> Settings:

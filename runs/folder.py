@@ -8,8 +8,9 @@ from typing import Any, TextIO
 
 import yaml
 
+from callbacks.checkpoint_file import LAST, PREVIOUS
 from datamodules.atomic import replacing
-from runs.settings import Settings, default_run_dir, differences
+from runs.settings import LENGTH, Settings, default_run_dir, differences
 
 
 class RunFolder:
@@ -39,10 +40,36 @@ class RunFolder:
     @property
     def last(self) -> Path:
         """The checkpoint to go on from."""
-        return self.checkpoints / "last.ckpt"
+        return self.checkpoints / LAST
+
+    @property
+    def saved(self) -> list[Path]:
+        """The checkpoints there are, the newest first; a run may die with only the previous."""
+        both = (self.last, self.checkpoints / PREVIOUS)
+        return [path for path in both if path.exists()]
+
+    def saved_settings(self) -> Settings | None:
+        """Return the settings of the run that is here, or None.
+
+        Raises:
+            ValueError: if they cannot be read.
+        """
+        path = self.path / "config.yaml"
+        if not path.exists():
+            return None
+        try:
+            saved = yaml.safe_load(path.read_text(encoding="utf-8"))
+            if isinstance(saved, dict):
+                return saved
+            reason = "it holds no settings"
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"{path} is damaged ({reason}): put it back, or give fresh=true to set the run aside."
+        )
 
     def results(self) -> dict[str, Any] | None:
-        """Return the results if the run is finished."""
+        """Return the results if a run is finished here."""
         path = self.path / "results.json"
         results = json.loads(path.read_text()) if path.exists() else {}
         return results if results.get("finished") else None
@@ -70,8 +97,8 @@ class RunFolder:
                 or cannot be written.
         """
         config = self.path / "config.yaml"
-        if config.exists() and not self.settings["fresh"]:
-            changed = differences(yaml.safe_load(config.read_text()), self.settings)
+        if not self.settings["fresh"] and (saved := self.saved_settings()):
+            changed = differences(saved, self.settings, but=LENGTH)
             if changed:
                 raise ValueError(
                     f"run_dir={self.path} holds another experiment ({'; '.join(changed)}): give "
@@ -83,8 +110,11 @@ class RunFolder:
                 "give another run_dir."
             )
         place = next(one for one in (self.path, *self.path.absolute().parents) if one.exists())
-        if not place.is_dir() or not os.access(place, os.W_OK):
-            raise ValueError(f"run_dir={self.path} cannot be written: give a run_dir that can.")
+        for one in filter(Path.exists, (place, self.checkpoints, self.path / "figures")):
+            if not one.is_dir() or not os.access(one, os.W_OK):
+                raise ValueError(
+                    f"run_dir={self.path} cannot be written ({one}): give a run_dir that can."
+                )
 
     def open(self) -> None:
         """Make the folder, lock it for as long as this process lives, and write `config.yaml`.
@@ -107,8 +137,9 @@ class RunFolder:
     def _take_lock(self) -> None:
         self._lock = (self.path / ".lock").open("w")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            # Not flock: a killed run's loader processes would hold it for some seconds more.
+            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
             raise ValueError(
                 f"Another process is training in run_dir={self.path}: wait for it, or give another "
                 "run_dir."

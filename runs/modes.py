@@ -1,5 +1,6 @@
 """What `mode=` chooses: train, check (all but the training) or evaluate."""
 
+import errno
 import json
 import sys
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 
+from callbacks.stop_signals import StopSignals, spoken
 from datamodules.base import NoisyLabelDataModule
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.schedules import Schedule
@@ -24,10 +26,15 @@ from runs.build import (
 )
 from runs.folder import RunFolder
 from runs.loggers import build_loggers
-from runs.results import finish, show
+from runs.ranks import first_rank_first
+from runs.results import command, finish, saved_step, show
+from runs.resume import check_length, newest_good
 from runs.settings import Settings
 
 Results = dict[str, Any]
+
+# The disk is full, or its share is used up, or it has become read-only.
+_NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class Run(NamedTuple):
@@ -39,6 +46,7 @@ class Run(NamedTuple):
     plan: Plan
     module: NoisyLabelModule
     trainer: pl.Trainer
+    signals: StopSignals
 
 
 def train(settings: Settings) -> Results:
@@ -46,40 +54,54 @@ def train(settings: Settings) -> Results:
     first = is_first_rank()
     console = Console(quiet=not first)
     run = prepare(settings)
-    if not settings["fresh"] and (results := run.folder.results()):
-        console.print(f"This run is finished; fresh=true starts it again: {run.folder.path}")
-        show(results, run.folder.path, console)
-        return results
-
-    read(run.data, console)
-    if first:
-        if settings["fresh"] and (aside := run.folder.set_aside()):
-            console.print(f"fresh=true: the old run is now in {aside}", soft_wrap=True)
-        run.folder.open()
-        run.data.manifest.save(run.folder.path)
+    with first_rank_first(run.trainer):
+        results = None if settings["fresh"] else run.folder.results()
+        if results and results["steps"] >= run.plan.max_steps:
+            console.print(f"This run is finished; fresh=true starts it again: {run.folder.path}")
+            show(results, run.folder.path, console)
+            return results
+        read(run.data, console)
+        if first:
+            if settings["fresh"] and (aside := run.folder.set_aside()):
+                console.print(f"fresh=true: the old run is now in {aside}", soft_wrap=True)
+            run.folder.open()
+            run.data.manifest.save(run.folder.path)
+            newest_good(run.folder, run.data.manifest.hash, console)
     announce(settings, run, console)
-
-    resume_from = run.folder.last if run.folder.last.exists() else None
-    if resume_from:
-        evaluation.load(resume_from)  # a damaged file is told in a sentence
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     facts = {"effective_noise": run.data.manifest.summary()["effective_noise"]}
     loggers = run.trainer.loggers = build_loggers(settings, run.folder.path, facts)
+    resume_from = next(iter(run.folder.saved), None)
     try:
-        run.trainer.fit(run.module, datamodule=run.data, ckpt_path=resume_from, weights_only=True)
-        if not first:
-            return {}
-        results = finish(run.trainer, run.data, run.plan, run.folder)
-    except BaseException:
-        if first and run.folder.last.exists():
-            print("\nstopped; the same command goes on where it was last saved", file=sys.stderr)
+        with run.signals:
+            run.trainer.fit(
+                run.module, datamodule=run.data, ckpt_path=resume_from, weights_only=True
+            )
+            if not first:
+                return {}
+            results = finish(run.trainer, run.data, run.plan, run.folder)
+    except BaseException as error:
+        if isinstance(error, OSError) and error.errno in _NO_PLACE:
+            raise ValueError(
+                f"run_dir={run.folder.path} cannot be written any more ({error.strerror}): make "
+                "room there, then the same command goes on where it was last saved."
+            ) from error
+        if first and not isinstance(error, ValueError):
+            say_how_to_go_on(run)
         raise
     finally:
         close(loggers)
         run.folder.close()
     show(results, run.folder.path, console)
     return results
+
+
+def say_how_to_go_on(run: Run) -> None:
+    """Print what was saved, and what to type."""
+    state = f"saved after step {saved_step(run.trainer):,}" if run.folder.saved else "nothing saved"
+    reason = spoken(run.signals.asked) if run.signals.asked else "an error"
+    print(f"\nstopped by {reason}, {state}; to go on, type\n  {command()}", file=sys.stderr)
 
 
 def check(settings: Settings) -> Results:
@@ -98,10 +120,13 @@ def prepare(settings: Settings) -> Run:
     data = build_data(settings)
     schedule, plan = build_schedule(settings, data)
     module = build_module(settings, data, schedule)
-    callbacks = build_callbacks(settings, data, plan, folder)
+    signals = StopSignals()
+    callbacks = build_callbacks(settings, data, plan, folder, signals)
     trainer = build_trainer(settings, plan.max_steps, callbacks)
-    folder.check()
-    return Run(folder, data, schedule, plan, module, trainer)
+    if is_first_rank():
+        folder.check()
+        check_length(folder, data, schedule, plan)
+    return Run(folder, data, schedule, plan, module, trainer, signals)
 
 
 def evaluate(settings: Settings, overrides: list[str]) -> Results:
@@ -142,7 +167,7 @@ def announce(settings: Settings, run: Run, console: Console) -> None:
             "schedule=cosine ends at 0 wherever the run does"
         )
     lines.append(f"everything goes to {run.folder.path}")
-    if settings["mode"] == "train" and run.folder.last.exists():
+    if settings["mode"] == "train" and run.folder.saved:
         lines.append("an unfinished run is there: going on where it was last saved")
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False)

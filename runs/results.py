@@ -52,7 +52,7 @@ def finish(
         "images_per_second": _images_per_second(folder.path),
         "peak_memory_bytes": _peak_memory(),
         "finished": trainer.global_step >= plan.max_steps,
-        "command": _command(),
+        "command": command(),
         "versions": {
             "python": platform.python_version(),
             **{one: version(one) for one in PACKAGES},
@@ -66,7 +66,12 @@ def finish(
     return results
 
 
-def _command() -> str:
+def saved_step(trainer: pl.Trainer) -> int:
+    """Return the step of the run's last checkpoint."""
+    return int(_callback(trainer, Evaluations).saved_step)
+
+
+def command() -> str:
     """Return what would do this run alone, also when it is a job of a multirun."""
     words = HydraConfig.get().overrides.task if HydraConfig.initialized() else sys.argv[1:]
     return shlex.join(["python", "train.py", *words])

@@ -6,7 +6,7 @@ Two runs are the same experiment if they agree in everything that can change a n
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -20,6 +20,8 @@ HARMLESS = (
     "dataset.data_dir", "dataset.num_workers", "dataset.eval_batch_size",
 )  # fmt: skip
 DECISIVE = ("trainer.precision", "trainer.devices", "trainer.num_nodes")
+# Keys that say how long a run is; `runs.resume` knows when one that began may be longer.
+LENGTH = ("max_steps", "max_epochs", "default_steps")
 
 
 def plain(cfg: DictConfig) -> Settings:
@@ -50,12 +52,12 @@ def is_harmless(key: str) -> bool:
     return below and key not in DECISIVE
 
 
-def differences(saved: Settings, given: Settings) -> list[str]:
-    """Return a line for each key by which two experiments differ: `noise: 0.4 → 0.2`."""
+def differences(saved: Settings, given: Settings, but: Collection[str] = ()) -> list[str]:
+    """Return a line for each key, but some, by which two experiments differ: `noise: 0.4 → 0.2`."""
     old, new = identity(saved), identity(given)
     return [
         f"{key}: {old.get(key, '(absent)')} → {new.get(key, '(absent)')}"
-        for key in sorted(old.keys() | new.keys())
+        for key in sorted((old.keys() | new.keys()) - set(but))
         if old.get(key, ...) != new.get(key, ...)
     ]
 

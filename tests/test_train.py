@@ -160,17 +160,108 @@ def test_evaluation_keeps_the_precision_and_the_data_of_training(tmp_path: Path)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="the loss was not finite in the 2 steps before step"):
+    with pytest.raises(
+        ValueError, match=r"the loss of step 2 was not finite \(train/loss="
+    ) as told:
         modes.train(quick(tmp_path / "run", "method=supervised", "learning_rate=1e30"))
+    rows = re.search(r"on the training examples ([\d, ]+)", str(told.value))
+    assert rows
+    assert len(rows[1].split(",")) == 100
     assert not (tmp_path / "run" / "results.json").exists()
+    assert list((tmp_path / "run" / "checkpoints").iterdir()) == []
 
 
-def test_a_damaged_checkpoint_is_told_in_a_sentence(tmp_path: Path) -> None:
-    made = quick(tmp_path / "run", "method=supervised")
+def unfinished(run_dir: Path) -> Settings:
+    """Leave a run with checkpoints of steps 6 and 7 and no result."""
+    made = quick(run_dir, "method=supervised")
     modes.train(made)
-    (tmp_path / "run" / "results.json").unlink()
-    (tmp_path / "run" / "checkpoints" / "last.ckpt").write_bytes(b"torn")
-    with pytest.raises(ValueError, match=r"last.ckpt cannot be read as a checkpoint"):
+    (run_dir / "results.json").unlink()
+    return made
+
+
+def torn(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+def flipped(content: bytes) -> bytes:
+    """One bit of a weight, which torch.load would take for what was written."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("damage", [torn, flipped, lambda _: b""])
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: Any
+) -> None:
+    made = unfinished(tmp_path / "run")
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    whole = evaluation.load(last)
+    last.write_bytes(damage(last.read_bytes()))
+    modes.train(made)
+    said = capsys.readouterr().out
+    assert "last.ckpt cannot be read as a checkpoint" in said
+    assert "It is now last.damaged; going on from previous.ckpt, step 6" in said
+    assert last.with_name("last.damaged").exists()
+    again = evaluation.load(last)
+    assert again["global_step"] == 7
+    for name, value in whole["state_dict"].items():
+        assert torch.equal(value, again["state_dict"][name])
+
+
+def test_where_no_checkpoint_is_whole_nothing_is_touched(tmp_path: Path) -> None:
+    made = unfinished(tmp_path / "run")
+    paths = sorted((tmp_path / "run" / "checkpoints").glob("[lp]*.ckpt"))
+    assert [path.name for path in paths] == ["last.ckpt", "previous.ckpt"]
+    for path in paths:
+        path.write_bytes(b"torn")
+    with pytest.raises(ValueError, match=r"last.ckpt cannot be read.*previous.ckpt cannot be read"):
+        modes.train(made)
+    assert [path.read_bytes() for path in paths] == [b"torn", b"torn"]
+
+
+def test_a_run_that_died_between_two_checkpoints_goes_on(tmp_path: Path) -> None:
+    made = unfinished(tmp_path / "run")
+    checkpoints = tmp_path / "run" / "checkpoints"
+    (checkpoints / "last.ckpt").rename(checkpoints / "last.ckpt.partial")
+    modes.train(made)
+    assert evaluation.load(checkpoints / "last.ckpt")["global_step"] == 7
+
+
+def test_another_runs_checkpoint_is_not_gone_on_from(tmp_path: Path) -> None:
+    modes.train(quick(tmp_path / "other", "method=supervised", "learning_rate=0.2"))
+    made = unfinished(tmp_path / "run")
+    theirs, ours = (tmp_path / one / "checkpoints" / "last.ckpt" for one in ("other", "run"))
+    ours.write_bytes(theirs.read_bytes())
+    with pytest.raises(ValueError, match=r"another experiment's \(learning_rate: 0\.2 → 0\.1"):
+        modes.train(made)
+    assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_a_longer_run_goes_on_where_the_schedule_allows(tmp_path: Path) -> None:
+    def lasting(run_dir: Path, steps: int, schedule: str) -> Settings:
+        return quick(run_dir, "method=supervised", f"max_steps={steps}", f"schedule={schedule}")
+
+    restarts = "cosine_restarts"
+    modes.train(lasting(tmp_path / "run", 5, restarts))
+    assert modes.train(lasting(tmp_path / "run", 9, restarts))["steps"] == 9
+    modes.train(lasting(tmp_path / "whole", 9, restarts))
+    ours, theirs = (
+        evaluation.load(tmp_path / one / "checkpoints" / "last.ckpt")["state_dict"]
+        for one in ("run", "whole")
+    )
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    with pytest.raises(ValueError, match=r"max_steps: 9 → 4\) that has taken 9 steps"):
+        modes.train(lasting(tmp_path / "run", 4, restarts))
+
+    modes.train(lasting(tmp_path / "one", 5, "cosine"))
+    with pytest.raises(ValueError, match=r"max_steps: 5 → 9\).*rate of its step 2 would have been"):
+        modes.train(lasting(tmp_path / "one", 9, "cosine"))
+
+
+def test_damaged_settings_are_named(tmp_path: Path) -> None:
+    made = unfinished(tmp_path / "run")
+    (tmp_path / "run" / "config.yaml").write_text("[")
+    with pytest.raises(ValueError, match=r"config.yaml is damaged.*fresh=true"):
         modes.train(made)
 
 
@@ -244,6 +335,17 @@ def test_a_hostile_checkpoint_executes_nothing(tmp_path: Path) -> None:
     torch.save({"experiment": Hostile(tmp_path / "proof")}, tmp_path / "bad.ckpt")
     with pytest.raises(ValueError, match="cannot be read as a checkpoint"):
         modes.evaluate(settings(f"checkpoint={tmp_path / 'bad.ckpt'}"), [])
+    assert not (tmp_path / "proof").exists()
+
+
+def test_a_hostile_last_checkpoint_executes_nothing_and_the_one_before_is_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = unfinished(tmp_path / "run")
+    hostile = {"experiment": Hostile(tmp_path / "proof")}
+    torch.save(hostile, tmp_path / "run" / "checkpoints" / "last.ckpt")
+    modes.train(made)
+    assert "going on from previous.ckpt" in capsys.readouterr().out
     assert not (tmp_path / "proof").exists()
 
 

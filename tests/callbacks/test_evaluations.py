@@ -1,12 +1,14 @@
+import errno
 import os
 import signal
 
 import pytest
 import torch
 
-import callbacks.evaluations
+from callbacks.checkpoint_file import CheckpointFile
 from callbacks.csv_log import CSVLog, read_metrics
 from callbacks.evaluations import Evaluations
+from callbacks.stop_signals import StopSignals
 from callbacks.training_log import TrainingLog
 from tests.callbacks.tiny_run import TinyData, TinyModule, trainer
 
@@ -19,15 +21,18 @@ class Run:
     def __init__(self, folder):
         self.folder, self.last = folder, folder / "last.ckpt"
 
-    def go(self, module=None, max_steps=20, **options):
+    def go(self, module=None, max_steps=20, plugins=None, **options):
         torch.set_num_threads(1)
         self.module = module or TinyModule()
-        self.evaluations = Evaluations(STEPS, self.folder, **options)
+        signals = StopSignals()
+        self.evaluations = Evaluations(STEPS, self.folder, signals=signals, **options)
         log = CSVLog(self.folder / "metrics.csv")
         # Evaluations is named first: Lightning must move it behind what it saves
-        self.trainer = trainer(self.folder, [self.evaluations, TrainingLog(4)], log, max_steps)
+        watching = [self.evaluations, TrainingLog(4), signals]
+        self.trainer = trainer(self.folder, watching, log, max_steps, plugins)
         resume = self.last if self.last.exists() else None
-        self.trainer.fit(self.module, datamodule=TinyData(), ckpt_path=resume)
+        with signals:
+            self.trainer.fit(self.module, datamodule=TinyData(), ckpt_path=resume)
         return self
 
     @property
@@ -64,7 +69,7 @@ def test_exactly_the_chosen_steps_and_the_last(whole):
 def test_the_saved_state_holds_its_own_evaluation(whole):
     state = torch.load(whole.last, weights_only=True)["callbacks"]["Evaluations"]
     assert state["history"] == whole.evaluations.history
-    assert sorted(os.listdir(whole.folder)) == ["last.ckpt", "metrics.csv"]
+    assert sorted(os.listdir(whole.folder)) == ["last.ckpt", "metrics.csv", "previous.ckpt"]
 
 
 @pytest.mark.parametrize(
@@ -91,8 +96,7 @@ def test_interrupted_twice(tmp_path, whole):
     assert_same(run.go(), whole)
 
 
-def test_a_save_between_evaluations_resumes_too(tmp_path, whole, monkeypatch):
-    monkeypatch.setattr(callbacks.evaluations, "_STEPS_BETWEEN_LOOKS", 1)
+def test_a_save_between_evaluations_resumes_too(tmp_path, whole):
     run = Run(tmp_path)
     for dies_at, saved in ((6, 5), (7, 6), (9, 8), (19, 18)):
         with pytest.raises(SystemExit):
@@ -101,8 +105,7 @@ def test_a_save_between_evaluations_resumes_too(tmp_path, whole, monkeypatch):
     assert_same(run.go(), whole)
 
 
-def test_an_evaluated_step_is_never_saved_before_its_evaluation(tmp_path, whole, monkeypatch):
-    monkeypatch.setattr(callbacks.evaluations, "_STEPS_BETWEEN_LOOKS", 1)
+def test_an_evaluated_step_is_never_saved_before_its_evaluation(tmp_path, whole):
 
     class DiesInEvaluation(TinyModule):
         def validation_step(self, batch, batch_idx):
@@ -117,29 +120,57 @@ def test_an_evaluated_step_is_never_saved_before_its_evaluation(tmp_path, whole,
     assert_same(run.go(), whole)
 
 
-def test_nothing_is_saved_between_evaluations_before_it_is_time(tmp_path, monkeypatch):
-    monkeypatch.setattr(callbacks.evaluations, "_STEPS_BETWEEN_LOOKS", 1)
+def test_nothing_is_saved_between_evaluations_before_it_is_time(tmp_path):
     run = Run(tmp_path)
     with pytest.raises(SystemExit):
         run.go(TinyModule(dies_at=19), save_seconds=1e6)
     assert run.saved_step == 8
 
 
-class Terminated(TinyModule):
+class Asked(TinyModule):
+    """Asked to stop amid a step."""
+
     def die(self):
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), self.error)
 
 
-@pytest.mark.parametrize(("at", "saved"), [(5, 5), (8, 7), (20, 8)])
-def test_terminated_by_a_scheduler(tmp_path, whole, at, saved):
+@pytest.mark.parametrize("at", [5, 8, 19])
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_asked_to_stop_it_ends_the_step_and_saves_it(tmp_path, whole, at, signum, code):
     run = Run(tmp_path)
-    with pytest.raises(SystemExit):
-        run.go(Terminated(at))
-    # Lightning cuts an evaluation short, and then its step is not saved
-    assert run.saved_step == saved
+    with pytest.raises(SystemExit) as stopped:
+        run.go(Asked(at, signum))
+    assert stopped.value.code == code
+    assert run.saved_step == run.evaluations.saved_step == at
     run.go()
-    assert run.evaluations.history == whole.evaluations.history
-    assert run.metrics == whole.metrics
+    assert_same(run, whole)
+
+
+def test_asked_to_stop_in_its_last_step_it_finishes(tmp_path, whole):
+    assert_same(Run(tmp_path).go(Asked(20, signal.SIGTERM)), whole)
+
+
+def test_outside_training_signals_are_whose_they_were(tmp_path):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    Run(tmp_path).go(max_steps=2)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+class Full(CheckpointFile):
+    """A disk with no room for the checkpoint of step 7."""
+
+    def save_checkpoint(self, checkpoint, path, storage_options=None):
+        if checkpoint["global_step"] == 7:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().save_checkpoint(checkpoint, path)
+
+
+def test_a_full_disk_is_told_and_the_checkpoint_before_is_intact(tmp_path, whole):
+    run = Run(tmp_path)
+    with pytest.raises(ValueError, match=r"step 7 \(that of step 3 is intact\).*No space left"):
+        run.go(plugins=[Full()])
+    assert run.saved_step == 3
+    assert_same(run.go(), whole)
 
 
 def test_an_error_inside_a_step_saves_nothing(tmp_path):

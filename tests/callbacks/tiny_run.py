@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Sampler
 
+from callbacks.checkpoint_file import CheckpointFile
 from datamodules.batch import Batch
 from lightning_modules.objective import Objective
 
@@ -95,8 +96,8 @@ class TinyModule(pl.LightningModule):
         self.evaluated.append(self.global_step)
 
 
-def trainer(folder, callbacks, logger, max_steps=20):
-    return pl.Trainer(
+def trainer(folder, callbacks, logger, max_steps=20, plugins=None):
+    made = pl.Trainer(
         default_root_dir=folder,
         accelerator="cpu",
         max_steps=max_steps,
@@ -106,4 +107,7 @@ def trainer(folder, callbacks, logger, max_steps=20):
         check_val_every_n_epoch=None,
         enable_progress_bar=False,
         enable_model_summary=False,
+        plugins=plugins or [CheckpointFile()],
     )
+    made._signal_connector.register_signal_handlers = lambda: None  # as `build_trainer` does
+    return made

@@ -1,0 +1,88 @@
+"""Do memory and file handles grow while a run takes thousands of small steps?
+
+    python benchmarks/growth.py --steps 2000
+
+Trains L2R on digits in this process, with loader workers, evaluations, saves and metrics, and reads
+Linux's own numbers on the way. The first part, in which caches fill, is left out of the verdict.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import flag_override
+from pytorch_lightning.callbacks import Callback
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from runs import build, modes
+from runs.settings import Settings, plain
+
+CONF = Path(__file__).parents[1] / "conf"
+
+
+def resident() -> float:
+    """Return this process's resident memory in MiB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def handles() -> int:
+    """Return how many files and pipes this process holds open."""
+    return len(os.listdir("/proc/self/fd"))
+
+
+class Watch(Callback):
+    """Note both now and then."""
+
+    def __init__(self, every: int) -> None:
+        self.every = every
+        self.seen: list[tuple[int, float, int]] = []
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
+        """Note, and print."""
+        if trainer.global_step % self.every == 0:
+            self.seen.append((trainer.global_step, resident(), handles()))
+            print("step {:5d}  {:8.1f} MiB  {:4d} handles".format(*self.seen[-1]), flush=True)
+
+
+def settings(*overrides: str) -> Settings:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("config", overrides=list(overrides), return_hydra_config=True)
+        HydraConfig.instance().set_config(cfg)
+        with flag_override(cfg, ["struct", "readonly"], False):
+            cfg.pop("hydra")
+        return plain(cfg)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--method", default="l2r")
+    parser.add_argument("--workers", type=int, default=2)
+    given = parser.parse_args()
+    watch = Watch(max(1, given.steps // 20))
+    callbacks = build.build_callbacks
+    modes.build_callbacks = lambda *args: [watch, *callbacks(*args)]
+    with tempfile.TemporaryDirectory() as folder:
+        made = [f"method={given.method}", f"max_steps={given.steps}", f"run_dir={folder}/run"]
+        made += ["batch_size=20", "evaluate_every=100", "log_every=10", "save_every_minutes=0.1"]
+        made += [f"dataset.num_workers={given.workers}", "logger=csv", "trainer=cpu"]
+        modes.train(settings(*made))
+    settled = watch.seen[len(watch.seen) // 4 :]
+    (first, before, open_before), (last, after, open_after) = settled[0], settled[-1]
+    print(
+        f"from step {first} to {last}: memory {before:.1f} → {after:.1f} MiB "
+        f"({(after - before) * 2**20 / (last - first):+.0f} bytes a step), "
+        f"handles {open_before} → {open_after}"
+    )
+
+
+if __name__ == "__main__":
+    main()

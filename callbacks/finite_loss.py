@@ -1,0 +1,90 @@
+"""A loss that is not finite stops the run, and never gets into a checkpoint."""
+
+from typing import Any, NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from torch import Tensor
+
+from callbacks.messages import AgreedError, everyones
+
+
+class Taken(NamedTuple):
+    """A step that was taken, still on its device."""
+
+    number: int
+    terms: dict[str, Tensor]  # the loss first
+    rows: Tensor  # (B,) of the examples in the data set's training list
+
+
+class FiniteLoss(Callback):
+    """Remember what the last steps lost, and look at it now and then, and before each save.
+
+    Looking waits for the device, so no step does. All ranks stop together, as soon as one has to.
+
+    Args:
+        every: steps between two looks, at least 1.
+    """
+
+    def __init__(self, every: int = 50) -> None:
+        self.every = every
+        self._taken: list[Taken] = []
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Take in the step; look when it is time."""
+        objective, examples = outputs["objective"], outputs["batch"]
+        terms = {"train/loss": objective.loss, **objective.terms}
+        # a copy: what a loader's process made lies in memory shared with it
+        self._taken.append(Taken(trainer.global_step, terms, examples.index.clone()))
+        if trainer.global_step % self.every == 0 or trainer.global_step == trainer.max_steps:
+            self._stop_together(self._bad_loss())
+            self._taken = []
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep a poisoned state from being saved; all ranks come here before one writes."""
+        found = self._bad_loss()
+        if found is None and not _finite(pl_module):
+            found = f"the weights were not finite after step {trainer.global_step}"
+        self._stop_together(found)
+        self._taken = []
+
+    def _bad_loss(self) -> str | None:
+        if not self._taken:
+            return None
+        good = torch.stack([one.terms["train/loss"].isfinite() for one in self._taken]).tolist()
+        if all(good):
+            return None
+        number, terms, examples = self._taken[good.index(False)]
+        values = ", ".join(f"{name}={value.item():.4g}" for name, value in terms.items())
+        rows = ", ".join(str(row) for row in examples.tolist())
+        return (
+            f"the loss of step {number} was not finite ({values}) on the training examples {rows}"
+        )
+
+    def _stop_together(self, found: str | None) -> None:
+        reports = everyones(found)
+        bad = [
+            report if len(reports) == 1 else f"rank {rank}: {report}"
+            for rank, report in enumerate(reports)
+            if report
+        ]
+        if bad:
+            raise AgreedError(
+                f"{'; '.join(bad)}: lower learning_rate, or give method.grad_clip, in a new "
+                "run_dir; the last checkpoint, if there is one, is from before."
+            )
+
+
+def _finite(module: pl.LightningModule) -> bool:
+    values = [value for value in module.state_dict().values() if value.is_floating_point()]
+    return bool(torch.stack([value.isfinite().all() for value in values]).all())

@@ -1,0 +1,64 @@
+"""What the ranks of a run tell one another about the run itself: small messages between CPUs.
+
+Never through a GPU: a step must not wait for it. Alone, a rank hears itself.
+"""
+
+from typing import Any, TypeVar
+
+import torch
+from torch import distributed
+
+T = TypeVar("T")
+
+# The default group these messages belong to, and theirs.
+_groups: tuple[Any, Any] = (None, None)
+
+
+class AgreedError(ValueError):
+    """A reason to stop, in a sentence for the user, that every rank has and the first one tells."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.told_by_another = rank() != 0
+
+
+def together() -> bool:
+    """Return whether there are other ranks to talk to."""
+    return distributed.is_available() and distributed.is_initialized()
+
+
+def rank() -> int:
+    """Return this process's place among the ranks."""
+    return distributed.get_rank() if together() else 0
+
+
+def largest(*values: int) -> list[int]:
+    """Return the largest of each value over all ranks."""
+    if not together():
+        return list(values)
+    message = torch.tensor(values)
+    distributed.all_reduce(message, op=distributed.ReduceOp.MAX, group=_group())
+    return [int(value) for value in message]
+
+
+def everyones(value: T) -> list[T]:
+    """Return every rank's value, in order; tensors should lie on the CPU."""
+    if not together():
+        return [value]
+    values: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(values, value, group=_group())
+    return values
+
+
+def mine(values: list[T]) -> T:
+    """Return this rank's of what `everyones` gave."""
+    return values[rank()]
+
+
+def _group() -> Any:
+    global _groups
+    default = distributed.group.WORLD
+    if _groups[0] is not default:
+        gloo = distributed.get_backend() == "gloo"
+        _groups = default, default if gloo else distributed.new_group(backend="gloo")
+    return _groups[1]

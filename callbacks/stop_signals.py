@@ -1,0 +1,97 @@
+"""Ctrl-C and SIGTERM: the handler only notes them, and the run ends where its state is whole."""
+
+import os
+import signal
+import threading
+import time
+from types import FrameType, TracebackType
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+
+from callbacks.messages import rank
+
+# Programs between us and the terminal pass on a Ctrl-C that the terminal delivers to us as well.
+_SAME_CTRL_C = 1.0  # seconds
+
+
+def spoken(signum: int) -> str:
+    """Return a signal's name as people say it."""
+    return "Ctrl-C" if signum == signal.SIGINT else signal.Signals(signum).name
+
+
+class Stopped(SystemExit):
+    """The run ends as it was asked to, with the code a shell gives to that signal: 130 or 143.
+
+    Only the first rank: where Lightning starts the others, it takes their codes for crashes and
+    kills the first one amid its last words.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(128 + signum if rank() == 0 else 0)
+        self.signum = signum
+
+
+class StopSignals(Callback):
+    """Note Ctrl-C and SIGTERM while training, for others to look at between steps.
+
+    Used as a context around `fit`, so that whatever breaks because of the signal (another rank is
+    gone already) ends with the signal's exit code. Before the first step there is nothing to save,
+    and after the last nothing that is not: there a signal ends the process at once, even amid a
+    call that waits for another rank. So does a second Ctrl-C.
+
+    Attributes:
+        asked: the signal that asks the run to stop, or 0.
+    """
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self._asked_at = 0.0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "StopSignals":
+        """Take over the signals."""
+        self.asked = 0
+        if threading.current_thread() is threading.main_thread():
+            self._before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+        self._end_at_once()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give the signals back."""
+        for one, handler in self._before.items():
+            signal.signal(one, handler)
+        self._before = {}
+        if error is not None and self.asked and not isinstance(error, Stopped | ValueError):
+            raise Stopped(self.asked) from error
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """From here on somebody looks."""
+        for one in self._before:
+            signal.signal(one, self._note)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Nobody looks any more."""
+        self._end_at_once()
+
+    def _end_at_once(self) -> None:
+        for one, handler in self._before.items():
+            signal.signal(one, handler if handler is signal.SIG_IGN else signal.SIG_DFL)
+
+    def _note(self, signum: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if signum == self.asked == signal.SIGINT and now - self._asked_at > _SAME_CTRL_C:
+            signal.signal(signum, signal.SIG_DFL)
+            os.kill(os.getpid(), signum)
+        if not self.asked:
+            self.asked, self._asked_at = signum, now
+            if rank() == 0:
+                # not print: the signal may have struck inside one
+                text = f"\n{spoken(signum)}: saving after this step (Ctrl-C again: at once)\n"
+                os.write(2, text.encode())

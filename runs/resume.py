@@ -1,0 +1,101 @@
+"""What a run goes on from: its newest checkpoint that is whole, of the very same experiment."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from rich.console import Console
+
+from callbacks.checkpoint_file import load
+from datamodules.base import NoisyLabelDataModule
+from lightning_modules.schedules import Schedule
+from runs.build import Plan, build_schedule
+from runs.folder import RunFolder
+from runs.settings import LENGTH, differences
+
+
+def newest_good(folder: RunFolder, manifest: str, console: Console) -> Path | None:
+    """Return the checkpoint to go on from, or None if there is none yet.
+
+    One that is damaged is renamed, and the one before it taken; if none is whole, nothing is
+    touched.
+
+    Args:
+        folder: the run's.
+        manifest: the hash of the data drawn now.
+        console: where to say what was found.
+
+    Raises:
+        ValueError: if all there are are damaged, or one is another experiment's.
+    """
+    damaged: dict[Path, str] = {}
+    for path in folder.saved:
+        try:
+            saved = load(path)
+        except ValueError as error:
+            damaged[path] = str(error)
+            continue
+        made = saved["experiment"]
+        changed = differences(made["settings"], folder.settings, but=LENGTH)
+        if changed or made["manifest"] != manifest:
+            raise ValueError(
+                f"{path} is another experiment's ({'; '.join(changed) or 'other labels drawn'}): "
+                "put back the run's own, or give fresh=true to set the run aside."
+            )
+        for one, reason in damaged.items():
+            aside = one.with_name(f"{one.stem}.damaged")
+            os.replace(one, aside)
+            console.print(
+                f"{reason} It is now {aside.name}; going on from {path.name}, step "
+                f"{saved['global_step']:,}.",
+                soft_wrap=True,
+                highlight=False,
+            )
+        return path
+    if damaged:
+        raise ValueError(
+            f"{' '.join(damaged.values())} Put back a good copy, or give fresh=true to set the run "
+            "aside and start again."
+        )
+    return None
+
+
+def check_length(
+    folder: RunFolder, data: NoisyLabelDataModule, schedule: Schedule, plan: Plan
+) -> None:
+    """Refuse another length of a run that began, where it would change what is trained already.
+
+    Raises:
+        ValueError: naming the keys that changed, and the first step that would have been another.
+    """
+    saved = None if folder.settings["fresh"] else folder.saved_settings()
+    if saved is None or not folder.saved:
+        return
+    changed = [line for line in differences(saved, folder.settings) if _key(line) in LENGTH]
+    if not changed:
+        return
+    text = f"run_dir={folder.path} holds a run of another length ({'; '.join(changed)})"
+    reached = _reached(folder)
+    if plan.max_steps < reached:
+        raise ValueError(f"{text} that has taken {reached:,} steps: give as many or more.")
+    before, _ = build_schedule(saved, data)
+    for step in range(reached):
+        if before(step) != schedule(step):
+            raise ValueError(
+                f"{text}, and the learning rate of its step {step + 1:,} would have been "
+                f"{schedule(step):.6g}, not {before(step):.6g}: schedule="
+                f"{folder.settings['choices'].get('schedule')} depends on the length; give the old "
+                "one, or another run_dir."
+            )
+
+
+def _reached(folder: RunFolder) -> int:
+    """Return the step to go on from, as far as it can be read; damage is told later."""
+    for path in folder.saved:
+        with suppress(ValueError):
+            return int(load(path)["global_step"])
+    return 0
+
+
+def _key(line: str) -> str:
+    return line.partition(":")[0]
