@@ -20,16 +20,13 @@ import torch
 from torch import Tensor
 
 from tests import golden
+from tests.lightning_modules.nearness import FLOAT32, Nearness, Record, step_of
 from tests.lightning_modules.replay import (
-    FLOAT32,
-    Nearness,
-    Record,
     fit,
     mixup_draws,
     recorded_module,
     recorded_step,
     replay,
-    step_of,
 )
 from tests.ranks import Ranks
 
