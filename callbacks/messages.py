@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 import torch
 from torch import distributed
 
+from lightning_modules.distributed import together
+
 T = TypeVar("T")
 
 # The default group these messages belong to, and theirs.
@@ -20,11 +22,6 @@ class AgreedError(ValueError):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.told_by_another = rank() != 0
-
-
-def together() -> bool:
-    """Return whether there are other ranks to talk to."""
-    return distributed.is_available() and distributed.is_initialized()
 
 
 def rank() -> int:

@@ -14,6 +14,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from datamodules.batch import Step, Views
 from datamodules.randomness import torch_generator
 from lightning_modules.bounds import above, one_of, within
+from lightning_modules.distributed import together
 from lightning_modules.ema import AveragedNetwork, averaging_decay
 from lightning_modules.losses import cross_entropy, l2_penalty
 from lightning_modules.meta_gradient import Params
@@ -175,7 +176,7 @@ class NoisyLabelModule(pl.LightningModule):
 
     def on_validation_start(self) -> None:
         """Judge with rank 0's running statistics on all ranks: they are what a checkpoint holds."""
-        if distributed.is_available() and distributed.is_initialized():
+        if together():
             for buffer in self.averaged.net.buffers():
                 distributed.broadcast(buffer, src=0)
 

@@ -6,6 +6,11 @@ import torch
 from torch import Tensor, distributed
 
 
+def together() -> bool:
+    """Return whether this process is one of several ranks."""
+    return distributed.is_available() and distributed.is_initialized()
+
+
 class Alone:
     """One rank that decides for itself: a single process, or `meta.scope=replica`."""
 
@@ -42,5 +47,4 @@ class AllRanks(Alone):
 
 def ranks(scope: str) -> Alone:
     """Return who decides together: all ranks for `global`, each for itself for `replica`."""
-    together = distributed.is_available() and distributed.is_initialized()
-    return AllRanks() if scope == "global" and together else Alone()
+    return AllRanks() if scope == "global" and together() else Alone()

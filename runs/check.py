@@ -4,13 +4,12 @@ Data sets, methods and schedules check what is theirs in their constructors; her
 none of them, or to several.
 """
 
-import math
 import os
 from importlib.util import find_spec
 from typing import Any
 
 from datamodules.noise import check_rate
-from lightning_modules.bounds import one_of
+from lightning_modules.bounds import above, one_of
 from runs.settings import Settings
 
 MODES = ("train", "evaluate", "check")
@@ -56,8 +55,7 @@ def check(settings: Settings, sweeping: bool = False) -> None:
     if not isinstance(settings["fresh"], bool):
         raise ValueError(f"fresh={settings['fresh']} is not known: give true or false.")
     for key in ("learning_rate", "save_every_minutes"):
-        if not _number(settings[key]) or not 0 < settings[key] < math.inf:
-            raise ValueError(f"{key}={settings[key]} is not possible: give a number above 0.")
+        above(key, settings[key], 0)
     check_rate(settings["noise"])
     for key in ("data_dir", *(["run_dir"] if settings["run_dir"] is not None else [])):
         if not isinstance(settings[key], str) or not settings[key]:
@@ -127,7 +125,3 @@ def _check_meta(settings: Settings) -> None:
 def _whole(key: str, value: Any, least: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f"{key}={value} must be a whole number, {least} or more.")
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
