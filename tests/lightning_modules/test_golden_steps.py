@@ -181,7 +181,7 @@ def test_replica_scope_is_what_tensorflows_replicas_do(
     noise = golden.noise_table()["weight"][f"{CASES[case].column} s1"]
     recorded = golden.load(case)["step1/weight"]
     assert golden.distance(replicas[0].weight, recorded) < IN_FLOAT64 * noise
-    # float64 on both sides; some gradients are exactly 0 but for rounding (first BatchNorms' shifts)
+    # float64 on both sides; gradients of the first BatchNorms' shifts are rounding alone
     for together, single in zip(replicas, alone, strict=True):
         torch.testing.assert_close(together.weight, single.weight, rtol=1e-9, atol=0)
         torch.testing.assert_close(together.label_mix, single.label_mix)
