@@ -48,9 +48,6 @@ def main(cfg: DictConfig) -> Results:
     began = time.perf_counter()
     try:
         return run(cfg)
-    except KeyboardInterrupt:  # before training; later, the run itself answers
-        print("\nstopped by Ctrl-C before training", file=sys.stderr)
-        sys.exit(128 + signal.SIGINT)
     except Exception as error:
         if getattr(error, "told_by_another", False):  # the first rank has the same to say
             sys.exit(0)
@@ -69,4 +66,8 @@ def main(cfg: DictConfig) -> Results:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:  # before training; later, the run itself answers
+        print("\nstopped by Ctrl-C before training", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)

@@ -30,7 +30,7 @@ class Evaluations(Checkpoint):
     """Evaluate after chosen steps, log and remember the results, save `last.ckpt`; stop when asked.
 
     Being a `Checkpoint`, it runs after all other callbacks: what it saves includes their step.
-    The module logs `test/…` with `logger=False`; they are sent to the loggers from here, because
+    The module logs its `test/…` with `logger=False`; they go to the loggers from here, because
     Lightning would put them at the step before.
 
     Args:
@@ -41,7 +41,8 @@ class Evaluations(Checkpoint):
         signals: who knows whether the run is asked to stop.
 
     Attributes:
-        history: one entry an evaluation: `step`, `acc`, `loss`, and `top5` where there is one.
+        history: one entry an evaluation: `step`, `acc`, `loss`, and `top5` where there is one; of
+            further test sets, `<name>/acc` and so on.
         saved_step: the step of the last checkpoint, or 0.
         seconds: how long the run has been trained, over all its resumptions.
     """
@@ -102,10 +103,11 @@ class Evaluations(Checkpoint):
         if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
             return
         step = trainer.global_step
+        names: Any = pl_module.test_names
         results = {
             name: float(value)
             for name, value in trainer.callback_metrics.items()
-            if name.startswith("test/")
+            if name.partition("/")[0] in names
         }
         for logger in trainer.loggers:
             logger.log_metrics(results, step=step)

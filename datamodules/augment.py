@@ -123,6 +123,13 @@ class Augment:
         draws = self.draw_strong(generator, count * share.world_size, height, width)
         return self.apply_strong(weak, share.of(draws))
 
+    def views(
+        self, image: Tensor, generator: Generator, share: Share, *, strong: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return weak views and, if wanted, strong views of them; see `weak`."""
+        weak = self.weak(image, generator, share)
+        return weak, self.strong(weak, generator, share) if strong else None
+
     def draw_strong(self, generator: Generator, count: int, height: int, width: int) -> StrongDraws:
         """Draw all that the strong views of `count` examples need."""
         policy: PolicyDraws | None = None

@@ -1,25 +1,25 @@
 """From a data set's bytes to the batches of a step; a data set only says how it is read.
 
-Test data select nothing: the validation loader *is* the test set, so that curves can be drawn, and
-no method, schedule or checkpoint may depend on what it gives.
+Test data select nothing: the validation loaders *are* the test sets, so that curves can be drawn,
+and no method, schedule or checkpoint may depend on what they give.
 """
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import torch
 from pytorch_lightning import LightningDataModule
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from datamodules.arrays import LabelledImages
-from datamodules.augment import Augment, normalise
+from datamodules.augment import normalise
 from datamodules.augment_draws import WHOLE, Share
 from datamodules.batch import Batch, Step, Views
-from datamodules.noise import Labels, Transition, check_rate, flip, uniform
+from datamodules.images import Images
+from datamodules.labelled import LabelledImages
+from datamodules.manifest import Manifest
+from datamodules.noise import Labels
 from datamodules.randomness import torch_generator
 from datamodules.samplers import (
     Drawn,
@@ -29,37 +29,48 @@ from datamodules.samplers import (
     TrainingSteps,
     shard_batches,
 )
-from datamodules.split import Manifest, check_probe_per_class
 from datamodules.workers import leave_signals_to_the_run
 
+TEST = "test"
 
-class Source(NamedTuple):
-    """A data set as it lies on disk, with clean labels."""
 
-    train_image: Tensor  # (N, 3, H, W) uint8
-    train_label: Labels  # (N,)
-    test_image: Tensor  # (M, 3, H, W) uint8
-    test_label: Labels  # (M,)
-    class_names: tuple[str, ...]
+class ViewMaker(Protocol):
+    """Makes a batch's views on its device."""
+
+    def views(
+        self, image: Tensor, generator: Generator, share: Share, *, strong: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return weak views and, if wanted, strong ones, (B, 3, H, W) float32 in [-1, 1] each.
+
+        Args:
+            image: this rank's part of the global batch, uint8, as `Images.drawn` returns it.
+            generator: a CPU generator, in the same state on all ranks.
+            share: which part it is.
+            strong: whether a method looks at strong views.
+        """
+        ...
+
+
+class TestSet(NamedTuple):
+    """What a network is judged on."""
+
+    images: Images
+    label: Labels  # (M,) int64
 
 
 class NoisyLabelDataModule(LightningDataModule):
-    """Draws a probe set and label noise once, and serves what a step of training needs.
+    """Serves what a step of training needs; which labels are wrong is drawn once, or known.
 
-    A data set subclasses it, states its facts and implements `read`. Everything up to `setup` works
-    without reading a byte, so that a wrong setting is refused at once.
+    A data set subclasses it, states its facts, and implements `read`. Whatever can be known from
+    lists alone is known before `setup`, so that a wrong setting is refused at once.
 
     Args:
         name: what the data set is called in `dataset=`.
-        data_dir: where downloads lie and go.
-        noise_model: one of `noise_models`.
-        noise: nominal noise rate in [0, 1).
-        probe_per_class: trusted examples of each class, taken out of the training set.
+        probe_per_class: trusted examples of each class, taken out of the training set; None: all
+            that are trusted.
         batch_size: training batch over all devices.
         eval_batch_size: evaluation batch of each device.
-        augment: kind of the strong view.
-        pad: pixels of padding of the weak view's random crop.
-        flip: whether views may be mirrored.
+        views: makes the views of a batch.
         seed: what every draw derives from.
         num_workers: loader processes of each device.
 
@@ -67,75 +78,49 @@ class NoisyLabelDataModule(LightningDataModule):
         ValueError: if a setting is impossible for this data set.
     """
 
-    num_classes: ClassVar[int]
-    train_size: ClassVar[int]  # training examples, before the probe is taken out
-    smallest_class: ClassVar[int]  # training examples of the smallest class
-    flips: ClassVar[Mapping[int, int]]  # true class -> given class, under asymmetric noise
-    noise_models: ClassVar[tuple[str, ...]] = ("uniform", "asymmetric")
+    num_classes: int
+    train_size: int  # rows of the training list, probe included
+    num_train: int  # noisy examples
+    num_probe: int  # trusted examples
+    noise: float | None = None  # nominal rate, where noise is drawn
+    notes: Sequence[str] = ()  # what the user should know, a sentence each
+    test_names: tuple[str, ...] = (TEST,)
 
-    name: str
     manifest: Manifest
     train_set: LabelledImages
     probe_set: LabelledImages
-    test_set: LabelledImages
+    test_sets: dict[str, LabelledImages]
 
     def __init__(
         self,
         *,
         name: str,
-        data_dir: str | Path,
-        noise_model: str,
-        noise: float,
-        probe_per_class: int,
+        probe_per_class: int | None,
         batch_size: int,
         eval_batch_size: int,
-        augment: str,
-        pad: int,
-        flip: bool,
+        views: ViewMaker,
         seed: int,
         num_workers: int = 0,
     ) -> None:
         super().__init__()
-        check_rate(noise)
-        check_probe_per_class(probe_per_class, self.smallest_class)
-        if noise_model not in self.noise_models:
-            raise ValueError(
-                f"noise_model={noise_model} is unknown to {name}: give one of "
-                f"{', '.join(self.noise_models)}."
-            )
         for key, size in {"batch_size": batch_size, "eval_batch_size": eval_batch_size}.items():
             if size < 1:
                 raise ValueError(f"{key}={size} is not a batch: give 1 or more.")
         self.name = name
-        self.data_dir = Path(data_dir).expanduser().absolute()
-        self.noise_model = noise_model
-        self.noise = noise
         self.probe_per_class = probe_per_class
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
-        self.augment = Augment(pad=pad, flip=flip, strong=augment)
+        self.view_maker = views
         self.seed = seed
         self.num_workers = num_workers
 
     @abstractmethod
-    def read(self) -> Source:
-        """Return the whole data set with its clean labels."""
+    def read(self) -> tuple[Images, Manifest, Mapping[str, TestSet]]:
+        """Return the training list's images, what is drawn about them, and the test sets."""
 
-    def transition(self) -> Transition:
-        """Return T, (C, C), of the noise that is drawn."""
-        if self.noise_model == "uniform":
-            return uniform(self.num_classes, self.noise)
-        return flip(self.num_classes, self.noise, self.flips)
-
-    @property
-    def num_probe(self) -> int:
-        """Trusted examples."""
-        return self.probe_per_class * self.num_classes
-
-    @property
-    def num_train(self) -> int:
-        """Noisy examples."""
-        return self.train_size - self.num_probe
+    def without_probe(self) -> str:
+        """Return what to do where a method needs trusted examples and there are none."""
+        return "There are no trusted examples: give probe_per_class=1 or more."
 
     @property
     def steps_per_epoch(self) -> int:
@@ -148,46 +133,42 @@ class NoisyLabelDataModule(LightningDataModule):
         return hasattr(self, "manifest")
 
     def setup(self, stage: str | None = None) -> None:
-        """Read the data and draw probe and noise; the second call does nothing."""
+        """Read the data and draw what is to be drawn; the second call does nothing."""
         if self.is_read:
             return
-        source = self.read()
-        drawn = Manifest.draw(
-            source.train_label,
-            self.transition(),
-            dataset=self.name,
-            seed=self.seed,
-            noise_model=self.noise_model,
-            noise=self.noise,
-            probe_per_class=self.probe_per_class,
-            class_names=source.class_names,
-        )
-        trusted, test = drawn.probe_label, source.test_label
-        self.train_set = _take(source.train_image, drawn.train_rows, drawn.given, drawn.clean)
-        self.probe_set = _take(source.train_image, drawn.probe_rows, trusted, trusted)
-        self.test_set = _take(source.test_image, np.arange(len(test)), test, test)
+        images, drawn, tests = self.read()
+        trusted = drawn.probe_label
+        self.train_set = LabelledImages(images, drawn.given, drawn.clean, drawn.train_rows)
+        self.probe_set = LabelledImages(images, trusted, trusted, drawn.probe_rows)
+        self.test_sets = {
+            name: LabelledImages(images, label, label, np.arange(len(label)))
+            for name, (images, label) in tests.items()
+        }
         self.manifest = drawn
 
     def train_dataloader(self) -> DataLoader[Drawn]:
         """Return an endless loader of steps, beginning with the trainer's next one."""
         trainer = self.trainer
         wants_probe = trainer is None or trainer.lightning_module.uses_probe
-        train = self._stream(self.train_set, "train order", shuffle=True)
-        probe = self._stream(self.probe_set, "probe order", shuffle=False)
+        windows = 2 if trainer is not None and trainer.lightning_module.uses_strong_view else 1
+        train = Stream(self.train_set, self._order(self.train_set, "train"), "train", windows)
+        probe = Stream(self.probe_set, self._order(self.probe_set, "probe"), "probe")
         steps = TrainingSteps(train, probe if self.num_probe and wants_probe else None)
         return self._loader(steps, StepSampler(lambda: trainer.global_step if trainer else 0))
 
-    def val_dataloader(self) -> DataLoader[Batch]:
-        """Return the test set, for the curves; nothing may be selected by it."""
+    def val_dataloader(self) -> list[DataLoader[Batch]]:
+        """Return the test sets, for the curves; nothing may be selected by them."""
         return self.test_dataloader()
 
-    def test_dataloader(self) -> DataLoader[Batch]:
-        """Return this rank's share of the test set, each example once over all ranks."""
-        rows = shard_batches(len(self.test_set), self.eval_batch_size, *self._share)
-        return self._loader(self.test_set, rows)
+    def test_dataloader(self) -> list[DataLoader[Batch]]:
+        """Return this rank's share of each test set, each example once over all ranks."""
+        return [
+            self._loader(one, shard_batches(len(one), self.eval_batch_size, *self._share))
+            for one in self.test_sets.values()
+        ]
 
     def on_after_batch_transfer(self, batch: Drawn | Batch, dataloader_idx: int) -> Step | Views:
-        """Draw the views of a step on the batch's device; evaluation sees plain images.
+        """Make the views of a step on the batch's device; evaluation sees plain images.
 
         Every draw is a function of (seed, step) and of the example's place in the global batch,
         whatever the number of ranks. Weak views come first, so that they are the same whether or
@@ -197,35 +178,33 @@ class NoisyLabelDataModule(LightningDataModule):
             return Views(weak=normalise(batch.image), strong=None, label=batch.clean_label)
         trainer = self.trainer
         assert trainer is not None  # who else would transfer a batch
-        step, share = trainer.global_step, self._share
-        draws = torch_generator(self.seed, "train views", step)
-        weak = self.augment.weak(batch.train.image, draws, share)
-        wants_strong = trainer.lightning_module.uses_strong_view
-        strong = self.augment.strong(weak, draws, share) if wants_strong else None
-        probe = None
-        if batch.probe is not None:
-            draws = torch_generator(self.seed, "probe views", step)
-            weak_probe = self.augment.weak(batch.probe.image, draws, share)
-            probe = Views(weak_probe, None, batch.probe.label)
-        return Step(Views(weak, strong, batch.train.label), probe, batch.train)
+        wants_strong = bool(trainer.lightning_module.uses_strong_view)
+
+        def views(of: Batch, purpose: str, strong: bool) -> Views:
+            draws = torch_generator(self.seed, f"{purpose} views", trainer.global_step)
+            made = self.view_maker.views(of.image, draws, self._share, strong=strong)
+            return Views(*made, of.label)
+
+        train = views(batch.train, "train", wants_strong)
+        probe = None if batch.probe is None else views(batch.probe, "probe", strong=False)
+        return Step(train, probe, batch.train)
 
     @property
     def _share(self) -> Share:
         trainer = self.trainer
         return Share(trainer.global_rank, trainer.world_size) if trainer else WHOLE
 
-    def _stream(self, examples: LabelledImages, purpose: str, *, shuffle: bool) -> Stream:
+    def _order(self, examples: LabelledImages, purpose: str) -> EndlessOrder:
         rank, world_size = self._share
-        order = EndlessOrder(
+        return EndlessOrder(
             len(examples),
             self.batch_size,
             seed=self.seed,
-            purpose=purpose,
-            shuffle=shuffle,
+            purpose=f"{purpose} order",
+            shuffle=purpose == "train",
             rank=rank,
             world_size=world_size,
         )
-        return Stream(examples, order)
 
     def _loader(self, dataset: Dataset[Any], sampler: Iterable[Any]) -> DataLoader[Any]:
         on_cuda = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
@@ -238,8 +217,3 @@ class NoisyLabelDataModule(LightningDataModule):
             pin_memory=on_cuda,
             worker_init_fn=leave_signals_to_the_run,
         )
-
-
-def _take(image: Tensor, rows: Labels, given: Labels, clean: Labels) -> LabelledImages:
-    index = torch.from_numpy(rows)
-    return LabelledImages(image[index], torch.from_numpy(given), torch.from_numpy(clean), index)

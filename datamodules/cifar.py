@@ -15,28 +15,18 @@ import torch
 from torchvision import datasets
 from torchvision.datasets.utils import check_integrity
 
-from datamodules.base import NoisyLabelDataModule, Source
+from datamodules.cifar_classes import CIFAR10_CLASSES, CIFAR100_CLASSES, CIFAR100_SUPERCLASS
+from datamodules.clean import CleanDataModule, Source
 from datamodules.noise import CIFAR10_FLIPS, next_in_superclass
-
-# fmt: off
-CIFAR100_SUPERCLASS = (
-     4,  1, 14,  8,  0,  6,  7,  7, 18,  3,  3, 14,  9, 18,  7, 11,  3,  9,  7, 11,
-     6, 11,  5, 10,  7,  6, 13, 15,  3, 15,  0, 11,  1, 10, 12, 14, 16,  9, 11,  5,
-     5, 19,  8,  8, 15, 13, 14, 17, 18, 10, 16,  4, 17,  4,  2,  0, 17,  4, 18, 17,
-    10,  3,  2, 12, 12, 16, 12,  1,  9, 19,  2, 10,  0,  1, 16, 12,  9, 13, 15, 13,
-    16, 19,  2,  4,  6, 19,  5,  5,  8, 19, 18,  1,  2, 15,  6,  0, 17,  8, 14, 13,
-)
-# fmt: on
 
 STALLED_AFTER = 15.0  # seconds without a byte
 
 
-class CIFAR10(NoisyLabelDataModule):
+class CIFAR10(CleanDataModule):
     """50,000 training and 10,000 test images of 32x32 pixels, in equal classes."""
 
-    num_classes = 10
-    train_size = 50_000
-    smallest_class = 5_000
+    class_names: ClassVar[tuple[str, ...]] = CIFAR10_CLASSES
+    class_sizes: ClassVar[tuple[int, ...]] = (5_000,) * 10
     flips = CIFAR10_FLIPS
     reader: ClassVar[type[datasets.CIFAR10]] = datasets.CIFAR10
 
@@ -52,7 +42,7 @@ class CIFAR10(NoisyLabelDataModule):
         with _impatient():
             self._open(train=False, download=True)
 
-    def read(self) -> Source:
+    def source(self) -> Source:
         """Return the images and labels in the official files' order."""
         train, test = self._open(train=True), self._open(train=False)
         return Source(
@@ -60,7 +50,6 @@ class CIFAR10(NoisyLabelDataModule):
             train_label=np.array(train.targets, dtype=np.int64),
             test_image=_channels_first(test.data),
             test_label=np.array(test.targets, dtype=np.int64),
-            class_names=tuple(train.classes),
         )
 
     def _refuse_damaged(self) -> None:
@@ -91,8 +80,8 @@ class CIFAR10(NoisyLabelDataModule):
 class CIFAR100(CIFAR10):
     """As CIFAR-10, with 100 classes in 20 superclasses."""
 
-    num_classes = 100
-    smallest_class = 500
+    class_names = CIFAR100_CLASSES
+    class_sizes = (500,) * 100
     flips = next_in_superclass(CIFAR100_SUPERCLASS)
     reader = datasets.CIFAR100
 

@@ -31,11 +31,43 @@ class LargeDraws(NamedTuple):
     hole: HoleDraws
 
 
+STRONG_VIEWS = ("autoaugment", "none")
+
+
 class LargeViews:
     """Weak and strong views of windows of large images.
 
     Lengths of the strong view are stated for windows of 224x224 and scaled to other sides.
+
+    Args:
+        strong: "autoaugment", or "none" (the strong view is just another window).
+
+    Raises:
+        ValueError: `strong` is neither.
     """
+
+    def __init__(self, *, strong: str = "autoaugment") -> None:
+        if strong not in STRONG_VIEWS:
+            raise ValueError(
+                f"augment={strong} is not a strong view of large pictures: choose one of "
+                f"{', '.join(STRONG_VIEWS)}."
+            )
+        self.strong_view = strong
+
+    def views(
+        self, image: Tensor, generator: Generator, share: Share, *, strong: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return weak views of windows (B, 2, 3, H, W), and strong ones of the second, if wanted.
+
+        Args:
+            image: the windows, uint8; the second is not looked at where no strong view is wanted.
+            generator: a CPU generator, in the same state on all ranks.
+            share: which part of the global batch this is.
+            strong: whether strong views are wanted.
+        """
+        return self.weak(image[:, 0]), (
+            self.strong(image[:, 1], generator, share) if strong else None
+        )
 
     def weak(self, window: Tensor) -> Tensor:
         """Return weak views (B, 3, H, W), float32 in [-1, 1], of uint8 windows of the same shape.
@@ -57,6 +89,8 @@ class LargeViews:
         Raises:
             ValueError: the windows are not uint8.
         """
+        if self.strong_view == "none":
+            return self.weak(window)
         count, _, height, width = window.shape
         draws = self.draw_strong(generator, count * share.world_size, height, width)
         return self.apply_strong(window, share.of(draws))

@@ -13,6 +13,8 @@ import numpy.typing as npt
 from torch.utils.data import Dataset, Sampler
 
 from datamodules.batch import Batch
+from datamodules.images import Place
+from datamodules.labelled import LabelledImages
 from datamodules.randomness import numpy_generator
 
 Rows = npt.NDArray[np.int64]
@@ -79,14 +81,25 @@ class EndlessOrder:
 
 
 class Stream(NamedTuple):
-    """Examples, and the order in which steps see them."""
+    """Examples, and the order in which steps see them.
 
-    examples: Dataset[Batch]  # indexed with an array of rows, it returns their Batch
+    Args:
+        examples: those.
+        order: which of them when.
+        purpose: of the draws about their images.
+        windows: how many views begin with a window of their own, of images that have windows.
+    """
+
+    examples: LabelledImages
     order: EndlessOrder
+    purpose: str = "train"
+    windows: int = 1
 
     def batch(self, step: int) -> Batch:
         """Return this rank's examples of a step."""
-        return self.examples[self.order.rows(step)]
+        first = self.order.rank * self.order.local_size
+        place = Place(self.purpose, step, first, self.windows)
+        return self.examples.at(self.order.rows(step), place)
 
 
 class Drawn(NamedTuple):

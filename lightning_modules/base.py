@@ -1,6 +1,7 @@
 """What every method shares: the one descent step, the averaged network, evaluation."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
@@ -8,15 +9,14 @@ import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, distributed, nn
 from torch.func import functional_call
-from torchmetrics import MeanMetric, MetricCollection
-from torchmetrics.classification import MulticlassAccuracy
 
 from datamodules.batch import Step, Views
 from datamodules.randomness import torch_generator
 from lightning_modules.bounds import above, one_of, within
 from lightning_modules.distributed import together
 from lightning_modules.ema import AveragedNetwork, averaging_decay
-from lightning_modules.losses import cross_entropy, l2_penalty
+from lightning_modules.judge import Judge
+from lightning_modules.losses import l2_penalty
 from lightning_modules.meta_gradient import Params
 from lightning_modules.objective import Objective
 from lightning_modules.schedules import Schedule
@@ -39,6 +39,7 @@ class NoisyLabelModule(pl.LightningModule):
         ema_decay: the largest decay of the averaged network; 0: it is the network as it is.
         ema_order: whether the average takes in the weights `before` or `after` the step moves them.
         grad_clip: the largest norm of the gradient, or None.
+        test_names: of the sets it is judged on, in the order of their loaders.
     """
 
     uses_probe: ClassVar[bool] = False
@@ -57,6 +58,7 @@ class NoisyLabelModule(pl.LightningModule):
         ema_decay: float = 0.999,
         ema_order: str = "after",
         grad_clip: float | None = None,
+        test_names: Sequence[str] = ("test",),
     ) -> None:
         super().__init__()
         within("model.weight_decay", weight_decay, 0)
@@ -82,15 +84,8 @@ class NoisyLabelModule(pl.LightningModule):
         self._decayed = frozenset(
             name for name, value in net.named_parameters() if decayed == "all" or value.ndim > 1
         )
-        top = {"acc": 1, "top5": 5} if num_classes >= 10 else {"acc": 1}
-        self.test_metrics = MetricCollection(
-            {
-                name: MulticlassAccuracy(num_classes, top_k=k, average="micro")
-                for name, k in top.items()
-            },
-            prefix="test/",
-        )
-        self.test_loss = MeanMetric()
+        self.test_names = tuple(test_names)
+        self._judges = nn.ModuleList(Judge(name, num_classes) for name in test_names)
 
     @abstractmethod
     def objective(self, train: Views, probe: Views | None, draws: Any) -> Objective:
@@ -180,22 +175,19 @@ class NoisyLabelModule(pl.LightningModule):
             for buffer in self.averaged.net.buffers():
                 distributed.broadcast(buffer, src=0)
 
-    def validation_step(self, views: Views, batch_idx: int) -> None:
-        """Judge one batch of the test set."""
-        logits = self(views.weak)
-        self.test_metrics.update(logits, views.label)
-        target = nn.functional.one_hot(views.label, self.num_classes)
-        self.test_loss.update(cross_entropy(target, logits))
+    def validation_step(self, views: Views, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Judge one batch of a test set."""
+        judge: Any = self._judges[dataloader_idx]
+        judge.update(self(views.weak), views.label)
 
     def on_validation_epoch_end(self) -> None:
-        """Publish `test/…`, each example counted once over all ranks.
+        """Publish `test/…` and the like, each example counted once over all ranks.
 
         Not to the loggers: Lightning would name the wrong step; `Evaluations` sends them.
         """
-        results = {**self.test_metrics.compute(), "test/loss": self.test_loss.compute()}
-        self.log_dict(results, logger=False)
-        self.test_metrics.reset()
-        self.test_loss.reset()
+        judges: Any = self._judges
+        for judge in judges:
+            self.log_dict(judge.results(), logger=False)
 
     test_step = validation_step
     on_test_epoch_end = on_validation_epoch_end

@@ -84,6 +84,7 @@ def build_module(
         seed=settings["seed"],
         weight_decay=model["weight_decay"],
         decayed=model["decayed"],
+        test_names=data.test_names,
     )
 
 

@@ -16,6 +16,8 @@ MODES = ("train", "evaluate", "check")
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
+_WHOLE_OR_NULL = {"probe_per_class": 0, "max_steps": 1, "max_epochs": 1, "evaluate_every": 1}
+
 # Trainer arguments that would work against the project's own, and what to use instead.
 OWN = {
     "max_steps": "max_steps",
@@ -45,18 +47,19 @@ def check(settings: Settings, sweeping: bool = False) -> None:
         ValueError: naming the key, what was given, what is allowed and what to change.
     """
     one_of("mode", settings["mode"], MODES)
-    for key, least in (("batch_size", 1), ("log_every", 1), ("seed", 0), ("probe_per_class", 0)):
+    for key, least in (("batch_size", 1), ("log_every", 1), ("seed", 0)):
         _whole(key, settings[key], least)
-    for key in ("max_steps", "max_epochs", "evaluate_every"):
+    for key, least in _WHOLE_OR_NULL.items():
         if settings[key] is not None:
-            _whole(key, settings[key], 1)
+            _whole(key, settings[key], least)
     if settings["seed"] >= 2**32:
         raise ValueError(f"seed={settings['seed']} is too large: give a number below 2^32.")
     if not isinstance(settings["fresh"], bool):
         raise ValueError(f"fresh={settings['fresh']} is not known: give true or false.")
     for key in ("learning_rate", "save_every_minutes"):
         above(key, settings[key], 0)
-    check_rate(settings["noise"])
+    if settings["noise"] is not None:
+        check_rate(settings["noise"])
     for key in ("data_dir", *(["run_dir"] if settings["run_dir"] is not None else [])):
         if not isinstance(settings[key], str) or not settings[key]:
             raise ValueError(f"{key}={settings[key]} is not a folder: give its path.")

@@ -11,8 +11,10 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from callbacks.csv_log import CSVLog
 from runs.settings import Settings
 
+Facts = dict[str, float | None]
 
-def build_loggers(settings: Settings, folder: Path, facts: dict[str, float]) -> list[Logger]:
+
+def build_loggers(settings: Settings, folder: Path, facts: Facts) -> list[Logger]:
     """Return the loggers of a run.
 
     Args:
@@ -29,7 +31,7 @@ def build_loggers(settings: Settings, folder: Path, facts: dict[str, float]) -> 
     return loggers
 
 
-def _wandb(settings: Settings, folder: Path, facts: dict[str, float]) -> Logger:
+def _wandb(settings: Settings, folder: Path, facts: Facts) -> Logger:
     offline = not has_wandb_key()
     choices = settings["choices"]
     group = "-".join(str(choices.get(key, "")) for key in ("dataset", "method", "model"))

@@ -70,7 +70,7 @@ def train(settings: Settings) -> Results:
     announce(settings, run, console)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    facts = {"effective_noise": run.data.manifest.summary()["effective_noise"]}
+    facts = {"effective_noise": run.data.manifest.effective_noise}
     loggers = run.trainer.loggers = build_loggers(settings, run.folder.path, facts)
     resume_from = next(iter(run.folder.saved), None)
     try:
@@ -120,6 +120,8 @@ def prepare(settings: Settings) -> Run:
     data = build_data(settings)
     schedule, plan = build_schedule(settings, data)
     module = build_module(settings, data, schedule)
+    if module.uses_probe and not data.num_probe and is_first_rank():
+        raise ValueError(data.without_probe())
     signals = StopSignals()
     callbacks = build_callbacks(settings, data, plan, folder, signals)
     trainer = build_trainer(settings, plan.max_steps, callbacks)
@@ -166,6 +168,7 @@ def announce(settings: Settings, run: Run, console: Console) -> None:
             f"note: step {plan.max_steps:,} is amid a learning-rate cycle ({end}); "
             "schedule=cosine ends at 0 wherever the run does"
         )
+    lines += data.notes
     lines.append(f"everything goes to {run.folder.path}")
     if settings["mode"] == "train" and run.folder.saved:
         lines.append("an unfinished run is there: going on where it was last saved")

@@ -108,6 +108,8 @@ def _accuracies(history: list[dict[str, float]], plan: Plan) -> Results:
     }
     if "top5" in last:
         results["test/top5_last"] = last["top5"]
+    # further test sets
+    results |= {f"{name}_last": value for name, value in last.items() if "/" in name}
     cycles = [entry for entry in history if entry["step"] in plan.cycle_ends]
     if cycles:
         results["test/acc_cycle_end"] = cycles[-1]["acc"]
@@ -116,10 +118,9 @@ def _accuracies(history: list[dict[str, float]], plan: Plan) -> Results:
 
 
 def _noise(data: NoisyLabelDataModule, audit: Audit) -> Results:
-    summary = data.manifest.summary()
     results: Results = {
         "noise/nominal_rate": data.noise,
-        "noise/effective_rate": summary["effective_noise"],
+        "noise/effective_rate": data.manifest.effective_noise,
         "noise/auroc": audit.auroc(audit.trust),
     }
     if len(audit.weight) and audit.weight[0] == audit.weight[0]:

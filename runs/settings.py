@@ -63,12 +63,16 @@ def differences(saved: Settings, given: Settings, but: Collection[str] = ()) -> 
 
 
 def default_run_dir(settings: Settings) -> str:
-    """Return `outputs/<data set>-<noise>-<method>-<model>-s<seed>-<hash of the identity>`."""
+    """Return `outputs/<data set>-<noise>-<method>-<model>-s<seed>-<hash of the identity>`.
+
+    Where noise is not drawn, it is left out.
+    """
     text = json.dumps(identity(settings), sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     name = settings["dataset"]["name"]
     method, model = settings["choices"].get("method", "method"), settings["model"]["name"]
-    return f"outputs/{name}-{settings['noise']}-{method}-{model}-s{settings['seed']}-{digest}"
+    noise = "" if settings["noise"] is None else f"-{settings['noise']}"
+    return f"outputs/{name}{noise}-{method}-{model}-s{settings['seed']}-{digest}"
 
 
 def _flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -49,6 +49,8 @@ class TinyData(pl.LightningDataModule):
 
 
 class TinyModule(pl.LightningModule):
+    test_names = ("test",)
+
     def __init__(self, dies_at=None, error=KeyboardInterrupt):
         super().__init__()
         self.automatic_optimization = False

@@ -74,19 +74,19 @@ def pickled(path: Path) -> dict:
 def test_facts_are_true_and_nothing_is_downloaded(unpacked, no_network, kind, folder, archive):
     data = cifar(kind, unpacked)
     data.prepare_data()
-    source = data.read()
+    source = data.source()
     assert not no_network
     count = np.bincount(source.train_label)
-    assert len(count) == kind.num_classes == len(source.class_names)
-    assert count.sum() == kind.train_size == len(source.train_image)
-    assert count.min() == count.max() == kind.smallest_class
+    assert len(count) == len(kind.class_names)
+    assert count.sum() == sum(kind.class_sizes) == len(source.train_image)
+    assert tuple(count) == kind.class_sizes
     np.testing.assert_array_equal(
-        np.bincount(source.test_label), [10_000 // kind.num_classes] * kind.num_classes
+        np.bincount(source.test_label), [10_000 // len(count)] * len(count)
     )
 
 
 def test_images_and_labels_are_the_files(unpacked):
-    source = cifar(CIFAR10, unpacked).read()
+    source = cifar(CIFAR10, unpacked).source()
     folder = unpacked / "cifar-10-batches-py"
     batches = [pickled(folder / f"data_batch_{number}") for number in range(1, 6)]
     pixels = np.concatenate([batch[b"data"] for batch in batches])
@@ -98,7 +98,7 @@ def test_images_and_labels_are_the_files(unpacked):
     test = pickled(folder / "test_batch")
     assert np.array_equal(source.test_image.reshape(10_000, -1).numpy(), test[b"data"])
     np.testing.assert_array_equal(source.test_label, test[b"labels"])
-    names = source.class_names
+    names = CIFAR10.class_names
     assert {names[true]: names[given] for true, given in CIFAR10_FLIPS.items()} == {
         "truck": "automobile",
         "bird": "airplane",
@@ -111,6 +111,8 @@ def test_images_and_labels_are_the_files(unpacked):
 def test_superclasses_are_the_files(unpacked):
     train = pickled(unpacked / "cifar-100-python" / "train")
     superclass = np.array(CIFAR100_SUPERCLASS)
+    names = pickled(unpacked / "cifar-100-python" / "meta")[b"fine_label_names"]
+    assert tuple(name.decode() for name in names) == CIFAR100.class_names
     np.testing.assert_array_equal(superclass[train[b"fine_labels"]], train[b"coarse_labels"])
 
 
@@ -137,7 +139,7 @@ def test_default_run_in_numbers(unpacked):
 
 @BOTH
 def test_missing_files_are_explained(tmp_path, no_network, kind, folder, archive):
-    for call in (lambda data: data.prepare_data(), lambda data: data.read()):
+    for call in (lambda data: data.prepare_data(), lambda data: data.source()):
         with pytest.raises(ValueError, match=f"No intact {kind.__name__}") as caught:
             call(cifar(kind, tmp_path / "absent"))
         message = str(caught.value)
@@ -154,7 +156,7 @@ def test_missing_files_are_explained(tmp_path, no_network, kind, folder, archive
 def test_relative_data_dir_is_named_in_full(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=f"data_dir={tmp_path / 'data'}:"):
-        cifar(CIFAR10, "./data").read()
+        cifar(CIFAR10, "./data").source()
 
 
 def test_damaged_file_is_refused(unpacked, tmp_path):
@@ -164,4 +166,4 @@ def test_damaged_file_is_refused(unpacked, tmp_path):
         (folder / name).symlink_to(unpacked / "cifar-100-python" / name)
     (folder / "train").write_bytes(b"not the training data")
     with pytest.raises(ValueError, match="No intact CIFAR100"):
-        cifar(CIFAR100, tmp_path).read()
+        cifar(CIFAR100, tmp_path).source()

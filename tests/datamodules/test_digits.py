@@ -28,14 +28,14 @@ def digits(**changes) -> Digits:
 @pytest.fixture(scope="module")
 def source():
     data = Digits.__new__(Digits)
-    return data.read()
+    return data.source()
 
 
 def test_facts_are_true(source):
     count = np.bincount(source.train_label)
-    assert len(count) == Digits.num_classes == len(source.class_names)
-    assert count.sum() == Digits.train_size == len(source.train_image) == 1297
-    assert count.min() == Digits.smallest_class
+    assert len(count) == len(Digits.class_names)
+    assert count.sum() == sum(Digits.class_sizes) == len(source.train_image) == 1297
+    assert tuple(count) == Digits.class_sizes
     assert len(source.test_image) == len(source.test_label) == 500
 
 
@@ -60,7 +60,9 @@ def test_split_parts_the_data_and_is_stratified(source):
 
 def test_split_does_not_depend_on_the_seed():
     one, two = digits(seed=1), digits(seed=2)
-    assert torch.equal(one.test_set.everything.image, two.test_set.everything.image)
+    assert torch.equal(
+        one.test_sets["test"].everything.image, two.test_sets["test"].everything.image
+    )
     assert one.manifest.hash != two.manifest.hash
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.arrays import LabelledImages
+from datamodules.images import ArrayImages
+from datamodules.labelled import LabelledImages
 from datamodules.randomness import numpy_generator
 from datamodules.samplers import (
     EndlessOrder,
@@ -100,17 +101,18 @@ def test_step_sampler_begins_where_it_is_told_at_that_moment():
 
 
 def images(size: int) -> LabelledImages:
-    index = torch.arange(size)
-    image = index.to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 3, 2, 2)
-    return LabelledImages(image, index % 2, index % 3, index + 100)
+    pixel = torch.arange(size + 100).to(torch.uint8)
+    index = np.arange(100, 100 + size)
+    list_of_all = ArrayImages(pixel.view(-1, 1, 1, 1).expand(-1, 3, 2, 2))
+    return LabelledImages(list_of_all, index % 2, index % 3, index)
 
 
 def test_rows_are_taken_in_order_with_all_their_parts():
     taken = images(9)[np.array([8, 0, 8])]
-    assert taken.image[:, 0, 0, 0].tolist() == [8, 0, 8]
+    assert taken.image[:, 0, 0, 0].tolist() == [108, 100, 108]
     assert taken.image.dtype == torch.uint8
     assert taken.label.tolist() == [0, 0, 0]
-    assert taken.clean_label.tolist() == [2, 0, 2]
+    assert taken.clean_label.tolist() == [0, 1, 0]
     assert taken.index.tolist() == [108, 100, 108]
     assert len(images(9)) == 9
 

@@ -1,0 +1,107 @@
+"""Runs as processes that can be killed, forked from a server that has the imports done already.
+
+A start costs half a second so, not ten, and a run can be killed at a hundred moments in minutes.
+"""
+
+import os
+import runpy
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import chdir
+from multiprocessing import forkserver, get_context, set_start_method
+from pathlib import Path
+
+from lightning_utilities.core.rank_zero import rank_zero_only
+
+from tests.ranks import free_port
+
+ROOT = Path(__file__).parents[1]
+PATIENCE_SECONDS = 300
+# How long a rank may take to end when another has failed; torchrun is more patient.
+GRACE_SECONDS = 5
+
+_server = get_context("forkserver")
+_server.set_forkserver_preload(["benchmarks.preloaded"])
+
+
+def _train(words: Sequence[str], said: str, place: dict[str, str]) -> None:
+    """Be `python train.py ...`, or one rank of it."""
+    os.setsid()
+    output = os.open(said, os.O_WRONLY | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    # a script in the background ignores Ctrl-C, and what it starts would, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    set_start_method("fork", force=True)  # for loader workers, as without a server
+    os.environ.update(place)
+    rank_zero_only.rank = int(place.get("RANK", 0))  # it was read at import
+    os.chdir(ROOT)
+    sys.argv = ["train.py", *words]
+    runpy.run_path("train.py", run_name="__main__")
+
+
+class Started:
+    """A run, as one process or as several ranks.
+
+    Args:
+        words: what comes after `python train.py`.
+        folder: the run's.
+        ranks: how many processes to start, as torchrun does; with 1, Lightning starts others if
+            the words ask for more devices.
+    """
+
+    def __init__(self, words: Sequence[str], folder: Path, ranks: int = 1) -> None:
+        self._said = tempfile.NamedTemporaryFile()  # noqa: SIM115  # as long as the processes
+        port = str(free_port())
+        self.processes = []
+        with chdir(ROOT):  # where the server finds what it is to import
+            forkserver.ensure_running()
+        for rank in range(ranks):
+            place = {"OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+            if ranks > 1:
+                place |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(ranks)}
+            arguments = ([*words, f"run_dir={folder}"], self._said.name, place)
+            process = _server.Process(target=_train, args=arguments)
+            process.start()
+            self.processes.append(process)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether none has ended."""
+        return all(process.is_alive() for process in self.processes)
+
+    def send(self, signum: int, rank: int | None = None) -> None:
+        """Send a signal to one rank, or to all and to the processes they have started."""
+        chosen = self.processes if rank is None else [self.processes[rank]]
+        for process in chosen:
+            try:
+                (os.killpg if rank is None else os.kill)(process.pid, signum)
+            except ProcessLookupError:
+                continue
+
+    def end(self) -> int:
+        """Wait for all; return the first rank's exit code as a shell would.
+
+        When one has failed, the others are ended as torchrun does: asked first, then killed.
+        """
+        began, failed = time.monotonic(), 0.0
+        while any(process.is_alive() for process in self.processes):
+            now = time.monotonic()
+            assert now - began < PATIENCE_SECONDS, self.said
+            if not failed and any(process.exitcode for process in self.processes):
+                failed = now
+                for rank in range(len(self.processes)):
+                    self.send(signal.SIGTERM, rank)
+            elif failed and now - failed > GRACE_SECONDS:
+                self.send(signal.SIGKILL)
+            time.sleep(0.01)
+        code = self.processes[0].exitcode
+        return code if code >= 0 else 128 - code
+
+    @property
+    def said(self) -> str:
+        """All it printed."""
+        return Path(self._said.name).read_text()

@@ -1,0 +1,161 @@
+"""Clean data on which label noise is drawn: what experiments on CIFAR and the digits share."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from datamodules.augment import Augment
+from datamodules.base import TEST, NoisyLabelDataModule, TestSet
+from datamodules.images import ArrayImages, Images
+from datamodules.label_files import read_stated
+from datamodules.long_tail import long_tail_counts, thin
+from datamodules.manifest import Manifest
+from datamodules.noise import Labels, Transition
+from datamodules.noise_models import GIVEN, Noise
+from datamodules.randomness import numpy_generator
+from datamodules.split import Known, check_probe_per_class
+
+
+class Source(NamedTuple):
+    """A data set as it lies on disk, with clean labels."""
+
+    train_image: Tensor  # (N, 3, H, W) uint8
+    train_label: Labels  # (N,)
+    test_image: Tensor  # (M, 3, H, W) uint8
+    test_label: Labels  # (M,)
+
+
+class CleanDataModule(NoisyLabelDataModule):
+    """Takes a probe out of clean data and draws noise for the rest, or takes both from a file.
+
+    Args:
+        name: what the data set is called in `dataset=`.
+        data_dir: where downloads lie and go.
+        noise_model: one of `noise_models`.
+        noise: nominal noise rate in [0, 1); None where `labels` or `noise_matrix` brings it.
+        noise_matrix: a file with T, (C, C), for `noise_model=matrix`.
+        imbalance: how many times as large the largest class is as the smallest (1: as it lies on
+            disk), of the noisy examples; by true class.
+        labels: a file of drawn labels to train on: the `labels.npz` of a run, which brings its
+            probe, too, or given labels for the whole training list (see `read_stated`).
+        probe_per_class: trusted examples of each class, taken out of the training set.
+        augment: kind of the strong view.
+        pad: pixels of padding of the weak view's random crop.
+        flip: whether views may be mirrored.
+        rest: see `NoisyLabelDataModule`.
+
+    Raises:
+        ValueError: if a setting is impossible for this data set.
+    """
+
+    class_names: ClassVar[tuple[str, ...]]
+    class_sizes: ClassVar[tuple[int, ...]]  # training examples of each class
+    flips: ClassVar[Mapping[int, int]]  # true class -> given class, under asymmetric noise
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        data_dir: str | Path,
+        noise_model: str,
+        noise: float | None,
+        probe_per_class: int,
+        augment: str,
+        pad: int,
+        flip: bool,
+        noise_matrix: str | None = None,
+        imbalance: float = 1,
+        labels: str | None = None,
+        **rest: Any,
+    ) -> None:
+        views = Augment(pad=pad, flip=flip, strong=augment)
+        super().__init__(name=name, probe_per_class=probe_per_class, views=views, **rest)
+        self.num_classes, self.train_size = len(self.class_sizes), sum(self.class_sizes)
+        self.data_dir = Path(data_dir).expanduser().absolute()
+        self.noise_model = noise_model
+        self.imbalance = imbalance
+        self.labels = labels
+        self.noise = noise
+        self.stated: Manifest | Labels | None = None
+        if labels is not None:
+            if noise is not None or imbalance != 1:
+                raise ValueError(
+                    f"labels={labels} brings its own noise, so noise={noise} and "
+                    f"imbalance={imbalance} would not be used: give noise=null and imbalance=1."
+                )
+            self.noise_model = GIVEN
+            self.stated = read_stated(labels, self.train_size, self.class_names)
+        self._noise = Noise(self.noise_model, noise, noise_matrix, self.flips, self.num_classes)
+        self._noise.check(name)
+        check_probe_per_class(probe_per_class, min(self.class_sizes))
+        self._count(probe_per_class)
+
+    def _count(self, probe_per_class: int) -> None:
+        if isinstance(self.stated, Manifest):
+            self.probe_per_class = self.stated.settings["probe_per_class"]
+            self.num_train = len(self.stated.train_rows)
+            self.num_probe = len(self.stated.probe_rows)
+            return
+        left = np.array(self.class_sizes) - probe_per_class
+        self.num_probe = probe_per_class * self.num_classes
+        self.num_train = int(self._kept(left).sum())
+
+    def _kept(self, sizes: Labels) -> Labels:
+        """Return how many noisy examples of each class are kept, of so many."""
+        if self.imbalance == 1:
+            return sizes
+        wanted = long_tail_counts(int(sizes.max()), self.num_classes, self.imbalance)
+        return np.minimum(sizes, wanted)
+
+    def transition(self) -> Transition | None:
+        """Return T, (C, C), of the noise that is drawn; None where the image decides, too."""
+        return self._noise.transition()
+
+    @abstractmethod
+    def source(self) -> Source:
+        """Return the whole data set with its clean labels."""
+
+    def read(self) -> tuple[Images, Manifest, Mapping[str, TestSet]]:
+        """Read everything; take out the probe and draw the noise."""
+        source = self.source()
+        tests = {TEST: TestSet(ArrayImages(source.test_image), source.test_label)}
+        return ArrayImages(source.train_image), self._drawn(source), tests
+
+    def _drawn(self, source: Source) -> Manifest:
+        true, stated = source.train_label, self.stated
+        if isinstance(stated, Manifest):
+            return stated
+
+        def give(rows: Labels) -> Labels:
+            if stated is not None:
+                return stated[rows]
+            image = source.train_image
+            return self._noise.draw(
+                true[rows], lambda: image[torch.from_numpy(rows)].numpy(), self.seed
+            )
+
+        def tail(rows: Labels) -> Labels:
+            counts = self._kept(np.bincount(true[rows], minlength=self.num_classes))
+            return rows[thin(true[rows], counts, numpy_generator(self.seed, "long tail"))]
+
+        settings = {
+            "dataset": self.name,
+            "seed": self.seed,
+            "noise_model": self.noise_model,
+            "nominal_noise": self.noise,
+            "probe_per_class": self.probe_per_class,
+        }
+        if self.imbalance != 1:
+            settings["imbalance"] = self.imbalance
+        return Manifest.draw(
+            Known(true),
+            give,
+            settings=settings,
+            class_names=self.class_names,
+            thin=None if self.imbalance == 1 else tail,
+        )

@@ -1,0 +1,137 @@
+"""A folder of one's own pictures: labelled by a table, or by the folders they lie in."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datamodules.atomic import replacing
+from datamodules.folder_rows import Row, from_folders, from_table, natural, trust
+from datamodules.label_first import suggest
+from datamodules.manifest import Manifest
+from datamodules.noise import Labels
+from datamodules.picture_data import Files, Listing, PictureDataModule, Tested
+from datamodules.randomness import numpy_generator
+from datamodules.split import Mask
+
+# Labels to check for a first probe, of each class.
+FIRST_PER_CLASS = 10
+
+
+class Folder(PictureDataModule):
+    """Pictures of one's own.
+
+    What is tested on: the rows of the test split. Without one, `test_share` of the trusted rows if
+    every class keeps some, else of all rows, and said. It is the same for every seed.
+
+    Args:
+        data_dir: the folder.
+        labels: the table (see `folder_rows.from_table`), or the `labels.npz` of a run, or None:
+            then folders are classes.
+        trusted: a list of checked pictures (see `folder_rows.trust`), or None.
+        test_share: of what is trusted, where there is no test split.
+        rest: see `PictureDataModule`.
+
+    Raises:
+        ValueError: if there are no pictures, or a list does not fit them.
+    """
+
+    def __init__(
+        self,
+        *,
+        labels: str | None = None,
+        table: str | None = None,
+        trusted: str | None = None,
+        test_share: float = 0.2,
+        **rest: Any,
+    ) -> None:
+        if not 0 < test_share < 1:
+            raise ValueError(
+                f"dataset.test_share={test_share} is no share: give one between 0 and 1."
+            )
+        drawn = labels is not None and labels.endswith(".npz")
+        self.table = table if drawn else labels or table
+        self.trusted = trusted
+        self.test_share = test_share
+        super().__init__(labels=labels if drawn else None, **rest)
+
+    def listing(self) -> Listing:
+        """Read the table, or look through the folders."""
+        if not self.data_dir.is_dir():
+            raise ValueError(
+                f"data_dir={self.data_dir} is no folder: give the one of the pictures."
+            )
+        if self.table is None:
+            rows = from_folders(self.data_dir)
+        else:
+            rows = from_table(Path(self.table).expanduser().absolute(), "labels")
+        if self.trusted is not None:
+            rows = trust(rows, Path(self.trusted).expanduser().absolute())
+        names = tuple(
+            sorted(
+                {row.label for row in rows} | {row.true_label for row in rows} - {""}, key=natural
+            )
+        )
+        names = tuple(name for name in names if name)
+        if len(names) < 2:
+            raise ValueError(
+                f"{self.data_dir} has {len(names)} classes: give pictures of two or more."
+            )
+        number = {name: place for place, name in enumerate(names)} | {"": -1}
+        given = np.array([number[row.label] for row in rows], dtype=np.int64)
+        true = np.array([number[row.true_label] for row in rows], dtype=np.int64)
+        trusted = np.array([row.trusted for row in rows])
+        true = np.where(trusted & (true < 0), given, true)
+        test = self._test_rows(rows, np.where(true >= 0, true, given), trusted, len(names))
+        train = ~test & ((given >= 0) | trusted)
+        judged = test & ((true >= 0) | (given >= 0))
+        self._test = Tested(self._files(rows, judged), np.where(true >= 0, true, given)[judged])
+        return Listing(self._files(rows, train), given[train], true[train], trusted[train], names)
+
+    def _files(self, rows: Sequence[Row], chosen: Mask) -> Files:
+        return Files(
+            self.data_dir, [row.path for row, yes in zip(rows, chosen, strict=True) if yes]
+        )
+
+    def _test_rows(self, rows: Sequence[Row], label: Labels, trusted: Mask, classes: int) -> Mask:
+        test = np.array([row.test for row in rows])
+        if test.any():
+            return test
+        count = np.bincount(label[trusted], minlength=classes)
+        from_trusted = bool((count * self.test_share >= 1).all())
+        candidate = trusted if from_trusted else label >= 0
+        rng = numpy_generator(0, "test split")
+        for one in range(classes):
+            mine = rng.permutation(np.flatnonzero(candidate & (label == one)))
+            test[mine[: max(1, round(self.test_share * len(mine)))]] = True
+        self.notes.append(
+            f"no test split is given: tested on {test.sum():,} of the "
+            f"{'trusted' if from_trusted else 'given'} labels, which are not trained on"
+            + ("" if from_trusted else "; they are as noisy as the others")
+        )
+        return test
+
+    def tests(self, drawn: Manifest) -> Mapping[str, Tested]:
+        """Return what is judged on."""
+        return {"test": self._test}
+
+    def without_probe(self) -> str:
+        """Write down which labels to check first; return what to do with the list."""
+        listed = self.listed
+        images = self._images(listed.files, "training")
+        path = Path("outputs") / f"{self.data_dir.name}-label_these_first.csv"
+        path.parent.mkdir(exist_ok=True)
+        with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["path", "label", "true_label"])
+            for row in suggest(images, listed.given, FIRST_PER_CLASS).tolist():
+                name = listed.class_names[listed.given[row]]
+                writer.writerow([listed.files.paths[row], name, ""])
+        return (
+            f"No label in {self.data_dir} is trusted, and this method needs some: "
+            f"{FIRST_PER_CLASS} of each class are a good start. {path} lists which to check first; "
+            f"write the right class into its column true_label, as many as you can, and give "
+            f"dataset.trusted={path}. method=supervised needs none."
+        )

@@ -1,0 +1,89 @@
+"""Labels that come as a file: those another run drew, or a list of one's own."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from datamodules.manifest import Manifest
+from datamodules.noise import Labels
+
+_HOW = (
+    "give the labels.npz of a run, a .npy file or an array in a .npz file (file.npz:name) of whole "
+    "numbers, or a .csv file with a column `label` (and `index`, where not all are there in order)"
+)
+
+
+def read_stated(given: str, size: int, class_names: Sequence[str]) -> Manifest | Labels:
+    """Return what `labels=` names: a run's drawn labels, or a label for each row of a list.
+
+    Args:
+        given: path of `labels.npz`; of an array of N whole numbers, as `file.npy` or
+            `file.npz:name`; or of a table `file.csv` with a label each row, as number or name.
+        size: N, rows of the data set's training list.
+        class_names: of its C classes.
+
+    Raises:
+        ValueError: if the file is not there, is none of these, or does not fit the data set.
+    """
+    file, _, key = given.partition(".npz:")
+    path = Path(f"{file}.npz" if key else file).expanduser()
+    if not path.is_file():
+        raise ValueError(f"labels={given} is not there: {_HOW}.")
+    if path.suffix == ".npz" and not key:
+        stated = Manifest.load(path)
+        _check_manifest(stated, given, size, class_names)
+        return stated
+    try:
+        if path.suffix == ".csv":
+            label = _from_table(path, size, class_names)
+        elif path.suffix in (".npy", ".npz"):
+            loaded = np.load(path, allow_pickle=False)
+            label = _whole(loaded[key] if key else loaded)
+        else:
+            raise ValueError(f"it is a {path.suffix or 'nameless'} file")
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, csv.Error) as error:
+        raise ValueError(f"labels={given} cannot be used ({error}): {_HOW}.") from None
+    if label.shape != (size,) or label.min() < 0 or label.max() >= len(class_names):
+        raise ValueError(
+            f"labels={given} holds {label.size:,} labels from {label.min()} to {label.max()}: "
+            f"give {size:,}, one for each row of the training list, from 0 to "
+            f"{len(class_names) - 1}."
+        )
+    return label
+
+
+def _check_manifest(stated: Manifest, given: str, size: int, class_names: Sequence[str]) -> None:
+    rows = np.concatenate([stated.train_rows, stated.probe_rows])
+    if stated.class_names != tuple(class_names) or rows.min() < 0 or rows.max() >= size:
+        raise ValueError(
+            f"labels={given} was drawn for {stated.settings['dataset']}, with "
+            f"{len(stated.class_names)} classes and rows up to {rows.max():,}: give labels of the "
+            f"data set chosen, with {len(class_names)} classes and {size:,} rows."
+        )
+
+
+def _whole(array: np.ndarray) -> Labels:
+    if array.dtype.kind not in "iu" or array.ndim != 1:
+        raise ValueError(f"it holds {array.dtype} of shape {array.shape}")
+    return array.astype(np.int64)
+
+
+def _from_table(path: Path, size: int, class_names: Sequence[str]) -> Labels:
+    number = {name: place for place, name in enumerate(class_names)}
+    number |= {str(place): place for place in range(len(class_names)) if str(place) not in number}
+    label = np.full(size, -1, dtype=np.int64)
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        for place, row in enumerate(csv.DictReader(file)):
+            where, name = int(row.get("index") or place), row["label"].strip()
+            if name not in number:
+                raise ValueError(f"row {place + 1} has the label {name!r}, which is no class")
+            if not 0 <= where < size or label[where] >= 0:
+                raise ValueError(f"row {place + 1} is of example {where}, none or there already")
+            label[where] = number[name]
+    missing = np.flatnonzero(label < 0)
+    if len(missing):
+        raise ValueError(f"{len(missing):,} examples have no label, the first is {missing[0]}")
+    return label

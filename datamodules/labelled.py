@@ -1,0 +1,54 @@
+"""Images and what is said of them."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from datamodules.batch import Batch
+from datamodules.images import Images, Place
+
+Rows = npt.NDArray[np.int64]
+
+
+class LabelledImages(Dataset[Batch]):
+    """Some of a list's images with their labels, of which any can be taken at once.
+
+    Args:
+        images: of the whole list.
+        label: given labels (N,) int64.
+        clean_label: true labels (N,) int64, -1 where unknown.
+        index: (N,) int64, which rows of the list these are.
+    """
+
+    def __init__(self, images: Images, label: Rows, clean_label: Rows, index: Rows) -> None:
+        self.images = images
+        self.label, self.clean_label, self.index = (
+            torch.from_numpy(part) for part in (label, clean_label, index)
+        )
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, rows: Rows) -> Batch:
+        """Return (B,) of these as evaluation sees them; one may come more than once."""
+        return self._batch(rows, None)
+
+    @property
+    def everything(self) -> Batch:
+        """All of them, as evaluation sees them."""
+        return self[np.arange(len(self))]
+
+    def at(self, rows: Rows, place: Place) -> Batch:
+        """Return (B,) of these as a training step sees them."""
+        return self._batch(rows, place)
+
+    def _batch(self, rows: Rows, place: Place | None) -> Batch:
+        chosen = torch.from_numpy(rows)
+        label, clean_label, index = (
+            part.index_select(0, chosen) for part in (self.label, self.clean_label, self.index)
+        )
+        images = self.images
+        image: Tensor = images.plain(index) if place is None else images.drawn(index, place)
+        return Batch(image, label, clean_label, index)

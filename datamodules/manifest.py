@@ -1,0 +1,209 @@
+"""The record of everything that was drawn about a data set: probe, noise, who is trained on."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from datamodules.atomic import replacing
+from datamodules.noise import Labels, effective_rate, transition_counts
+from datamodules.randomness import numpy_generator
+from datamodules.split import Known, draw_probe, interleaved
+
+_ARRAYS = ("train_rows", "given", "clean", "probe_rows", "probe_label")
+
+
+@dataclass(frozen=True, eq=False)
+class Manifest:
+    """What was drawn about a data set, and the settings it was drawn with.
+
+    The arrays are int64. `train_rows`, `given` and `clean` have shape (N,) and describe the noisy
+    examples (`clean` is -1 where unknown), `probe_rows` and `probe_label` (M,) the trusted ones;
+    rows are those of the data set's own training list.
+    """
+
+    settings: Mapping[str, Any]  # what determines the draws, ready for JSON
+    class_names: tuple[str, ...]
+    train_rows: Labels
+    given: Labels
+    clean: Labels
+    probe_rows: Labels
+    probe_label: Labels
+
+    @classmethod
+    def draw(
+        cls,
+        known: Known,
+        give: Callable[[Labels], Labels],
+        *,
+        settings: Mapping[str, Any],
+        class_names: tuple[str, ...],
+        thin: Callable[[Labels], Labels] | None = None,
+    ) -> "Manifest":
+        """Take a probe out of what is trusted; the rest of the noisy rows stays for training.
+
+        Args:
+            known: what is said of the rows.
+            give: rows → their given labels; noise is drawn here, where it is drawn.
+            settings: what determines the draws; `seed` and `probe_per_class` are used here. Where
+                the latter is None, all trusted rows are the probe.
+            class_names: of the C classes.
+            thin: rows → those of them to keep, for long-tailed class counts.
+        """
+        per_class, true = settings["probe_per_class"], known.true
+        if per_class is None:
+            assert known.trusted is not None  # else nothing is left to train on
+            probe = interleaved(np.flatnonzero(known.trusted), true)
+        else:
+            rng = numpy_generator(settings["seed"], "probe")
+            probe = draw_probe(true, per_class, rng, known.trusted)
+        rows = np.arange(len(true)) if known.noisy is None else np.flatnonzero(known.noisy)
+        train = np.setdiff1d(rows, probe)
+        if thin is not None:
+            train = thin(train)
+        return cls(
+            settings=settings,
+            class_names=class_names,
+            train_rows=train,
+            given=give(train),
+            clean=true[train],
+            probe_rows=probe,
+            probe_label=true[probe],
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> "Manifest":
+        """Read a `labels.npz`.
+
+        Raises:
+            ValueError: if it is missing, damaged, or not as it was written.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as saved:
+                drawn_as = json.loads(str(saved["drawn_as"]))
+                loaded = cls(
+                    drawn_as["settings"],
+                    tuple(drawn_as["class_names"]),
+                    **{name: saved[name].astype(np.int64) for name in _ARRAYS},
+                )
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise ValueError(f"{path} holds no drawn labels ({error}).") from None
+        if loaded.hash != drawn_as["hash"]:
+            raise ValueError(f"{path} was changed after it was written: its hash does not fit.")
+        return loaded
+
+    @property
+    def arrays(self) -> dict[str, Labels]:
+        """What was drawn."""
+        return {name: getattr(self, name) for name in _ARRAYS}
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over the settings and the arrays, in hexadecimal."""
+        head = {"settings": dict(self.settings), "class_names": self.class_names}
+        digest = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
+        for name, array in self.arrays.items():
+            digest.update(f"{name} {len(array)}".encode())
+            digest.update(array.astype("<i8").tobytes())
+        return digest.hexdigest()
+
+    @property
+    def effective_noise(self) -> float | None:
+        """The share of wrong labels among those whose truth is known; None if none is."""
+        known = self.clean >= 0
+        return effective_rate(self.clean[known], self.given[known]) if known.any() else None
+
+    def summary(self) -> dict[str, Any]:
+        """Return settings, sizes, measured noise and the hash, ready for JSON."""
+        num_classes, known = len(self.class_names), self.clean >= 0
+        counts = transition_counts(self.clean[known], self.given[known], num_classes)
+        return {
+            **self.settings,
+            "class_names": list(self.class_names),
+            "num_classes": num_classes,
+            "num_train": len(self.given),
+            "num_probe": len(self.probe_rows),
+            "effective_noise": self.effective_noise,
+            "transition_counts": counts.tolist(),
+            "given_counts": np.bincount(self.given, minlength=num_classes).tolist(),
+            "probe_counts": np.bincount(self.probe_label, minlength=num_classes).tolist(),
+            "hash": self.hash,
+        }
+
+    def describe(self) -> str:
+        """Return a few lines for the terminal."""
+        settings, per_class = self.settings, self.settings["probe_per_class"]
+        each = "all that are trusted" if per_class is None else f"{per_class} per class"
+        rate, nominal = self.effective_noise, settings.get("nominal_noise")
+        words = [f"noise {settings['noise_model']}"]
+        if nominal is not None:
+            words.append(f"nominal {nominal:.2f}")
+        words.append("rate unknown" if rate is None else f"effective {rate:.2f}")
+        return (
+            f"{len(self.given):,} noisy + {len(self.probe_rows):,} probe ({each}) examples, "
+            f"{len(self.class_names)} classes; {', '.join(words)}\n"
+            f"drawn for {settings['dataset']} with seed {settings['seed']}, "
+            f"manifest {self.hash[:12]}"
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write `manifest.json` and `labels.npz`, each complete or not at all.
+
+        Raises:
+            ValueError: if the folder holds other draws, or these were changed there.
+        """
+        saved = self.saved_hash(folder)
+        labels = folder / "labels.npz"
+        if saved is not None and saved != self.hash:
+            raise ValueError(
+                f"The data drawn now differ from those the run in {folder} began with (manifest "
+                f"{self.hash[:12]}, not {saved[:12]}): continue it with its own settings, give "
+                "another run_dir, or start again with fresh=true."
+            )
+        if saved is not None and labels.exists():
+            try:
+                intact = Manifest.load(labels).hash == saved
+                reason = "" if intact else "it holds other labels"
+            except ValueError as error:
+                reason = str(error)
+            if reason:
+                raise ValueError(
+                    f"{labels} is not what this run began with ({reason.rstrip('.')}): put it back "
+                    "or take it away to go on; changed labels are trained on with labels=<file> in "
+                    "another run_dir."
+                )
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        drawn_as = {
+            "settings": dict(self.settings),
+            "class_names": self.class_names,
+            "hash": self.hash,
+        }
+        # The manifest comes last: where it is, the labels are too.
+        with replacing(labels) as partial, partial.open("wb") as file:
+            np.savez_compressed(
+                file, allow_pickle=False, drawn_as=np.array(json.dumps(drawn_as)), **self.arrays
+            )
+        with replacing(folder / "manifest.json") as partial:
+            partial.write_text(json.dumps(self.summary(), indent=2))
+
+    @staticmethod
+    def saved_hash(folder: Path) -> str | None:
+        """Return the hash of the manifest in a run folder, or None if there is none.
+
+        Raises:
+            ValueError: if it cannot be read.
+        """
+        path = folder / "manifest.json"
+        try:
+            return str(json.loads(path.read_text())["hash"]) if path.exists() else None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{path} is damaged ({error}): put it back, or give fresh=true to set the run "
+                "aside and start again."
+            ) from None

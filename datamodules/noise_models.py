@@ -1,0 +1,124 @@
+"""What `noise_model=` chooses, for data whose labels are clean.
+
+Most models are a transition matrix, T[i, j] = P(given = j | true = i): `noise`. In the others the
+image decides, too: `instance_noise`.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from datamodules.instance_noise import (
+    feature_dependent,
+    instance_dependent,
+    pixel_features,
+    posterior,
+)
+from datamodules.noise import (
+    Labels,
+    Transition,
+    check_rate,
+    corrupt,
+    corrupt_rows,
+    flip,
+    pair_flip,
+    read_transition,
+    uniform,
+    uniform_other,
+)
+from datamodules.randomness import numpy_generator
+
+Images = npt.NDArray[np.uint8]
+
+FEATURE_KINDS = {"feature_1": 1, "feature_2": 2, "feature_3": 3}
+GIVEN, MATRIX = "given", "matrix"
+NOISE_MODELS = (
+    *("uniform", "uniform_other", "asymmetric", "pair_flip", MATRIX),
+    *("instance", *FEATURE_KINDS),
+)
+
+
+class Noise(NamedTuple):
+    """A noise model with all that it needs but the data.
+
+    Args:
+        model: one of `NOISE_MODELS`, or `GIVEN` where a file brings the labels.
+        rate: nominal noise rate; None where a file says it.
+        matrix: path of a file with T, for `MATRIX`.
+        flips: true class → given class, under asymmetric noise.
+        num_classes: C.
+    """
+
+    model: str
+    rate: float | None
+    matrix: str | None
+    flips: Mapping[int, int]
+    num_classes: int
+
+    def check(self, name: str) -> None:
+        """Refuse what cannot be drawn.
+
+        Args:
+            name: of the data set.
+
+        Raises:
+            ValueError: naming the key.
+        """
+        if self.model == GIVEN:
+            return
+        if self.model not in NOISE_MODELS:
+            raise ValueError(
+                f"noise_model={self.model} is unknown to {name}: give one of "
+                f"{', '.join(NOISE_MODELS)}."
+            )
+        if (self.matrix is not None) != (self.model == MATRIX):
+            raise ValueError(
+                f"noise_model={self.model} with dataset.noise_matrix={self.matrix}: give a file "
+                f"with the matrix and noise_model={MATRIX}, or neither."
+            )
+        if self.model == MATRIX:
+            if self.rate is not None:
+                raise ValueError(
+                    f"noise={self.rate} would not be used: dataset.noise_matrix says how much "
+                    "noise there is; give noise=null, too."
+                )
+        else:
+            check_rate(self.rate)
+        self.transition()
+
+    def transition(self) -> Transition | None:
+        """Return T, (C, C), or None where the image decides, too."""
+        rate = 0.0 if self.rate is None else self.rate
+        if self.matrix is not None:
+            return read_transition(Path(self.matrix).expanduser(), self.num_classes)
+        made: dict[str, Callable[[], Transition]] = {
+            "uniform": lambda: uniform(self.num_classes, rate),
+            "uniform_other": lambda: uniform_other(self.num_classes, rate),
+            "asymmetric": lambda: flip(self.num_classes, rate, self.flips),
+            "pair_flip": lambda: pair_flip(self.num_classes, rate),
+        }
+        return made[self.model]() if self.model in made else None
+
+    def draw(self, true: Labels, image: Callable[[], Images], seed: int) -> Labels:
+        """Draw the given labels of examples, (N,).
+
+        Args:
+            true: their clean labels (N,).
+            image: returns their images (N, 3, H, W); not called where T says all.
+            seed: the run's.
+        """
+        matrix, rng = self.transition(), numpy_generator(seed, "noise")
+        if matrix is not None:
+            return corrupt(true, matrix, rng)
+        assert self.rate is not None
+        features, classes = pixel_features(image()), self.num_classes
+        if self.model == "instance":
+            draws = numpy_generator(seed, "instance noise")
+            rows = instance_dependent(features, true, classes, self.rate, draws)
+        else:
+            believed = posterior(features, true, classes, seed)
+            rows = feature_dependent(believed, true, self.rate, FEATURE_KINDS[self.model])
+        return corrupt_rows(rows, rng)

@@ -1,0 +1,226 @@
+"""Pictures in files whose labels are as they are: crawls of the web, a folder of one's own."""
+
+import hashlib
+import json
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from datamodules.augment import Augment
+from datamodules.base import NoisyLabelDataModule, TestSet, ViewMaker
+from datamodules.images import ArrayImages, Images
+from datamodules.label_files import read_stated
+from datamodules.large_views import LargeViews
+from datamodules.manifest import Manifest
+from datamodules.noise import Labels
+from datamodules.pictures import PictureFiles
+from datamodules.split import Known, Mask
+from datamodules.unreadable import Unreadable
+from datamodules.whole_pictures import read_whole
+
+VIEWS = ("windows", "whole")
+
+# Files looked for before training begins; `mode=check` looks for all.
+LOOKED_FOR = 200
+
+
+class Files(NamedTuple):
+    """Pictures and where they lie."""
+
+    root: Path
+    paths: Sequence[str]  # (N,) below the root, or absolute
+
+
+class Tested(NamedTuple):
+    """What a network is judged on, as files."""
+
+    files: Files
+    label: Labels  # (M,)
+
+
+class Listing(NamedTuple):
+    """What lists say of a data set, before any picture is opened."""
+
+    files: Files
+    given: Labels  # (N,) the label that comes with it; -1: none, it can only be a probe example
+    true: Labels  # (N,) the true class, -1 where unknown
+    trusted: Mask  # (N,) which the probe may be drawn from; their true class is known
+    class_names: tuple[str, ...]
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of all it says, in hexadecimal."""
+        digest = hashlib.sha256(json.dumps([*self.class_names, *self.files.paths]).encode())
+        for array in (self.given, self.true, self.trusted):
+            digest.update(array.astype("<i8").tobytes())
+        return digest.hexdigest()
+
+
+class PictureDataModule(NoisyLabelDataModule):
+    """Reads lists when it is made and pictures when they are needed.
+
+    A data set subclasses it and implements `listing` and `tests`.
+
+    Args:
+        name: what the data set is called in `dataset=`.
+        data_dir: where downloads lie.
+        noise: None: labels are as they are.
+        noise_model: None.
+        imbalance: 1: so are the classes' sizes.
+        probe_per_class: trusted examples of each class; None: all that are trusted.
+        labels: labels to train on instead of those of the data set (see `read_stated`), or None.
+        image_size: side of the square that the network sees.
+        pictures: `windows`: decoded at every step by the loader's processes, training sees random
+            windows (reference 1.10); `whole`: read into memory once, the middle square of each,
+            for small pictures, and seen as CIFAR's are.
+        augment: kind of the strong view.
+        flip: whether views may be mirrored.
+        pad: pixels of padding of the weak view's random crop of whole pictures.
+        rest: see `NoisyLabelDataModule`.
+
+    Attributes:
+        notes: what the user should know, a sentence each.
+        unreadable: what could not be read so far.
+
+    Raises:
+        ValueError: if lists are missing or damaged, or a setting is impossible.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        data_dir: str | Path,
+        noise: float | None,
+        noise_model: str | None,
+        imbalance: float,
+        probe_per_class: int | None,
+        image_size: int,
+        pictures: str,
+        augment: str,
+        flip: bool,
+        pad: int = 2,
+        labels: str | None = None,
+        **rest: Any,
+    ) -> None:
+        views: ViewMaker
+        if pictures not in VIEWS:
+            raise ValueError(
+                f"dataset.pictures={pictures} is unknown: give one of {', '.join(VIEWS)}."
+            )
+        if image_size < 8:
+            raise ValueError(f"dataset.image_size={image_size} is too small: give 8 or more.")
+        if pictures == "windows":
+            views = LargeViews(strong=augment)
+        else:
+            views = Augment(pad=pad, flip=flip, strong=augment)
+        super().__init__(name=name, probe_per_class=probe_per_class, views=views, **rest)
+        if (noise, noise_model, imbalance) != (None, None, 1):
+            raise ValueError(
+                f"noise={noise} noise_model={noise_model} imbalance={imbalance} cannot be drawn "
+                f"for {name}, whose labels are as they are: leave them out."
+            )
+        self.data_dir = Path(data_dir).expanduser().absolute()
+        self.image_size = image_size
+        self.pictures = pictures
+        self.flip = flip
+        self.notes: list[str] = []
+        self.unreadable = Unreadable()
+        self.listed = self.listing()
+        self.class_names = self.listed.class_names
+        self.num_classes, self.train_size = len(self.class_names), len(self.listed.given)
+        self.drawn = self._draw(labels)
+        self.num_train, self.num_probe = len(self.drawn.train_rows), len(self.drawn.probe_rows)
+        if not self.num_train:
+            raise ValueError(f"{name} in data_dir={data_dir} has no picture to train on.")
+        self.tested = self.tests(self.drawn)
+        self.test_names = tuple(self.tested)
+
+    @abstractmethod
+    def listing(self) -> Listing:
+        """Return what the lists say."""
+
+    @abstractmethod
+    def tests(self, drawn: Manifest) -> Mapping[str, Tested]:
+        """Return what is judged on, the main one first; it may depend on what the probe took."""
+
+    def _draw(self, labels: str | None) -> Manifest:
+        listed, given = self.listed, self.listed.given
+        if labels is not None:
+            stated = read_stated(labels, self.train_size, self.class_names)
+            if isinstance(stated, Manifest):
+                self.probe_per_class = stated.settings["probe_per_class"]
+                return stated
+            given = stated
+        self._check_probe()
+        settings = {
+            "dataset": self.name,
+            "seed": self.seed,
+            "noise_model": "its own",
+            "probe_per_class": self.probe_per_class,
+            "list": listed.hash,
+        }
+        known = Known(listed.true, noisy=given >= 0, trusted=listed.trusted)
+        return Manifest.draw(
+            known, lambda rows: given[rows], settings=settings, class_names=self.class_names
+        )
+
+    def _check_probe(self) -> None:
+        wanted = self.probe_per_class
+        if not wanted:
+            return
+        listed = self.listed
+        count = np.bincount(listed.true[listed.trusted], minlength=self.num_classes)
+        short = [
+            f"{name} ({have})"
+            for name, have in zip(self.class_names, count.tolist(), strict=True)
+            if have < wanted
+        ]
+        if short:
+            raise ValueError(
+                f"probe_per_class={wanted} cannot be drawn: {len(short)} of {self.num_classes} "
+                f"classes have fewer trusted examples: {_some(short)}; give at most "
+                f"{count.min()}, or trust more."
+            )
+
+    def read(self) -> tuple[Images, Manifest, Mapping[str, TestSet]]:
+        """Look for the files, and read whole pictures."""
+        tests = {
+            name: TestSet(self._images(one.files, name), one.label)
+            for name, one in self.tested.items()
+        }
+        return self._images(self.listed.files, "training"), self.drawn, tests
+
+    def _images(self, files: Files, what: str) -> Images:
+        look_for(files, what)
+        made = PictureFiles(
+            *files,
+            side=self.image_size,
+            seed=self.seed,
+            flip=self.flip,
+            unreadable=self.unreadable,
+        )
+        return ArrayImages(read_whole(made, what)) if self.pictures == "whole" else made
+
+
+def look_for(files: Files, what: str, most: int = LOOKED_FOR) -> None:
+    """Look for some of the files, spread over the list.
+
+    Raises:
+        ValueError: if one of them is missing.
+    """
+    rows = np.unique(np.linspace(0, len(files.paths) - 1, min(most, len(files.paths))).astype(int))
+    missing = [files.paths[row] for row in rows if not (files.root / files.paths[row]).exists()]
+    if missing:
+        raise ValueError(
+            f"{len(missing)} of {len(rows)} {what} pictures looked for are missing below "
+            f"{files.root}: {_some(missing)}; mode=check looks for all of them."
+        )
+
+
+def _some(names: Sequence[str], most: int = 5) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -1,0 +1,109 @@
+"""Images in files: decoded when a step or an evaluation needs them, in the loader's processes.
+
+What cannot be read is shown as a grey picture, so that no run ends of it, and is written down.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from datamodules.image_windows import Window, centre_window, random_window, show
+from datamodules.images import Place
+from datamodules.randomness import torch_generator
+from datamodules.unreadable import Unreadable
+
+_GREY = 128  # next to 0 when normalised
+
+
+def open_picture(path: Path) -> Image.Image:
+    """Return a picture as people see it: decoded whole, upright, 8 bits a channel.
+
+    Raises:
+        OSError: if it is missing, not a picture, or cut short.
+    """
+    try:
+        with Image.open(path) as file:
+            file.load()
+            picture = ImageOps.exif_transpose(file)
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:  # whatever a decoder trips over
+        raise OSError(f"{type(error).__name__}: {error}") from error
+    if picture.mode.startswith(("I", "F")):  # 16 bits; Pillow's own conversion makes them white
+        values = np.asarray(picture, dtype=np.float64)
+        return Image.fromarray((values / 257).clip(0, 255).astype(np.uint8))
+    return picture
+
+
+class PictureFiles:
+    """The pictures of a list of N files.
+
+    Training sees random windows of them, evaluation the centre (`image_windows`).
+
+    Args:
+        root: folder that the paths begin in.
+        paths: (N,) of them, absolute or below `root`.
+        side: of the square that is shown.
+        seed: the run's.
+        flip: whether windows may be mirrored.
+        unreadable: where it is noted what cannot be read.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        paths: Sequence[str],
+        *,
+        side: int,
+        seed: int,
+        flip: bool,
+        unreadable: Unreadable,
+    ) -> None:
+        self.root = os.fspath(root)
+        # an array, because loader processes copy the memory of objects they look at
+        self.paths = np.array([os.fsencode(path) for path in paths], dtype=np.bytes_)
+        self.side = side
+        self.seed = seed
+        self.flip = flip
+        self.unreadable = unreadable
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def path(self, row: int) -> Path:
+        """Return the path of a row."""
+        return Path(self.root, os.fsdecode(bytes(self.paths[row])))
+
+    def plain(self, rows: Tensor) -> Tensor:
+        """Return the centres of pictures (B,): (B, 3, side, side) uint8."""
+        return torch.stack([self._views(row, None, 1)[0] for row in rows.tolist()])
+
+    def drawn(self, rows: Tensor, place: Place) -> Tensor:
+        """Return random windows of pictures (B,): (B, place.windows, 3, side, side) uint8."""
+        views = []
+        for offset, row in enumerate(rows.tolist()):
+            where = place.step, place.first + offset
+            draws = torch_generator(self.seed, f"{place.purpose} windows", *where)
+            views.append(self._views(row, draws, place.windows))
+        return torch.stack(views)
+
+    def _views(self, row: int, draws: torch.Generator | None, count: int) -> Tensor:
+        path = self.path(row)
+        try:
+            picture = open_picture(path)
+        except OSError as error:
+            self.unreadable.note(path, error)
+            return torch.full((count, 3, self.side, self.side), _GREY, dtype=torch.uint8)
+        return torch.stack(
+            [show(picture, self._window(picture, draws), self.side) for _ in range(count)]
+        )
+
+    def _window(self, picture: Image.Image, draws: torch.Generator | None) -> Window:
+        if draws is None:
+            return centre_window(picture.height, picture.width)
+        return random_window(draws, picture.height, picture.width, flip=self.flip)

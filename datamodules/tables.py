@@ -1,0 +1,68 @@
+"""Tables that people give: CSV, or Parquet where a reader is installed; all cells as text."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+Table = dict[str, list[str]]
+
+
+def read_table(file: Path, key: str, needed: Sequence[str]) -> Table:
+    """Return column → cells, stripped; a missing cell is "".
+
+    Args:
+        file: `.csv` (UTF-8, comma, semicolon or tab, with a header) or `.parquet`.
+        key: the setting that names it, for messages.
+        needed: columns that must be there.
+
+    Raises:
+        ValueError: if it is missing, not a table, or lacks a column.
+    """
+    if not file.is_file():
+        raise ValueError(f"{key}={file} is not there: give a table with {_and(needed)}.")
+    try:
+        table = _parquet(file) if file.suffix == ".parquet" else _csv(file)
+    except (OSError, ValueError, csv.Error) as error:
+        raise ValueError(f"{key}={file} cannot be read as a table: {error}.") from None
+    missing = [name for name in needed if name not in table]
+    if missing:
+        raise ValueError(
+            f"{key}={file} has no column {missing[0]} (it has {', '.join(table) or 'none'}): give "
+            f"a table with {_and(needed)}."
+        )
+    return table
+
+
+def _csv(file: Path) -> Table:
+    with file.open(newline="", encoding="utf-8-sig") as opened:
+        head = opened.readline()
+        opened.seek(0)
+        separator = max(",;\t", key=head.count)
+        reader = csv.DictReader(opened, delimiter=separator, restval="")
+        names = [name.strip() for name in reader.fieldnames or ()]
+        table: Table = {name: [] for name in names}
+        for row in reader:
+            if None in row:
+                raise ValueError(f"line {reader.line_num} has more cells than the header")
+            for name, cell in zip(names, row.values(), strict=True):
+                table[name].append(cell.strip())
+    return table
+
+
+def _parquet(file: Path) -> Table:
+    try:
+        from pyarrow import parquet
+    except ImportError:
+        raise ValueError(
+            "Parquet needs a package that is not installed (pip install -c constraints.txt -e "
+            "'.[parquet]'), or give a .csv file"
+        ) from None
+    columns = parquet.read_table(file).to_pydict()
+    return {
+        name: ["" if cell is None else str(cell).strip() for cell in cells]
+        for name, cells in columns.items()
+    }
+
+
+def _and(names: Sequence[str]) -> str:
+    return "the columns " + " and ".join(names) if len(names) > 1 else f"a column {names[0]}"

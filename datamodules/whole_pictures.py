@@ -1,0 +1,63 @@
+"""Small pictures, read into memory once."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from rich.progress import track
+from torch import Tensor
+
+from datamodules.image_windows import Window, show
+from datamodules.pictures import PictureFiles, open_picture
+
+_GREY = 128
+
+
+def read_whole(files: PictureFiles, what: str) -> Tensor:
+    """Return the middle square of every picture, resized: (N, 3, side, side) uint8.
+
+    What cannot be read is grey, and noted.
+
+    Args:
+        files: the pictures.
+        what: they are, for the bar.
+
+    Raises:
+        ValueError: if they need more memory than there is.
+    """
+    count, side = len(files), files.side
+    _check_memory(count * 3 * side * side, side)
+    image = torch.full((count, 3, side, side), _GREY, dtype=torch.uint8)
+
+    def read(row: int) -> None:
+        path = files.path(row)
+        try:
+            picture = open_picture(path)
+        except OSError as error:
+            files.unreadable.note(path, error)
+            return
+        image[row] = show(picture, middle(picture.height, picture.width), side)
+
+    # threads: the decoders let go of Python's lock
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        done = pool.map(read, range(count))
+        for _ in track(done, f"reading {count:,} {what} pictures", count, transient=True):
+            pass
+    return image
+
+
+def middle(height: int, width: int) -> Window:
+    """Return the largest square in the picture's middle."""
+    side = min(height, width)
+    return Window((height - side) // 2, (width - side) // 2, side, side)
+
+
+def _check_memory(wanted: int, side: int) -> None:
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        if wanted > 0.7 * there:
+            raise ValueError(
+                f"The pictures need {wanted / 2**30:.1f} GiB at dataset.image_size={side}, and "
+                f"this machine has {there / 2**30:.1f}: give dataset.pictures=windows, which reads "
+                "them as they are needed, or a smaller dataset.image_size."
+            )

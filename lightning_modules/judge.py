@@ -1,0 +1,45 @@
+"""How a network is judged on one test set."""
+
+from typing import Any
+
+from torch import Tensor, nn
+from torchmetrics import MeanMetric
+from torchmetrics.classification import MulticlassAccuracy
+
+from lightning_modules.losses import cross_entropy
+
+
+class Judge(nn.Module):
+    """Accuracy, loss, and from ten classes on the accuracy of the five best guesses.
+
+    Args:
+        name: of the test set; what is computed is called `<name>/acc` and so on.
+        num_classes: C.
+    """
+
+    def __init__(self, name: str, num_classes: int) -> None:
+        super().__init__()
+        self.name = name
+        self.num_classes = num_classes
+        best = {"acc": 1, "top5": 5} if num_classes >= 10 else {"acc": 1}
+        self.accuracies: Any = nn.ModuleDict(
+            {
+                what: MulticlassAccuracy(num_classes, top_k=k, average="micro")
+                for what, k in best.items()
+            }
+        )
+        self.loss = MeanMetric()
+
+    def update(self, logits: Tensor, label: Tensor) -> None:
+        """Take in logits (B, C) and true classes (B,)."""
+        for accuracy in self.accuracies.values():
+            accuracy.update(logits, label)
+        self.loss.update(cross_entropy(nn.functional.one_hot(label, self.num_classes), logits))
+
+    def results(self) -> dict[str, Tensor]:
+        """Return the results over all ranks, and begin anew."""
+        metrics = {**self.accuracies, "loss": self.loss}
+        results = {f"{self.name}/{what}": metric.compute() for what, metric in metrics.items()}
+        for metric in metrics.values():
+            metric.reset()
+        return results
