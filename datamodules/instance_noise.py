@@ -87,7 +87,6 @@ def instance_dependent(
     flip_rate = _flip_rates(len(label), rate, rng)
     rows = np.empty((len(label), num_classes))
     for true in range(num_classes):
-        # Drawn for absent classes too, so that a class's weights do not depend on who is present.
         weight = rng.standard_normal((features.shape[1], num_classes))
         members = np.flatnonzero(label == true)
         for begin in range(0, len(members), CHUNK):
@@ -103,7 +102,7 @@ def instance_dependent(
 
 
 def feature_dependent(posterior: Rows, label: Labels, rate: float, kind: int) -> Rows:
-    """Return P(given = j | x_i) of polynomial-margin diminishing (PMD) noise; Zhang et al. 2021.
+    """Return P(given = j | x_i) of poly-margin diminishing (PMD) noise; Zhang et al. 2021.
 
     The flip goes from the likeliest class u to the second, s, with a probability that falls with
     the margin d = η_u - η_s of the clean posterior η(x):
@@ -119,6 +118,7 @@ def feature_dependent(posterior: Rows, label: Labels, rate: float, kind: int) ->
 
     To reach a rate the paper multiplies τ by a constant. Here the flip's probability is
     min(1, k τ), and k makes its mean over the examples `rate`, the effective rate in expectation.
+    Where η is sure of most, many of the others always flip: a quarter of the digits for rate 0.4.
     (The released code instead divides 1 - τ by a number it is given, which flips sure examples
     too. Its exponents are the ones above; those printed in a draft of the paper are others.)
 
@@ -158,11 +158,12 @@ def posterior(features: npt.NDArray[Any], label: Labels, num_classes: int, seed:
     The paper trains a ResNet on the clean labels. Ours is quicker and weaker: scikit-learn's
     multinomial logistic regression (L2 penalty, C = 1) on the 64 leading principal components,
     each scaled to variance 1. It is fitted on the very examples it is asked about, as the paper's
-    network is. On CIFAR-10 it takes seconds and is right about 39 % of the training images.
+    network is. On one core it takes 8 s for CIFAR-10, where it is right about 39 % of the training
+    images, and 22 s for CIFAR-100 (21 %).
 
     The components are those of at most 10,000 rows, drawn with the seed; components that hold
     nothing but rounding errors are left out. Nothing is clipped or softened. The fit is run to
-    convergence, so that another processor's rounding changes η by about 1e-8, not more.
+    convergence, so that another processor's rounding changes η by about 1e-8.
 
     Args:
         features: (N, S), finite, such as `pixel_features`.
@@ -180,6 +181,11 @@ def posterior(features: npt.NDArray[Any], label: Labels, num_classes: int, seed:
     from sklearn.linear_model import LogisticRegression
 
     _check_examples(features, label, num_classes)
+    if len(np.unique(label)) < 2 or not (features != features[0]).any():
+        raise ValueError(
+            "noise_model: no classifier can be fitted to examples that are all of one class or all "
+            "alike; choose a noise_model that needs none, such as uniform."
+        )
     rng = numpy_generator(seed, "posterior")
     drawn = np.sort(rng.permutation(len(features))[:COMPONENT_ROWS])
     pca = PCA(
@@ -189,11 +195,6 @@ def posterior(features: npt.NDArray[Any], label: Labels, num_classes: int, seed:
     ).fit(features[drawn].astype(np.float64))
     scale = np.sqrt(pca.explained_variance_)
     held = scale > 1e-6 * scale[0]
-    if len(np.unique(label)) < 2 or not held.any():
-        raise ValueError(
-            "noise_model: no classifier can be fitted to examples that are all of one class or all "
-            "alike; choose a noise_model that needs none, such as uniform."
-        )
     component = np.concatenate(
         [
             pca.transform(features[begin : begin + CHUNK].astype(np.float64))[:, held] / scale[held]
@@ -242,19 +243,19 @@ def _scaled(tau: Rows, rate: float) -> Rows:
     """Return min(1, k · tau), (N,), with the k for which its mean is the rate."""
     positive = np.sort(tau[tau > 0])
     wanted = rate * len(tau)
-    if wanted > len(positive):
+    if wanted > len(positive) * (1 + 1e-12):  # 0.07 · 100 is a hair above 7
+        most = int(1e4 * len(positive) / len(tau)) / 1e4
         raise ValueError(
             f"noise={rate} cannot be reached: the classifier is certain of all but "
-            f"{len(positive)} of {len(tau)} labels, and those never flip; give at most "
-            f"{len(positive) / len(tau):.4f}, or another noise_model."
+            f"{len(positive)} of {len(tau)} labels, and those never flip; give at most {most}, or "
+            "another noise_model."
         )
     if not len(positive):
         return np.zeros_like(tau)
     # If all above the m-th smallest are cut to 1, the m smallest must bring what is left of
     # `wanted`; that gives k. It holds where k leaves those m below 1, and the largest m is right.
     cut = np.arange(len(positive))[::-1]
-    factor = (wanted - cut) / np.cumsum(positive)
-    holds = factor * positive <= 1
-    holds[0] = True  # but for rounding
-    flip: Rows = np.minimum(1, factor[np.flatnonzero(holds)[-1]] * tau)
+    factor = (min(wanted, len(positive)) - cut) / np.cumsum(positive)
+    holds = np.flatnonzero(factor * positive <= 1)
+    flip: Rows = np.minimum(1, factor[holds[-1]] * tau)
     return flip

@@ -47,9 +47,9 @@ def uniform_other(num_classes: int, rate: float) -> Transition:
     """Return T with 1 - r on the diagonal and r/(C - 1) elsewhere; shape (C, C).
 
     With probability r a label is redrawn from the *other* classes, so the effective rate is r. This
-    is the symmetric noise of Patrini et al. (CVPR 2017), Co-teaching, PLC and noisypy. From
-    r = 1 - 1/C on the right class is no longer the likeliest: at r = 0.9 and 10 classes all given
-    labels are equally likely and carry no information.
+    is the symmetric noise of Co-teaching (Han et al., NeurIPS 2018), PLC and noisypy. At
+    r = 1 - 1/C, which is 0.9 for 10 classes, all given labels are equally likely: they carry no
+    information. Above it the right class is the least likely one.
 
     Raises:
         ValueError: if the rate is not in [0, 1).
@@ -119,7 +119,7 @@ def normalised_rows(rows: npt.NDArray[np.float64], name: str) -> npt.NDArray[np.
         fault = f"sums to {total[first]:.9g}" if possible[first] else "has an impossible entry"
         raise ValueError(
             f"{name}: row {first}, counted from 0, {fault}; give every row numbers from 0 to 1 "
-            "that sum to 1."
+            "that sum to 1 within 1e-6."
         )
     return rows / total[:, None]
 
@@ -220,7 +220,8 @@ def corrupt_rows(rows: npt.NDArray[np.float64], rng: np.random.Generator) -> Lab
     draw = rng.random(len(rows))
     cumulative = np.cumsum(rows, axis=1)
     cumulative /= cumulative[:, -1:]  # as in `corrupt`
-    return np.count_nonzero(cumulative <= draw[:, None], axis=1).astype(np.int64)
+    given: Labels = (cumulative <= draw[:, None]).sum(axis=1, dtype=np.int64)
+    return given
 
 
 def transition_counts(clean: Labels, given: Labels, num_classes: int) -> Labels:
