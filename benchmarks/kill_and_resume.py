@@ -63,7 +63,7 @@ class Trial:
         """Start it, and kill one rank or all after a while, unless it has ended by then."""
         run = self.start()
         time.sleep(delay)
-        struck = run.is_alive
+        struck = run.is_alive(rank)
         run.send(signum, rank)
         code = run.end()
         finished = (self.folder / "results.json").exists()

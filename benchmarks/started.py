@@ -68,10 +68,10 @@ class Started:
             process.start()
             self.processes.append(process)
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether none has ended."""
-        return all(process.is_alive() for process in self.processes)
+    def is_alive(self, rank: int | None = None) -> bool:
+        """Return whether a rank, or any, has not ended."""
+        chosen = self.processes if rank is None else [self.processes[rank]]
+        return any(process.is_alive() for process in chosen)
 
     def send(self, signum: int, rank: int | None = None) -> None:
         """Send a signal to one rank, or to all and to the processes they have started."""
@@ -88,7 +88,7 @@ class Started:
         When one has failed, the others are ended as torchrun does: asked first, then killed.
         """
         began, failed = time.monotonic(), 0.0
-        while any(process.is_alive() for process in self.processes):
+        while self.is_alive():
             now = time.monotonic()
             assert now - began < PATIENCE_SECONDS, self.said
             if not failed and any(process.exitcode for process in self.processes):

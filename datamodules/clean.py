@@ -55,6 +55,7 @@ class CleanDataModule(NoisyLabelDataModule):
 
     class_names: ClassVar[tuple[str, ...]]
     class_sizes: ClassVar[tuple[int, ...]]  # training examples of each class
+    brings_labels: ClassVar[bool] = False  # whether given labels come with it
     flips: ClassVar[Mapping[int, int]]  # true class -> given class, under asymmetric noise
 
     def __init__(
@@ -90,6 +91,8 @@ class CleanDataModule(NoisyLabelDataModule):
                 )
             self.noise_model = GIVEN
             self.stated = read_stated(labels, self.train_size, self.class_names)
+        elif noise_model == GIVEN and not self.brings_labels:
+            raise ValueError(f"noise_model={GIVEN} needs labels=<file>, which says what is given.")
         self._noise = Noise(self.noise_model, noise, noise_matrix, self.flips, self.num_classes)
         self._noise.check(name)
         check_probe_per_class(probe_per_class, min(self.class_sizes))

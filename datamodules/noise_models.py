@@ -68,6 +68,10 @@ class Noise(NamedTuple):
             ValueError: naming the key.
         """
         if self.model == GIVEN:
+            if self.rate is not None:
+                raise ValueError(
+                    f"noise={self.rate} would not be used: {name} brings its labels; leave it out."
+                )
             return
         if self.model not in NOISE_MODELS:
             raise ValueError(

@@ -37,7 +37,7 @@ def asked(words: list[str], folder: Path, signum: int, delay: float) -> Started:
     metrics = folder / "metrics.csv"
     deadline = time.monotonic() + 120
     while not metrics.exists() or len(metrics.read_text().splitlines()) <= 1:
-        assert run.is_alive, run.said
+        assert run.is_alive(), run.said
         assert time.monotonic() < deadline
         time.sleep(0.01)
     time.sleep(delay)

@@ -1,0 +1,142 @@
+"""CIFAR-10N and CIFAR-100N: CIFAR with labels that people gave (Wei et al., ICLR 2022).
+
+Read are the authors' files, `CIFAR-10_human.pt` and `CIFAR-100_human.pt`, without executing what
+they may hold, or the same arrays in an `.npz` file.
+"""
+
+import codecs
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from datamodules.cifar import CIFAR10, CIFAR100
+from datamodules.clean import Source
+from datamodules.manifest import Manifest
+from datamodules.noise import Labels
+
+_HOW = "get it from http://www.noisylabels.com (CC BY-NC 4.0) and put it into data_dir"
+
+
+class CIFAR10N(CIFAR10):
+    """CIFAR-10 with the labels of three annotators an image, or what was made of them.
+
+    Args:
+        annotation: `aggre` (the majority), `random1`, `random2`, `random3` (one of them each) or
+            `worse` (a wrong one, wherever there is one).
+        human_labels: the file, or None: looked for in `data_dir`.
+        rest: see `CleanDataModule`; no noise is drawn.
+
+    Raises:
+        ValueError: if the file is missing, or not what it should be.
+    """
+
+    files: ClassVar[tuple[str, ...]] = ("CIFAR-10_human.pt", "cifar10n.npz")
+    brings_labels = True
+    # our name → names in the .pt and in the .npz file
+    annotations: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "aggre": ("aggre_label", "aggre"),
+        "worse": ("worse_label", "worse"),
+        "random1": ("random_label1", "random1"),
+        "random2": ("random_label2", "random2"),
+        "random3": ("random_label3", "random3"),
+    }
+
+    def __init__(self, *, annotation: str, human_labels: str | None = None, **rest: Any) -> None:
+        if annotation not in self.annotations:
+            raise ValueError(
+                f"dataset.annotation={annotation} is unknown: give one of "
+                f"{', '.join(self.annotations)}."
+            )
+        self.annotation = annotation
+        self.human_labels = human_labels
+        super().__init__(**rest)
+
+    def prepare_data(self) -> None:
+        """As CIFAR-10; the human labels are not fetched.
+
+        Raises:
+            ValueError: if they are not there, or the images are not.
+        """
+        read_arrays(self.file)
+        super().prepare_data()
+
+    @property
+    def file(self) -> Path:
+        """Where the human labels are, or should be."""
+        if self.human_labels is not None:
+            return Path(self.human_labels).expanduser().absolute()
+        places = [self.data_dir / name for name in self.files]
+        return next((place for place in places if place.is_file()), places[0])
+
+    def _drawn(self, source: Source) -> Manifest:
+        if self.stated is None:
+            self.stated = self._given(read_arrays(self.file), source.train_label)
+        return super()._drawn(source)
+
+    def _given(self, arrays: Mapping[str, Labels], true: Labels) -> Labels:
+        def found(keys: tuple[str, ...]) -> Labels:
+            for key in keys:
+                if key in arrays:
+                    return arrays[key]
+            raise ValueError(
+                f"{self.file} holds {', '.join(arrays)}, and not {keys[0]}: {_HOW}."
+            )
+
+        given, clean = found(self.annotations[self.annotation]), found(("clean_label", "clean"))
+        if not np.array_equal(clean, true):
+            raise ValueError(
+                f"The clean labels in {self.file} are not those of the images in data_dir="
+                f"{self.data_dir}: they are in another order, or of another data set."
+            )
+        if given.shape != true.shape or given.min() < 0 or given.max() >= self.num_classes:
+            raise ValueError(f"{self.file} has labels that are no classes: {_HOW}.")
+        return given
+
+
+class CIFAR100N(CIFAR100, CIFAR10N):
+    """CIFAR-100 with the label of one annotator an image, for the fine classes."""
+
+    files = ("CIFAR-100_human.pt", "cifar100n.npz")
+    annotations: ClassVar[Mapping[str, tuple[str, ...]]] = {"fine": ("noisy_label", "noisy_fine")}
+
+
+# What the authors' files need to be read: NumPy's arrays, by their old and their new address.
+_RECONSTRUCT = np.empty(0).__reduce__()[0]
+_NUMPY: list[Any] = [
+    np.ndarray,
+    np.dtype,
+    np.dtypes.Int64DType,
+    np.dtypes.Int32DType,
+    (_RECONSTRUCT, "numpy.core.multiarray._reconstruct"),
+    (_RECONSTRUCT, "numpy._core.multiarray._reconstruct"),
+    (codecs.encode, "_codecs.encode"),
+]
+
+
+def read_arrays(path: Path) -> dict[str, Labels]:
+    """Return the arrays of whole numbers in a `.pt` or `.npz` file; nothing in it is executed.
+
+    Raises:
+        ValueError: if it is missing, damaged, or holds something else.
+    """
+    if not path.is_file():
+        raise ValueError(
+            f"There are no human labels at {path}: {_HOW}, or give dataset.human_labels=<file>."
+        )
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as file:
+                saved: Mapping[Any, Any] = dict(file)
+        else:
+            with torch.serialization.safe_globals(_NUMPY):
+                saved = torch.load(path, map_location="cpu", weights_only=True)
+        arrays = {str(name): np.asarray(array) for name, array in saved.items()}
+    except Exception as error:  # of unpickling, of many kinds
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"{path} cannot be read as arrays of labels ({reason}): {_HOW}.") from None
+    return {
+        name: array.astype(np.int64) for name, array in arrays.items() if array.dtype.kind in "iu"
+    }
