@@ -1,0 +1,9 @@
+"""Words that several sentences for the user need."""
+
+from collections.abc import Sequence
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """Return the first few names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
