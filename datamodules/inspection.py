@@ -109,7 +109,7 @@ def look_at(images: Images, rows: Rows) -> Iterator[list[Seen]]:
     yield from DataLoader(
         _Chunks(images, chunks),
         batch_size=None,
-        num_workers=0 if few else _cores(),
+        num_workers=0 if few else cores(),
         collate_fn=_as_it_is,
         worker_init_fn=leave_signals_to_the_run,
     )
@@ -177,7 +177,7 @@ def _digest(pixels: bytes, height: int, width: int) -> bytes:
     return hashlib.sha256(size + pixels).digest()[:_DIGEST]
 
 
-def _cores() -> int:
+def cores() -> int:
     """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

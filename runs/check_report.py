@@ -70,9 +70,9 @@ def show(findings: Findings, folder: Path, console: Console) -> None:
     lines = list(findings.notes)
     for sentence, examples in findings.warnings:
         lines += [f"warning: {sentence}", *(f"  {example}" for example in examples)]
-    lines.append(f"everything found is in {folder / CHECK}")
+    lines.append(f"all that was found: {folder / CHECK}")
     if findings.problems:
-        lines.append(f"{len(findings.problems):,} lines on pictures are in {folder / PROBLEMS}")
+        lines.append(f"lines on single pictures, {len(findings.problems):,}: {folder / PROBLEMS}")
     for line in lines:
         console.print(_printable(line), soft_wrap=True, highlight=False, markup=False)
 

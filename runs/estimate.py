@@ -13,6 +13,7 @@ from datamodules.images import Place
 from datamodules.labelled import LabelledImages
 from datamodules.samplers import Drawn
 from datamodules.whole_pictures import WholePictures
+from datamodules.words import counted
 from lightning_modules.base import NoisyLabelModule
 from runs.build import Plan
 from runs.rehearsal import Cost, rehearse
@@ -87,13 +88,14 @@ class Estimate(NamedTuple):
     def describe(self, plan: Plan) -> list[str]:
         """Return lines for the terminal."""
         cost, total = self.cost, self.training_seconds + self.evaluation_seconds
-        how = f"timed in {cost.steps} steps of {cost.timed}" + (
+        how = f"timed in {counted(cost.steps, 'step')} of {cost.timed}" + (
             f", scaled to {self.batch}" if self.is_scaled else ""
         )
         share = f", each of {self.devices} devices" if self.devices > 1 else ""
         lines = [
             f"time: {1 / self.seconds_a_step:.3g} steps/s on {cost.device} ({how}{share}); "
-            f"{plan.max_steps:,} steps and {len(plan.evaluate_at):,} evaluations take about "
+            f"{counted(plan.max_steps, 'step')} and "
+            f"{counted(len(plan.evaluate_at), 'evaluation')} take about "
             f"{duration(total)}"
         ]
         if self.loading_seconds > cost.seconds * max(self.workers, 1) / 10:

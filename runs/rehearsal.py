@@ -1,8 +1,7 @@
 """A few real steps of the configured method on the real device, timed; nothing of them is kept.
 
-Small steps come first. If they foretell that a whole batch fits into the time and memory there is,
-whole steps are timed too; else the small ones are scaled: a part that does not depend on the number
-of examples, and one that grows with it.
+Small steps come first and foretell larger ones, up to those of a whole batch, which are timed if
+they fit into the time and memory there is; else they stay foretold.
 """
 
 import time
@@ -26,11 +25,11 @@ from runs.stopwatch import Stopwatch
 
 # Seconds for timing steps.
 BUDGET = 20.0
-# Examples of the small steps; the first is for warming up.
-SMALL = (2, 2, 4)
+# Examples of steps before whole ones.
+SMALL = (2, 4, 16)
 # Whole steps, the first for warming up, where there is time for all.
 WHOLE = 4
-# Share of the memory there is that a whole step may be foretold to need.
+# Share of the memory there is that a step may be foretold to need.
 _DARING = 0.8
 
 
@@ -56,6 +55,14 @@ class Cost(NamedTuple):
     steps: int
 
 
+class Point(NamedTuple):
+    """What a step of so many examples cost."""
+
+    size: int
+    seconds: float
+    memory: float  # bytes, beyond what was held before
+
+
 def rehearse(
     settings: Settings, module: NoisyLabelModule, data: NoisyLabelDataModule, drawn: Drawn
 ) -> Cost:
@@ -70,35 +77,57 @@ def rehearse(
     Raises:
         ValueError: if the device has too little memory for a step.
     """
-    size, began = len(drawn.train.label), time.perf_counter()
+    size, ends = len(drawn.train.label), time.perf_counter() + BUDGET
 
     def run(sizes: list[int]) -> Stopwatch:
         return _fit(settings, module, data, [_first(drawn, one) for one in sizes])
 
-    small = run([min(one, size) for one in SMALL])
-    seconds = scaled(small.seconds, size)
-    needed = round(scaled([held - small.before for held in small.held], size))
-    there = memory.available()
-    fits = small.on_gpu or there is None or needed < _DARING * there
-    times = int((BUDGET - (time.perf_counter() - began)) / seconds)
-    if fits and times:
-        whole = run([size] * min(times, WHOLE))
-        counted = whole.seconds[1:] or whole.seconds
-        timed, seconds, held = size, sum(counted) / len(counted), max(whole.held)
-        needed, image_seconds = held - small.before, whole.image_seconds
-    else:
-        counted, timed = small.seconds[1:], min(SMALL[-1], size)
-        held, image_seconds = small.before + needed, small.image_seconds
-    device = str(small.device)
-    return Cost(seconds, needed, held, image_seconds, device, timed, len(counted))
+    two, four, middle = (min(one, size) for one in SMALL)
+    first = watch = run([two, two, four])  # the first step is for warming up
+    points = [
+        Point(one, watch.seconds[place], watch.held[place] - first.before)
+        for place, one in ((1, two), (2, four))
+    ]
+    steps = 1
+    for more in (middle, size):
+        seconds, needed = scaled(points, more)
+        there = memory.available()
+        fits = watch.on_gpu or there is None or needed < _DARING * there
+        times = min(int((ends - time.perf_counter()) / seconds), WHOLE if more == size else 1)
+        if not fits or times < 1:
+            break
+        if more == points[-1].size and more < size:
+            continue
+        watch = run([more] * times)
+        counted = watch.seconds[1:] or watch.seconds
+        steps = len(counted)
+        points.append(Point(more, sum(counted) / steps, max(watch.held) - first.before))
+    seconds, needed = scaled(points, size)
+    return Cost(
+        seconds=seconds,
+        memory=round(needed),
+        held=first.before + round(needed),
+        image_seconds=watch.image_seconds,
+        device=str(watch.device),
+        timed=points[-1].size,
+        steps=steps,
+    )
 
 
-def scaled(costs: Sequence[float], size: int) -> float:
-    """Return what `size` examples cost by what `SMALL` ones did; no less than what four did."""
-    _, two, four = costs
-    # a little noise must not make further examples free
-    each = max((four - two) / 2, four / 16)
-    return four + each * max(size - 4, 0)
+def scaled(points: Sequence[Point], size: int) -> tuple[float, float]:
+    """Return the seconds and bytes of a step by the last two that were measured, smaller ones.
+
+    A part does not depend on the number of examples, another grows with it.
+    """
+    last = points[-1]
+    before = next((one for one in reversed(points) if one.size < last.size), last)
+
+    def line(low: float, high: float) -> float:
+        each = (high - low) / max(last.size - before.size, 1)
+        # a little noise must not make further examples free
+        return high + max(each, high / last.size / 4) * (size - last.size)
+
+    return line(before.seconds, last.seconds), line(before.memory, last.memory)
 
 
 class _InMemory(pl.LightningDataModule):
