@@ -1,26 +1,11 @@
-"""How long a run takes and what memory it needs, foretold from a few of its steps."""
+"""What a run is foretold to take, in numbers and in words."""
 
-import time
 from typing import Any, NamedTuple
 
-import numpy as np
-import torch
-
 from callbacks.progress import duration
-from datamodules.base import NoisyLabelDataModule
-from datamodules.batch import Batch
-from datamodules.images import Place
-from datamodules.labelled import LabelledImages
-from datamodules.samplers import Drawn
-from datamodules.whole_pictures import WholePictures
 from datamodules.words import counted
-from lightning_modules.base import NoisyLabelModule
 from runs.build import Plan
-from runs.rehearsal import Cost, rehearse
-from runs.settings import Settings
-
-# Pictures that are read to learn how long one takes.
-_READ = 8
+from runs.rehearsal import Cost
 
 
 class Estimate(NamedTuple):
@@ -35,6 +20,7 @@ class Estimate(NamedTuple):
         training_seconds: of all steps.
         evaluation_seconds: of all evaluations.
         picture_bytes: of pictures that are read into memory when training begins.
+        there: bytes that the machine could give before, or None if it does not say.
         batch: examples of one device's step.
         devices: how many share the work; what they send each other is not in the estimate.
     """
@@ -46,6 +32,7 @@ class Estimate(NamedTuple):
     training_seconds: float
     evaluation_seconds: float
     picture_bytes: int
+    there: int | None
     batch: int
     devices: int
 
@@ -62,6 +49,17 @@ class Estimate(NamedTuple):
     @property
     def _on_gpu(self) -> bool:
         return self.cost.device.startswith("cuda")
+
+    def shortage(self) -> str | None:
+        """Return what to say where the machine has less memory than is foretold, or None."""
+        needed = self.picture_bytes + (0 if self._on_gpu else self.cost.memory * self.devices)
+        if self.there is None or needed <= self.there:
+            return None
+        return (
+            f"training is foretold to need {_gib(needed)} more memory, and the machine has "
+            f"{_gib(self.there)} left: it would be killed; give a smaller batch_size, model or "
+            "dataset.image_size"
+        )
 
     def as_json(self, plan: Plan) -> dict[str, Any]:
         """Return the numbers."""
@@ -110,78 +108,6 @@ class Estimate(NamedTuple):
             f"{'' if self._on_gpu else pictures}"
         )
         return lines
-
-
-def estimate(
-    settings: Settings,
-    data: NoisyLabelDataModule,
-    module: NoisyLabelModule,
-    plan: Plan,
-    devices: int,
-) -> Estimate:
-    """Take a few steps of a run and foretell the rest; the module is of no use afterwards.
-
-    Args:
-        settings: of the run.
-        data: laid out or set up.
-        module: the method, new.
-        plan: how long the run is.
-        devices: how many share its batches.
-
-    Raises:
-        ValueError: if a step does not fit into the device's memory.
-    """
-    batch = data.batch_size // devices
-    windows = 2 if module.uses_strong_view else 1
-    train, loading = _read(data.train_set, batch, Place("train", 0, 0, windows))
-    probe = None
-    if module.uses_probe:
-        probe, seconds = _read(data.probe_set, batch, Place("probe", 0, 0, 1))
-        loading += seconds
-    cost = rehearse(settings, module, data, Drawn(train, probe))
-    workers = data.num_workers
-    step = max(cost.seconds, loading / workers) if workers else cost.seconds + loading
-    images = judging = 0.0
-    for one in data.test_sets.values():
-        if len(one):
-            images += len(one)
-            judging += _read(one, 1, None)[1] * len(one) / max(workers, 1)
-    judging += cost.image_seconds * images
-    return Estimate(
-        cost=cost,
-        loading_seconds=loading,
-        workers=workers,
-        seconds_a_step=step,
-        training_seconds=step * plan.max_steps,
-        evaluation_seconds=judging / devices * len(plan.evaluate_at),
-        picture_bytes=_picture_bytes(data),
-        batch=batch,
-        devices=devices,
-    )
-
-
-def _read(examples: LabelledImages, count: int, place: Place | None) -> tuple[Batch, float]:
-    """Return so many examples, the same few again and again, and the seconds it takes to read them.
-
-    Pictures that are in memory when a run trains take no time.
-    """
-    some = np.arange(min(_READ, len(examples)))
-    examples[some[:1]]  # the first time, libraries wake up
-    began = time.perf_counter()
-    batch = examples[some] if place is None else examples.at(some, place)
-    seconds = (time.perf_counter() - began) / len(some)
-    if isinstance(examples.images, WholePictures):
-        seconds = 0.0
-    again = torch.arange(count) % len(some)
-    return Batch(*(part[again] for part in batch)), seconds * count
-
-
-def _picture_bytes(data: NoisyLabelDataModule) -> int:
-    """Return how much whole pictures need, of the whole training list and of all test sets."""
-    lists = [one.images for one in (data.train_set, *data.test_sets.values())]
-    return sum(
-        len(images) * 3 * images.side**2 for images in lists if isinstance(images, WholePictures)
-    )
 
 
 def _gib(size: int) -> str:

@@ -14,8 +14,8 @@ from lightning_modules.base import NoisyLabelModule
 from runs.build import Plan
 from runs.check_report import CHECK, PROBLEMS, check_folder, show, write
 from runs.class_findings import add_classes
-from runs.estimate import estimate
 from runs.findings import Findings
+from runs.foretell import foretell
 from runs.picture_findings import Pictures
 from runs.settings import Settings
 
@@ -112,11 +112,13 @@ class Checked:
     def _add_estimate(self, findings: Findings, console: Console) -> None:
         console.print("timing a few steps", highlight=False)
         try:
-            found = estimate(self.settings, self.data, self.module, self.plan, self.devices)
+            found = foretell(self.settings, self.data, self.module, self.plan, self.devices)
         except ValueError as error:
             findings.blocks.append(str(error))
             return
         findings.notes += found.describe(self.plan)
+        if shortage := found.shortage():
+            findings.warn(shortage)
         findings.facts["estimate"] = found.as_json(self.plan)
 
 

@@ -83,10 +83,14 @@ def rehearse(
         return _fit(settings, module, data, [_first(drawn, one) for one in sizes])
 
     two, four, middle = (min(one, size) for one in SMALL)
-    first = watch = run([two, two, four])  # the first step is for warming up
+    first = run([two])
+    # a first step warms up, which is little of a slow one
+    slow = first.seconds[0] > BUDGET / 8
+    watch = run([four] if slow else [two, four])
+    warm = first if slow else watch
     points = [
-        Point(one, watch.seconds[place], watch.held[place] - first.before)
-        for place, one in ((1, two), (2, four))
+        Point(two, warm.seconds[0], warm.held[0] - first.before),
+        Point(four, watch.seconds[-1], watch.held[-1] - first.before),
     ]
     steps = 1
     for more in (middle, size):

@@ -9,11 +9,11 @@ import pytorch_lightning as pl
 import torch
 from PIL import Image
 
-from runs import estimate as estimates
+from runs import foretell as foretelling
 from runs import memory, rehearsal
 from runs.build import build_data, build_module, build_schedule
 from runs.check_report import class_table
-from runs.estimate import Estimate, estimate
+from runs.estimate import Estimate
 from runs.rehearsal import Cost, Point, one_device, scaled
 from tests.compose import settings
 
@@ -26,7 +26,7 @@ def of(*overrides: str, devices: int = 1) -> Estimate:
     schedule, plan = build_schedule(made, data)
     module = build_module(made, data, schedule)
     data.lay_out()
-    return estimate(made, data, module, plan, devices)
+    return foretelling.foretell(made, data, module, plan, devices)
 
 
 @pytest.mark.parametrize("method", ["supervised", "l2r", "ieg"])
@@ -123,7 +123,7 @@ def fixed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         seen["drawn"] = drawn
         return COST._replace(seconds=seen.get("seconds", COST.seconds))
 
-    monkeypatch.setattr(estimates, "rehearse", rehearse)
+    monkeypatch.setattr(foretelling, "rehearse", rehearse)
     return seen
 
 
@@ -169,6 +169,20 @@ def test_what_is_said(pictures: Path, fixed: dict[str, Any]) -> None:
     )
     assert space == "memory: about 1 GiB in all, 1 MiB of it for a step, 0 MiB of it pictures"
     assert found.as_json(plan)["hours"] == pytest.approx(3660 / 3600)
+
+
+def test_memory_that_is_not_there_is_told(pictures: Path, fixed: dict[str, Any]) -> None:
+    found = folder(pictures)
+    needed = COST.memory + found.picture_bytes
+    assert found._replace(there=None).shortage() is None
+    assert found._replace(there=needed).shortage() is None
+    said = found._replace(there=needed - 1).shortage()
+    assert said is not None
+    assert "need 1 MiB more memory" in said
+    # two processes on this machine
+    assert found._replace(there=needed, devices=2).shortage() is not None
+    gpu = found._replace(there=found.picture_bytes, cost=COST._replace(device="cuda:0"))
+    assert gpu.shortage() is None
 
 
 @pytest.mark.parametrize(
