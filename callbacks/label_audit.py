@@ -7,6 +7,7 @@ by heart, count as much as the late ones (compare the area under the margin, Ple
 """
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -137,11 +138,20 @@ class LabelAudit(Callback):
         self._table = mine(state_dict["tables"]).to(self._table.device)
 
 
-def write_labels(audit: Audit, class_names: tuple[str, ...], path: Path) -> None:
-    """Write `labels.csv`, the most suspicious label first; see `COLUMNS`."""
+def write_labels(
+    audit: Audit, class_names: tuple[str, ...], path: Path, files: Sequence[str] | None = None
+) -> None:
+    """Write `labels.csv`, the most suspicious label first; see `COLUMNS`.
+
+    Args:
+        audit: what was noted.
+        class_names: of the C classes.
+        path: of the file to write.
+        files: path of each row of the training list, where there are such: a further column.
+    """
     with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(COLUMNS)
+        writer.writerow([*COLUMNS, *(["path"] if files is not None else [])])
         for rank, row in enumerate(np.argsort(audit.trust, kind="stable"), start=1):
             weight, clean = audit.weight[row], audit.clean[row]
             writer.writerow(
@@ -155,5 +165,6 @@ def write_labels(audit: Audit, class_names: tuple[str, ...], path: Path) -> None
                     "" if np.isnan(weight) else f"{weight:.6f}",
                     audit.visits[row],
                     class_names[clean] if clean >= 0 else "",
+                    *([files[audit.index[row]]] if files is not None else []),
                 ]
             )

@@ -18,7 +18,6 @@ from datamodules.manifest import Manifest
 from datamodules.noise import Labels
 from datamodules.pictures import PictureFiles
 from datamodules.split import Known, Mask
-from datamodules.unreadable import Unreadable
 from datamodules.whole_pictures import read_whole
 
 VIEWS = ("windows", "whole")
@@ -83,7 +82,6 @@ class PictureDataModule(NoisyLabelDataModule):
 
     Attributes:
         notes: what the user should know, a sentence each.
-        unreadable: what could not be read so far.
 
     Raises:
         ValueError: if lists are missing or damaged, or a setting is impossible.
@@ -128,9 +126,8 @@ class PictureDataModule(NoisyLabelDataModule):
         self.pictures = pictures
         self.flip = flip
         self.notes: list[str] = []
-        self.unreadable = Unreadable()
         self.listed = self.listing()
-        self.class_names = self.listed.class_names
+        self.paths, self.class_names = self.listed.files.paths, self.listed.class_names
         self.num_classes, self.train_size = len(self.class_names), len(self.listed.given)
         self.drawn = self._draw(labels)
         self.num_train, self.num_probe = len(self.drawn.train_rows), len(self.drawn.probe_rows)

@@ -67,6 +67,7 @@ def train(settings: Settings) -> Results:
             run.folder.open()
             run.data.manifest.save(run.folder.path)
             newest_good(run.folder, run.data.manifest.hash, console)
+    run.data.unreadable.write_to(run.folder.path)
     announce(settings, run, console)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
