@@ -106,6 +106,7 @@ def _accuracies(history: list[dict[str, float]], plan: Plan) -> Results:
     best = max(history, key=lambda entry: entry["acc"])
     results: Results = {
         "test/acc_last": last["acc"],
+        "test/acc_balanced_last": last["acc_balanced"],
         "test/loss_last": last["loss"],
         "test/acc_best_oracle": best["acc"],
         "test/step_best_oracle": int(best["step"]),
