@@ -21,6 +21,7 @@ from torch import Tensor
 from callbacks.messages import everyones, mine
 from callbacks.noise_metrics import auroc
 from datamodules.atomic import replacing
+from datamodules.batch import UNKNOWN
 
 Floats = NDArray[np.float64]
 
@@ -33,7 +34,7 @@ COLUMNS = (
     "trust",
     "weight",  # mean example weight; empty without example weights
     "visits",
-    "true_label",  # empty where unknown
+    "true_label",  # empty where nobody knows its class
 )
 
 
@@ -42,7 +43,7 @@ class Audit(NamedTuple):
 
     index: NDArray[np.int64]  # type: ignore[assignment]  # (M,)
     given: NDArray[np.int64]  # (M,) the given label
-    clean: NDArray[np.int64]  # (M,) the true one, -1 where unknown
+    clean: NDArray[np.int64]  # (M,) the true one, UNKNOWN, or KNOWN_WRONG
     suggested: NDArray[np.int64]  # (M,) what the network predicted at the last visit
     confidence: Floats  # (M,) with which probability
     trust: Floats  # (M,) in [0, 1], low: probably wrong
@@ -50,13 +51,18 @@ class Audit(NamedTuple):
     visits: NDArray[np.int64]  # (M,)
 
     @property
+    def known(self) -> NDArray[np.bool_]:
+        """Which labels are known to be right or wrong."""
+        return self.clean != UNKNOWN
+
+    @property
     def wrong(self) -> NDArray[np.bool_]:
         """Which labels are known to be wrong."""
-        return (self.clean >= 0) & (self.given != self.clean)
+        return self.known & (self.given != self.clean)
 
     def auroc(self, score: Floats) -> float | None:
         """Return how well a low score tells wrong labels, or None where that is not defined."""
-        pairs = np.stack([-score, self.wrong], axis=1)[self.clean >= 0]
+        pairs = np.stack([-score, self.wrong], axis=1)[self.known]
         return auroc(torch.from_numpy(pairs))
 
 

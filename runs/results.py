@@ -152,7 +152,7 @@ def _peak_memory() -> int:
 
 def _draw(folder: RunFolder, audit: Audit, results: Results) -> None:
     (folder.path / "figures").mkdir(exist_ok=True)
-    known = audit.clean >= 0
+    known = audit.known
     draw_run(
         read_metrics(folder.path / "metrics.csv"),
         f"{results['method']} on {results['dataset']}, noise {results['noise']}, "
