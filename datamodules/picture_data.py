@@ -14,6 +14,7 @@ from datamodules.base import NoisyLabelDataModule, TestSet, ViewMaker
 from datamodules.images import ArrayImages, Images
 from datamodules.label_files import read_stated
 from datamodules.large_views import LargeViews
+from datamodules.lists import Labelled
 from datamodules.manifest import Manifest
 from datamodules.noise import Labels
 from datamodules.pictures import PictureFiles
@@ -39,13 +40,18 @@ class Tested(NamedTuple):
     files: Files
     label: Labels  # (M,)
 
+    @classmethod
+    def of(cls, pictures: Labelled) -> "Tested":
+        """Return such pictures."""
+        return cls(Files(pictures.root, pictures.paths), pictures.label)
+
 
 class Listing(NamedTuple):
     """What lists say of a data set, before any picture is opened."""
 
     files: Files
     given: Labels  # (N,) the label that comes with it; -1: none, it can only be a probe example
-    true: Labels  # (N,) the true class, -1 where unknown
+    true: Labels  # (N,) the true class, UNKNOWN, or KNOWN_WRONG
     trusted: Mask  # (N,) which the probe may be drawn from; their true class is known
     class_names: tuple[str, ...]
 
@@ -160,7 +166,7 @@ class PictureDataModule(NoisyLabelDataModule):
             "probe_per_class": self.probe_per_class,
             "list": listed.hash,
         }
-        known = Known(listed.true, noisy=given >= 0, trusted=listed.trusted)
+        known = Known(listed.true, noisy=listed.given >= 0, trusted=listed.trusted)
         return Manifest.draw(
             known, lambda rows: given[rows], settings=settings, class_names=self.class_names
         )
