@@ -57,8 +57,9 @@ class Listing(NamedTuple):
 
     @property
     def hash(self) -> str:
-        """SHA-256 of all it says, in hexadecimal."""
-        digest = hashlib.sha256(json.dumps([*self.class_names, *self.files.paths]).encode())
+        """SHA-256 of all it says, in hexadecimal; it stays when folders move as a whole."""
+        paths = [_last_parts(path) for path in self.files.paths]
+        digest = hashlib.sha256(json.dumps([*self.class_names, *paths]).encode())
         for array in (self.given, self.true, self.trusted):
             digest.update(array.astype("<i8").tobytes())
         return digest.hexdigest()
@@ -227,3 +228,8 @@ def look_for(files: Files, what: str, most: int = LOOKED_FOR) -> None:
 def _some(names: Sequence[str], most: int = 5) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def _last_parts(path: str) -> str:
+    """Return an absolute path's file and the folder it lies in; relative ones stay as they are."""
+    return "/".join(path.split("/")[-2:]) if path.startswith("/") else path

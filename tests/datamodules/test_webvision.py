@@ -205,3 +205,13 @@ def test_a_step_of_training(untouched, pictures):
     step = first_step(made(untouched, pictures=pictures))
     assert step.probe.label.tolist() == [0, 1, 2, 3, 0, 1]
     assert (step.batch.clean_label == UNKNOWN).all()
+
+
+def test_the_draws_stay_the_same_when_the_data_move(folder):
+    imagenet_train(folder / "imagenet")
+    before = made(folder).drawn.hash
+    shutil.move(folder / "imagenet", folder / "elsewhere")
+    assert made(folder, imagenet_dir=folder / "elsewhere").drawn.hash == before
+    renamed = folder / "elsewhere" / "train" / WORDNET[0]
+    (renamed / f"{WORDNET[0]}_0.JPEG").rename(renamed / "other.JPEG")
+    assert made(folder, imagenet_dir=folder / "elsewhere").drawn.hash != before
