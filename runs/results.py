@@ -178,6 +178,11 @@ def show(results: Results, folder: Path, console: Console | None = None) -> None
 
     add("test accuracy, last", "test/acc_last")
     add("test accuracy, top 5", "test/top5_last")
+    add("… mean over classes", "test/acc_balanced_last")
+    for key in results:
+        name, _, what = key.partition("/")
+        if name != "test" and what in ("acc_last", "top5_last"):
+            add(f"{name} accuracy, {'last' if what == 'acc_last' else 'top 5'}", key)
     if results.get("test/step_cycle_end") not in (None, results["steps"]):
         note = f"  (step {results['test/step_cycle_end']}, cycle_end.ckpt)"
         add("… at the last cycle's end", "test/acc_cycle_end", note=note)
