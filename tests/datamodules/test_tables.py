@@ -64,5 +64,5 @@ def test_what_is_no_such_table(tmp_path: Path, text: str, message: str) -> None:
 
 def test_latin_1_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes("path,label\nä.png,1\n".encode("latin-1"))
-    with pytest.raises(ValueError, match="cannot be read as a table: .*utf-8"):
+    with pytest.raises(ValueError, match=r"cannot be read as a table: .*utf-8"):
         read_table(tmp_path / "t.csv", "labels", ("path", "label"))
