@@ -138,9 +138,18 @@ class NoisyLabelDataModule(LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Read the data and draw what is to be drawn; the second call does nothing."""
-        if self.is_read:
-            return
-        images, drawn, tests = self.read()
+        if not self.is_read:
+            self._hold(*self.read())
+
+    def lay_out(self) -> None:
+        """As `setup`, for who looks at each picture: nothing is refused for what is missing."""
+        self.setup()
+
+    def came_with(self, rows: Labels) -> Labels:
+        """Return the labels that rows of the training list came with, -1 where there was none."""
+        return np.full(len(rows), -1)
+
+    def _hold(self, images: Images, drawn: Manifest, tests: Mapping[str, TestSet]) -> None:
         trusted = drawn.probe_label
         self.train_set = LabelledImages(images, drawn.given, drawn.clean, drawn.train_rows)
         self.probe_set = LabelledImages(images, trusted, trusted, drawn.probe_rows)

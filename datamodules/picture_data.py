@@ -3,7 +3,7 @@
 import hashlib
 import json
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,8 @@ from datamodules.manifest import Manifest
 from datamodules.noise import Labels
 from datamodules.pictures import PictureFiles
 from datamodules.split import Known, Mask
-from datamodules.whole_pictures import read_whole
+from datamodules.whole_pictures import WholePictures, read_whole
+from datamodules.words import some
 
 VIEWS = ("windows", "whole")
 
@@ -186,28 +187,44 @@ class PictureDataModule(NoisyLabelDataModule):
         if short:
             raise ValueError(
                 f"probe_per_class={wanted} cannot be drawn: {len(short)} of {self.num_classes} "
-                f"classes have fewer trusted examples: {_some(short)}; give at most "
+                f"classes have fewer trusted examples: {some(short)}; give at most "
                 f"{count.min()}, or trust more."
             )
 
     def read(self) -> tuple[Images, Manifest, Mapping[str, TestSet]]:
         """Look for the files, and read whole pictures."""
+        return self._opened(self._images)
+
+    def lay_out(self) -> None:
+        """As `setup`, but no picture is looked for or read before it is asked for."""
+        self._hold(*self._opened(lambda files, what: self._unread(files)))
+
+    def came_with(self, rows: Labels) -> Labels:
+        """Return the labels that the lists gave to rows, -1 where they gave none."""
+        return self.listed.given[rows]
+
+    def _opened(
+        self, images: Callable[[Files, str], Images]
+    ) -> tuple[Images, Manifest, Mapping[str, TestSet]]:
         tests = {
-            name: TestSet(self._images(one.files, name), one.label)
-            for name, one in self.tested.items()
+            name: TestSet(images(one.files, name), one.label) for name, one in self.tested.items()
         }
-        return self._images(self.listed.files, "training"), self.drawn, tests
+        return images(self.listed.files, "training"), self.drawn, tests
 
     def _images(self, files: Files, what: str) -> Images:
         look_for(files, what)
-        made = PictureFiles(
+        made = self._unread(files)
+        return ArrayImages(read_whole(made, what)) if self.pictures == "whole" else made
+
+    def _unread(self, files: Files) -> PictureFiles:
+        kind = WholePictures if self.pictures == "whole" else PictureFiles
+        return kind(
             *files,
             side=self.image_size,
             seed=self.seed,
             flip=self.flip,
             unreadable=self.unreadable,
         )
-        return ArrayImages(read_whole(made, what)) if self.pictures == "whole" else made
 
 
 def look_for(files: Files, what: str, most: int = LOOKED_FOR) -> None:
@@ -221,13 +238,8 @@ def look_for(files: Files, what: str, most: int = LOOKED_FOR) -> None:
     if missing:
         raise ValueError(
             f"{len(missing)} of {len(rows)} {what} pictures looked for are missing below "
-            f"{files.root}: {_some(missing)}; mode=check looks for all of them."
+            f"{files.root}: {some(missing)}; mode=check looks for all of them."
         )
-
-
-def _some(names: Sequence[str], most: int = 5) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def _last_parts(path: str) -> str:

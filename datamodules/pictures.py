@@ -75,9 +75,13 @@ class PictureFiles:
     def __len__(self) -> int:
         return len(self.paths)
 
+    def name(self, row: int) -> str:
+        """Return the path of a row as the list has it."""
+        return os.fsdecode(bytes(self.paths[row]))
+
     def path(self, row: int) -> Path:
         """Return the path of a row."""
-        return Path(self.root, os.fsdecode(bytes(self.paths[row])))
+        return Path(self.root, self.name(row))
 
     def plain(self, rows: Tensor) -> Tensor:
         """Return the centres of pictures (B,): (B, 3, side, side) uint8."""

@@ -4,14 +4,27 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
+from PIL import Image
 from rich.console import Console
 from rich.progress import track
-from torch import Tensor
+from torch import Generator, Tensor
 
 from datamodules.image_windows import Window, show
+from datamodules.images import Place
 from datamodules.pictures import PictureFiles, open_picture
 
 _GREY = 128
+
+
+class WholePictures(PictureFiles):
+    """Small pictures before they are read into memory: each shown as it will be there."""
+
+    def drawn(self, rows: Tensor, place: Place) -> Tensor:
+        """Return the same as evaluation sees, (B, 3, side, side) uint8."""
+        return self.plain(rows)
+
+    def _window(self, picture: Image.Image, draws: Generator | None) -> Window:
+        return middle(picture.height, picture.width)
 
 
 def read_whole(files: PictureFiles, what: str) -> Tensor:
@@ -27,7 +40,7 @@ def read_whole(files: PictureFiles, what: str) -> Tensor:
         ValueError: if they need more memory than there is.
     """
     count, side = len(files), files.side
-    _check_memory(count * 3 * side * side, side)
+    check_memory(count, side)
     image = torch.full((count, 3, side, side), _GREY, dtype=torch.uint8)
 
     def read(row: int) -> None:
@@ -54,7 +67,9 @@ def middle(height: int, width: int) -> Window:
     return Window((height - side) // 2, (width - side) // 2, side, side)
 
 
-def _check_memory(wanted: int, side: int) -> None:
+def check_memory(count: int, side: int) -> None:
+    """Raise a ValueError if so many pictures need more memory than there is."""
+    wanted = count * 3 * side * side
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         if wanted > 0.7 * there:

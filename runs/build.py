@@ -3,6 +3,7 @@
 import logging
 import math
 import warnings
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
@@ -137,7 +138,9 @@ def build_callbacks(
     ]
 
 
-def build_trainer(settings: Settings, max_steps: int, callbacks: list[Callback]) -> pl.Trainer:
+def build_trainer(
+    settings: Settings, max_steps: int, callbacks: list[Callback], plugins: Sequence[Any] = ()
+) -> pl.Trainer:
     """Return a Trainer that leaves to us what it would do otherwise.
 
     One endless epoch of `max_steps` steps; samplers, checkpoints, evaluation times and the bar are
@@ -156,7 +159,7 @@ def build_trainer(settings: Settings, max_steps: int, callbacks: list[Callback])
         enable_checkpointing=any(isinstance(one, Evaluations) for one in callbacks),
         enable_progress_bar=False,
         enable_model_summary=False,
-        plugins=[CheckpointFile()],
+        plugins=[CheckpointFile(), *plugins],
     )
     # Lightning's answer to SIGTERM sends a message to the other ranks amid a step, which may wait
     # for ever, and ends with code 0; SLURM's it answers with a checkpoint of its own.

@@ -26,6 +26,7 @@ from runs.build import (
 )
 from runs.folder import RunFolder
 from runs.loggers import build_loggers
+from runs.look_through import Checked
 from runs.ranks import first_rank_first
 from runs.results import command, finish, saved_step, show
 from runs.resume import check_length, newest_good
@@ -106,13 +107,23 @@ def say_how_to_go_on(run: Run) -> None:
 
 
 def check(settings: Settings) -> Results:
-    """Do all that comes before training, and say whether training would start."""
+    """Do all that comes before training, look at everything, and say whether it would start.
+
+    Raises:
+        ValueError: if something is in the way: all of it, each begun by `error:`.
+    """
+    if not is_first_rank():  # one process looks for all
+        return {}
     console = Console()
     run = prepare(settings)
-    read(run.data, console)
+    console.print(f"reading {run.data.name}", highlight=False)
+    run.data.prepare_data()
+    run.data.lay_out()
     announce(settings, run, console)
+    checked = Checked(settings, run.data, run.module, run.plan, run.trainer.world_size)
+    found = checked.check(console)
     console.print("mode=check: training would start.")
-    return {"manifest": run.data.manifest.hash, "max_steps": run.plan.max_steps}
+    return found
 
 
 def prepare(settings: Settings) -> Run:
@@ -121,7 +132,9 @@ def prepare(settings: Settings) -> Run:
     data = build_data(settings)
     schedule, plan = build_schedule(settings, data)
     module = build_module(settings, data, schedule)
-    if module.uses_probe and not data.num_probe and is_first_rank():
+    # what is in the way of training is no more than a finding to who checks
+    refuses = is_first_rank() and settings["mode"] != "check"
+    if module.uses_probe and not data.num_probe and refuses:
         raise ValueError(data.without_probe())
     signals = StopSignals()
     callbacks = build_callbacks(settings, data, plan, folder, signals)

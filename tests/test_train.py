@@ -349,8 +349,11 @@ def test_a_hostile_last_checkpoint_executes_nothing_and_the_one_before_is_taken(
     assert not (tmp_path / "proof").exists()
 
 
-def test_check_trains_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    modes.check(quick(tmp_path / "run"))
+def test_check_trains_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    modes.check(quick(tmp_path / "run", "mode=check"))
     said = capsys.readouterr().out
     assert "1,197 noisy + 100 probe" in said
     assert "nominal 0.40, effective 0.20" in said

@@ -1,0 +1,85 @@
+"""How fast `mode=check` looks at pictures: every one decoded whole, its pixels compared with all.
+
+python benchmarks/check_speed.py [--count 60000] [--side 64] [--folder …]
+
+Makes JPEGs like photographs, of about 2.5 KiB at 64 pixels, in a temporary folder, and looks at
+them as `mode=check` does, on all cores; so they are in the system's cache, as after a download.
+Prints how busy the machine was before, which is other programs' share.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from rich.console import Console
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from datamodules.duplicates import groups_of, sort_out
+from datamodules.inspection import cores, look_at_all
+from datamodules.labelled import LabelledImages
+from datamodules.pictures import PictureFiles
+from datamodules.unreadable import Unreadable
+
+CLASSES = 10
+# Every so many pictures, one is a copy of the one before.
+COPY_EVERY = 1000
+
+
+def make(folder: Path, count: int, side: int) -> list[str]:
+    """Write pictures of smooth patches with some grain; return their names."""
+    rng = np.random.default_rng(0)
+    names = [f"{number:06d}.jpg" for number in range(count)]
+    for number, name in enumerate(names):
+        if number % COPY_EVERY == 1:
+            (folder / name).write_bytes((folder / names[number - 1]).read_bytes())
+            continue
+        coarse = rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)
+        smooth = np.asarray(Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC))
+        grain = rng.normal(0, 6, (side, side, 1))
+        pixels = (smooth + grain).clip(0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / name, quality=92)
+    return names
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=60_000)
+    parser.add_argument("--side", type=int, default=64)
+    parser.add_argument("--folder", type=Path, help="where to make them; a temporary one without")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    busy = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory(dir=given.folder) as name:
+        folder = Path(name)
+        names = make(folder, given.count, given.side)
+        size = sum((folder / one).stat().st_size for one in names) / len(names)
+        print(f"{given.count:,} JPEGs of {given.side}x{given.side}, {size / 1024:.1f} KiB each")
+        files = PictureFiles(
+            folder, names, side=given.side, seed=0, flip=False, unreadable=Unreadable()
+        )
+        rows = np.arange(given.count)
+        label = rows % CLASSES
+        began = time.perf_counter()
+        found = look_at_all({"noisy": LabelledImages(files, label, label, rows)}, Console())
+        looked = time.perf_counter() - began
+        groups = groups_of({"noisy": found["noisy"].digests}, {"noisy": label})
+        alike = sort_out(groups)
+        compared = time.perf_counter() - began - looked
+    copies = len(alike.other_label)
+    assert copies == len(range(1, given.count, COPY_EVERY)), copies
+    assert not found["noisy"].trouble
+    print(
+        f"looked at in {looked:.1f} s on {cores()} cores ({given.count / looked:,.0f} a second), "
+        f"compared in {compared:.2f} s, {copies} copies found; load before: {busy:.1f}"
+    )
+
+
+if __name__ == "__main__":
+    main()

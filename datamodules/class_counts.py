@@ -1,0 +1,138 @@
+"""What the lists say of each class, before any picture is opened."""
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from datamodules.batch import UNKNOWN
+from datamodules.noise import Labels
+from datamodules.words import some
+
+Shares = npt.NDArray[np.float64]
+Row = dict[str, str | int | float | None]
+
+# Classes with fewer noisy examples are nearly empty.
+FEW_EXAMPLES = 10
+# Trusted examples of each class in the paper's experiments.
+PAPERS_PROBE = 10
+
+
+class WrongLabels(NamedTuple):
+    """How many labels are wrong, where the truth is known; NaN where nothing is known.
+
+    Attributes:
+        given: (C,) share of wrong ones among those given the class.
+        true: (C,) share of wrong ones among those truly of the class.
+    """
+
+    given: Shares
+    true: Shares
+
+
+def counts(label: Labels, num_classes: int) -> Labels:
+    """Return the examples of each class, (C,)."""
+    return np.bincount(label, minlength=num_classes)
+
+
+def wrong_labels(clean: Labels, given: Labels, num_classes: int) -> WrongLabels:
+    """Return the shares of wrong labels by class.
+
+    Args:
+        clean: true classes (N,), or `UNKNOWN`, or `KNOWN_WRONG`.
+        given: given labels (N,), -1 where there is none.
+        num_classes: C.
+    """
+    judged = (clean != UNKNOWN) & (given >= 0)
+    wrong, known = judged & (clean != given), judged & (clean >= 0)
+    with np.errstate(invalid="ignore"):
+        return WrongLabels(
+            counts(given[wrong], num_classes) / counts(given[judged], num_classes),
+            counts(clean[wrong & known], num_classes) / counts(clean[known], num_classes),
+        )
+
+
+def near_names(names: Sequence[str]) -> list[list[str]]:
+    """Return groups of names that differ only by case, space or how accents are encoded."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        plain = unicodedata.normalize("NFKC", name).casefold()
+        alike["".join(plain.split())].append(name)
+    return [group for group in alike.values() if len(group) > 1]
+
+
+def probe_advice(probe: Labels, names: Sequence[str], method: str, uses_probe: bool) -> list[str]:
+    """Return what to say about the size of the probe, a sentence each; nothing if all is well.
+
+    Args:
+        probe: trusted examples of each class, (C,), some at all.
+        names: of the classes.
+        method: its name.
+        uses_probe: whether it looks at them.
+    """
+    if not uses_probe:
+        return [
+            f"method={method} does not look at the {probe.sum():,} trusted examples: "
+            "probe_per_class=0 would train on them as noisy ones"
+        ]
+    without = [name for name, count in zip(names, probe.tolist(), strict=True) if not count]
+    if without:
+        return [
+            f"classes without a trusted example: {len(without)} of {len(names)} "
+            f"({some(without)}); to method={method} nothing else speaks for a class, so trust 1 or "
+            f"more of each, {PAPERS_PROBE} as in the paper"
+        ]
+    advice = []
+    least, most = int(probe.min()), int(probe.max())
+    if least < PAPERS_PROBE:
+        advice.append(
+            f"the smallest class has {least} trusted examples: 1 is enough to train, and the paper "
+            f"has {PAPERS_PROBE} of each"
+        )
+    if most > least:
+        advice.append(
+            f"the probe is not balanced ({least} to {most} of a class), and the probe loss of "
+            f"method={method} counts each example once: probe_per_class={least} takes as many of "
+            "each class"
+        )
+    return advice
+
+
+def few(noisy: Labels, names: Sequence[str]) -> list[str]:
+    """Return the classes that are nearly empty, with how many they have; not those without any."""
+    return [
+        f"{name} ({count})"
+        for name, count in zip(names, noisy.tolist(), strict=True)
+        if 0 < count < FEW_EXAMPLES
+    ]
+
+
+def absent(count: Labels, names: Sequence[str]) -> list[str]:
+    """Return the classes without an example."""
+    return [name for name, there in zip(names, count.tolist(), strict=True) if not there]
+
+
+def as_rows(names: Sequence[str], columns: Mapping[str, Labels], wrong: WrongLabels) -> list[Row]:
+    """Return a row for each class, ready for JSON.
+
+    Args:
+        names: of the classes.
+        columns: split → examples of each class, (C,).
+        wrong: shares of wrong labels.
+    """
+    return [
+        {
+            "class": name,
+            **{split: int(count[place]) for split, count in columns.items()},
+            "wrong_of_given": _share(wrong.given[place]),
+            "wrong_of_true": _share(wrong.true[place]),
+        }
+        for place, name in enumerate(names)
+    ]
+
+
+def _share(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 4)

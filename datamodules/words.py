@@ -1,0 +1,14 @@
+"""Words that several sentences for the user need."""
+
+from collections.abc import Sequence
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """Return the first few names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def counted(count: int, noun: str) -> str:
+    """Return `1 step`, `2 steps`, `1,000 steps`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,117 @@
+"""What `mode=check` found, on the terminal and in files that are no run's."""
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from datamodules.atomic import replacing
+from datamodules.class_counts import Row
+from runs.findings import Findings, Problem
+
+CHECK, PROBLEMS = "check.json", "check_problems.csv"
+
+# Classes in the table on the terminal; the file has all.
+_SHOWN = 30
+
+
+def check_folder(name: str) -> Path:
+    """Return where the findings about a data set go."""
+    return Path("outputs") / f"check-{name}"
+
+
+def write(findings: Findings, facts: dict[str, Any], folder: Path) -> None:
+    """Write `check.json` and `check_problems.csv`.
+
+    Args:
+        findings: what was found.
+        facts: what else belongs into the former.
+        folder: where to; it is made.
+
+    Raises:
+        ValueError: if it cannot be written.
+    """
+    said = {
+        **facts,
+        "would_start": not findings.blocks,
+        "errors": findings.blocks,
+        "warnings": [one.sentence for one in findings.warnings],
+        "notes": findings.notes,
+        **findings.facts,
+        "classes": findings.classes,
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with replacing(folder / CHECK) as partial:
+            partial.write_text(json.dumps(said, indent=2))
+        with (
+            replacing(folder / PROBLEMS) as partial,
+            partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+        ):
+            writer = csv.writer(file)
+            writer.writerow(Problem._fields)
+            writer.writerows(findings.problems)
+    except OSError as error:
+        raise ValueError(
+            f"{folder} cannot be written ({error.strerror}): start from a folder that can."
+        ) from None
+
+
+def show(findings: Findings, folder: Path, console: Console) -> None:
+    """Print it: counts, notes, warnings, and where all of it is."""
+    if not console.is_terminal:
+        console = Console(width=120, file=console.file)
+    console.print(class_table(findings.classes, findings.splits))
+    lines = list(findings.notes)
+    for sentence, examples in findings.warnings:
+        lines += [f"warning: {sentence}", *(f"  {example}" for example in examples)]
+    lines.append(f"all that was found: {folder / CHECK}")
+    if findings.problems:
+        lines.append(f"lines on single pictures, {len(findings.problems):,}: {folder / PROBLEMS}")
+    for line in lines:
+        console.print(_printable(line), soft_wrap=True, highlight=False, markup=False)
+
+
+def class_table(rows: Sequence[Row], splits: Sequence[str]) -> Table:
+    """Return the table of classes; of many, those with the fewest noisy examples."""
+    table = Table(title="Examples of each class")
+    table.add_column("class", overflow="fold")
+    wrong = [
+        (key, title)
+        for key, title in (
+            ("wrong_of_given", "wrong of those given it"),
+            ("wrong_of_true", "wrong of those that are it"),
+        )
+        if any(row[key] is not None for row in rows)
+    ]
+    for title in (*splits, *(title for _, title in wrong)):
+        table.add_column(escape(title), justify="right")
+    shown = list(rows)
+    if len(rows) > _SHOWN:
+        shown = sorted(rows, key=lambda row: int(row[splits[0]] or 0))[:_SHOWN]
+    for row in shown:
+        shares = ["" if row[key] is None else f"{row[key]:.1%}" for key, _ in wrong]
+        cells = [f"{row[split]:,}" for split in splits]
+        table.add_row(escape(_printable(str(row["class"]))), *cells, *shares)
+    if len(rows) > len(shown):
+        left = [row for row in rows if row not in shown]
+        ranges = [
+            f"{min(int(row[split] or 0) for row in left):,} to "
+            f"{max(int(row[split] or 0) for row in left):,}"
+            for split in splits
+        ]
+        table.add_row(f"{len(left):,} more", *ranges)
+    table.add_section()
+    totals = [f"{sum(int(row[split] or 0) for row in rows):,}" for split in splits]
+    table.add_row("all", *totals)
+    return table
+
+
+def _printable(text: str) -> str:
+    """Return a text whose file names, in whatever encoding, a terminal takes."""
+    return text.encode("utf-8", "backslashreplace").decode()

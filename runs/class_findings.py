@@ -1,0 +1,101 @@
+"""What is said of classes: their sizes, their names, their noise, and the probe."""
+
+import numpy as np
+
+from datamodules.base import NoisyLabelDataModule
+from datamodules.class_counts import (
+    FEW_EXAMPLES,
+    PAPERS_PROBE,
+    absent,
+    as_rows,
+    counts,
+    few,
+    near_names,
+    probe_advice,
+    wrong_labels,
+)
+from datamodules.duplicates import NOISY, PROBE
+from datamodules.noise import effective_rate
+from datamodules.words import some
+from runs.findings import Findings
+
+
+def add_classes(
+    findings: Findings, data: NoisyLabelDataModule, method: str, uses_probe: bool
+) -> None:
+    """Add what the labels say.
+
+    Args:
+        findings: where to.
+        data: laid out or set up.
+        method: its name.
+        uses_probe: whether it needs trusted examples.
+    """
+    drawn, names, classes = data.manifest, data.manifest.class_names, data.num_classes
+    columns = {
+        NOISY: counts(drawn.given, classes),
+        PROBE: counts(drawn.probe_label, classes),
+        **{name: counts(one.label.numpy(), classes) for name, one in data.test_sets.items()},
+    }
+    given = np.concatenate([drawn.given, data.came_with(drawn.probe_rows)])
+    wrong = wrong_labels(np.concatenate([drawn.clean, drawn.probe_label]), given, classes)
+    findings.splits = list(columns)
+    findings.classes = as_rows(names, columns, wrong)
+    _add_noise(findings, data)
+    noisy, probe = columns[NOISY], columns[PROBE]
+    untrained = absent(noisy + probe if uses_probe else noisy, names)
+    if untrained:
+        findings.blocks.append(
+            f"Nothing to train on in {len(untrained)} of {classes} classes ({some(untrained)}): "
+            "give them examples, or leave the classes out of the data."
+        )
+    only_trusted = [name for name in absent(noisy, names) if name not in untrained]
+    if only_trusted:
+        findings.warn(
+            f"classes with trusted examples only: {len(only_trusted)} of {classes} "
+            f"({some(only_trusted)})"
+        )
+    for name in data.test_sets:
+        if not columns[name].sum():
+            findings.blocks.append(
+                f"There is no picture in {name}, so nothing could be judged: give a test split "
+                "with labels."
+            )
+        elif untested := absent(columns[name], names):
+            findings.warn(
+                f"classes that are not in {name}, which will say nothing of them: "
+                f"{len(untested)} of {classes} ({some(untested)})"
+            )
+    for alike in near_names(names):
+        findings.warn(
+            f"{' and '.join(map(repr, alike))} are different classes whose names differ by case "
+            "or space alone: if they mean the same, write them in one way"
+        )
+    if nearly_empty := few(noisy, names):
+        findings.warn(
+            f"classes with fewer than {FEW_EXAMPLES} noisy examples: {len(nearly_empty)} of "
+            f"{classes} ({some(nearly_empty)})"
+        )
+    if probe.any():
+        advice = probe_advice(probe, names, method, uses_probe)
+        for sentence in advice:
+            findings.warn(sentence)
+        if not advice:
+            findings.notes.append(
+                f"the probe is large enough, {probe.min():,} of each class; the paper has "
+                f"{PAPERS_PROBE}"
+            )
+
+
+def _add_noise(findings: Findings, data: NoisyLabelDataModule) -> None:
+    drawn = data.manifest
+    came_with = data.came_with(drawn.probe_rows)
+    both = came_with >= 0
+    of_trusted = effective_rate(drawn.probe_label[both], came_with[both]) if both.any() else None
+    findings.facts["nominal_noise"] = data.noise
+    findings.facts["effective_noise"] = drawn.effective_noise
+    findings.facts["wrong_among_trusted"] = of_trusted
+    if of_trusted is not None:
+        findings.notes.append(
+            f"{of_trusted:.1%} of the {both.sum():,} trusted examples had come with a wrong label"
+        )

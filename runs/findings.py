@@ -1,0 +1,50 @@
+"""What `mode=check` finds: what is in the way, what the user should know, and numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from datamodules.class_counts import Row as ClassRow
+
+
+class Problem(NamedTuple):
+    """What is wrong with one picture: a row of `check_problems.csv`."""
+
+    path: str  # as the list has it, or its row
+    split: str  # noisy, probe, or a test set
+    problem: str
+    detail: str
+
+
+class Warned(NamedTuple):
+    """What training goes on in spite of."""
+
+    sentence: str
+    examples: Sequence[str] = ()  # for the terminal, a line each; all are among the problems
+
+
+@dataclass(eq=False)
+class Findings:
+    """All of it, collected before anything is said.
+
+    Attributes:
+        blocks: why training should not start, a sentence each.
+        warnings: what the user should think about.
+        notes: what the user may like to know, a sentence each.
+        problems: about single pictures.
+        splits: names of the columns of counts.
+        classes: counts and noise of each class.
+        facts: further numbers, ready for JSON.
+    """
+
+    blocks: list[str] = field(default_factory=list)
+    warnings: list[Warned] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    splits: list[str] = field(default_factory=list)
+    classes: list[ClassRow] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def warn(self, sentence: str, examples: Sequence[str] = ()) -> None:
+        """Add a warning."""
+        self.warnings.append(Warned(sentence, examples))

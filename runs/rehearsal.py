@@ -1,0 +1,179 @@
+"""A few real steps of the configured method on the real device, timed; nothing of them is kept.
+
+Small steps come first and foretell larger ones, up to those of a whole batch, which are timed if
+they fit into the time and memory there is; else they stay foretold.
+"""
+
+import time
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.plugins.environments import LightningEnvironment
+from torch.utils.data import DataLoader
+
+from datamodules.base import NoisyLabelDataModule
+from datamodules.batch import Batch
+from datamodules.samplers import Drawn
+from lightning_modules.base import NoisyLabelModule
+from runs import memory
+from runs.build import build_trainer
+from runs.settings import Settings
+from runs.stopwatch import Stopwatch
+
+# Seconds for timing steps.
+BUDGET = 20.0
+# Examples of steps before whole ones.
+SMALL = (2, 4, 16)
+# Whole steps, the first for warming up, where there is time for all.
+WHOLE = 4
+# Share of the memory there is that a step may be foretold to need.
+_DARING = 0.8
+
+
+class Cost(NamedTuple):
+    """What a step costs on one device, without reading its examples.
+
+    Attributes:
+        seconds: of one step.
+        memory: bytes it needs beyond what was held before.
+        held: bytes held at most, of the whole process or, on a GPU, of its memory.
+        image_seconds: of judging one image.
+        device: where.
+        timed: examples in the steps that were timed; fewer than in the run's: they were scaled.
+        steps: how many those are.
+    """
+
+    seconds: float
+    memory: int
+    held: int
+    image_seconds: float
+    device: str
+    timed: int
+    steps: int
+
+
+class Point(NamedTuple):
+    """What a step of so many examples cost."""
+
+    size: int
+    seconds: float
+    memory: float  # bytes, beyond what was held before
+
+
+def rehearse(
+    settings: Settings, module: NoisyLabelModule, data: NoisyLabelDataModule, drawn: Drawn
+) -> Cost:
+    """Train for some steps and say what they cost; the module is of no use afterwards.
+
+    Args:
+        settings: of the run; one device stands for all.
+        module: the method, new.
+        data: who makes the views.
+        drawn: one device's examples of a step.
+
+    Raises:
+        ValueError: if the device has too little memory for a step.
+    """
+    size, ends = len(drawn.train.label), time.perf_counter() + BUDGET
+
+    def run(sizes: list[int]) -> Stopwatch:
+        return _fit(settings, module, data, [_first(drawn, one) for one in sizes])
+
+    two, four, middle = (min(one, size) for one in SMALL)
+    first = watch = run([two, two, four])  # the first step is for warming up
+    points = [
+        Point(one, watch.seconds[place], watch.held[place] - first.before)
+        for place, one in ((1, two), (2, four))
+    ]
+    steps = 1
+    for more in (middle, size):
+        seconds, needed = scaled(points, more)
+        there = memory.available()
+        fits = watch.on_gpu or there is None or needed < _DARING * there
+        times = min(int((ends - time.perf_counter()) / seconds), WHOLE if more == size else 1)
+        if not fits or times < 1:
+            break
+        if more == points[-1].size and more < size:
+            continue
+        watch = run([more] * times)
+        counted = watch.seconds[1:] or watch.seconds
+        steps = len(counted)
+        points.append(Point(more, sum(counted) / steps, max(watch.held) - first.before))
+    seconds, needed = scaled(points, size)
+    return Cost(
+        seconds=seconds,
+        memory=round(needed),
+        held=first.before + round(needed),
+        image_seconds=watch.image_seconds,
+        device=str(watch.device),
+        timed=points[-1].size,
+        steps=steps,
+    )
+
+
+def scaled(points: Sequence[Point], size: int) -> tuple[float, float]:
+    """Return the seconds and bytes of a step by the last two that were measured, smaller ones.
+
+    A part does not depend on the number of examples, another grows with it.
+    """
+    last = points[-1]
+    before = next((one for one in reversed(points) if one.size < last.size), last)
+
+    def line(low: float, high: float) -> float:
+        each = (high - low) / max(last.size - before.size, 1)
+        # a little noise must not make further examples free
+        return high + max(each, high / last.size / 4) * (size - last.size)
+
+    return line(before.seconds, last.seconds), line(before.memory, last.memory)
+
+
+class _InMemory(pl.LightningDataModule):
+    """Batches that are there already; a data module makes their views."""
+
+    def __init__(self, data: NoisyLabelDataModule, batches: list[Drawn]) -> None:
+        super().__init__()
+        self.data = data
+        self.batches = batches
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(self.batches, batch_size=None)  # type: ignore[arg-type]
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        self.data.trainer = self.trainer
+        return self.data.on_after_batch_transfer(batch, dataloader_idx)
+
+
+def _fit(
+    settings: Settings, module: NoisyLabelModule, data: NoisyLabelDataModule, batches: list[Drawn]
+) -> Stopwatch:
+    watch = Stopwatch()
+    one = {**settings, "trainer": one_device(settings["trainer"])}
+    trainer = build_trainer(one, len(batches), [watch], plugins=[LightningEnvironment()])
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*have no `val_dataloader`.*")
+            trainer.fit(module, datamodule=_InMemory(data, batches))
+    except torch.OutOfMemoryError:
+        raise ValueError(
+            f"A step of {len(batches[-1].train.label)} examples on {module.device} needs more "
+            f"memory than it has: batch_size={settings['batch_size']} is too large; give a smaller "
+            "one, or more devices (trainer=ddp)."
+        ) from None
+    return watch
+
+
+def one_device(trainer: dict[str, Any]) -> dict[str, Any]:
+    """Return the Trainer's settings for the first of its devices alone."""
+    devices = trainer.get("devices", 1)
+    first = devices[:1] if isinstance(devices, list) else 1
+    return {**trainer, "devices": first, "num_nodes": 1, "strategy": "auto"}
+
+
+def _first(drawn: Drawn, count: int) -> Drawn:
+    def cut(batch: Batch) -> Batch:
+        return Batch(*(part[:count] for part in batch))
+
+    return Drawn(cut(drawn.train), None if drawn.probe is None else cut(drawn.probe))
