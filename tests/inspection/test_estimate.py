@@ -9,12 +9,12 @@ import pytorch_lightning as pl
 import torch
 from PIL import Image
 
-from runs import estimate as estimates
-from runs import memory, rehearsal
+from inspection import estimate as estimates
+from inspection import memory, rehearsal
+from inspection.estimate import Estimate, estimate
+from inspection.rehearsal import Cost, Point, one_device, scaled
+from inspection.report import class_table
 from runs.build import build_data, build_module, build_schedule
-from runs.check_report import class_table
-from runs.estimate import Estimate, estimate
-from runs.rehearsal import Cost, Point, one_device, scaled
 from tests.compose import settings
 
 COST = Cost(0.5, 2**20, 2**30, 0.01, "cpu", 4, 1)

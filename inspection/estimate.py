@@ -14,9 +14,9 @@ from datamodules.labelled import LabelledImages
 from datamodules.samplers import Drawn
 from datamodules.whole_pictures import WholePictures
 from datamodules.words import counted
+from inspection.rehearsal import Cost, rehearse
 from lightning_modules.base import NoisyLabelModule
 from runs.build import Plan
-from runs.rehearsal import Cost, rehearse
 from runs.settings import Settings
 
 # Pictures that are read to learn how long one takes.
