@@ -48,7 +48,7 @@ def groups_of(digests: Mapping[str, Sequence[bytes]], labels: Mapping[str, Label
     for split, ones in digests.items():
         label = labels[split]
         for place, one in enumerate(ones):
-            if one and count[one] > 1:
+            if count[one] > 1:
                 groups[one].append(Copy(split, place, int(label[place])))
     return list(groups.values())
 

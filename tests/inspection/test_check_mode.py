@@ -185,6 +185,37 @@ def test_without_a_trusted_label_it_says_which_to_check_first() -> None:
     assert Path("outputs/pictures-label_these_first.csv").exists()
 
 
+def test_of_many_copies_each_names_one_with_another_label() -> None:
+    for name in ("train/a/x", "train/a/y", "train/b/z"):
+        picture(Path(f"pictures/{name}.png"), 9)
+    for seed, name in enumerate(("train/a/p", "train/b/q", "test/a/r", "test/b/s"), start=10):
+        picture(Path(f"pictures/{name}.png"), seed)
+    modes.check(folder("method=supervised"))
+    assert {row["path"]: row["detail"] for row in listed()} == {
+        "train/a/x.png": "the same as train/b/z.png (noisy, b), 3 copies in all",
+        "train/a/y.png": "the same as train/b/z.png (noisy, b), 3 copies in all",
+        "train/b/z.png": "the same as train/a/x.png (noisy, a), 3 copies in all",
+    }
+
+
+@pytest.mark.parametrize("method", ["supervised", "l2r"])
+def test_trusted_examples_teach_a_class_only_who_looks_at_them(method: str) -> None:
+    rows = [
+        *("a,train,a", "b,train,b", "c,train,c", "a,train,", "b,train,", "a,train,", "b,train,"),
+        *("a,test,", "b,test,", "c,test,"),
+    ]
+    for number in range(len(rows)):
+        picture(Path(f"pictures/{number}.png"), number)
+    table = [f"{number}.png,{row}" for number, row in enumerate(rows)]
+    Path("table.csv").write_text("\n".join(["path,label,split,true_label", *table]))
+    made = folder("labels=table.csv", f"method={method}")
+    if method == "supervised":
+        assert errors(made)[0].startswith("Nothing to train on in 1 of 3 classes (c)")
+    else:
+        modes.check(made)
+        assert "classes with trusted examples only: 1 of 3 (c)" in found()["warnings"]
+
+
 def test_an_empty_test_set_is_in_the_way() -> None:
     rows = [f"{number}.png,{'ab'[number % 2]},train" for number in range(8)]
     rows.append("none.png,,test")
@@ -234,7 +265,7 @@ def test_file_names_and_classes_of_any_kind(capsys: pytest.CaptureFixture[str]) 
     (Path("pictures/[red]a") / odd).write_bytes(b"no")
     modes.check(folder("method=supervised"))
     text = capsys.readouterr().out
-    assert "[red]a" in text
+    assert "│ [red]a │" in text
     assert "\\udcff[bold].png" in text
     raw = Path("outputs/check-folder/check_problems.csv").read_bytes()
     assert b"[red]a/\xff[bold].png,noisy,unreadable" in raw
