@@ -106,7 +106,8 @@ class Folder(PictureDataModule):
         rng = numpy_generator(0, "test split")
         for one in range(classes):
             mine = rng.permutation(np.flatnonzero(candidate & (label == one)))
-            test[mine[: max(1, round(self.test_share * len(mine)))]] = True
+            wanted = max(1, round(self.test_share * len(mine)))
+            test[mine[: min(wanted, len(mine) - 1)]] = True  # one at least is trained on
         known = int((test & trusted).sum())
         self.notes.append(
             f"no test split is given: {test.sum():,} pictures are held out of training to test on, "

@@ -71,6 +71,13 @@ def test_folders_are_classes(zoo: Path) -> None:
     assert tested == set(folder(zoo, seed=2).tested["test"].files.paths)
 
 
+def test_a_class_of_one_picture_is_trained_on(zoo: Path) -> None:
+    picture(zoo / "dog" / "99.png", 99)
+    data = folder(zoo)
+    assert np.bincount(data.tested["test"].label, minlength=4).tolist() == [1, 1, 1, 0]
+    assert "dog/99.png" in data.listed.files.paths
+
+
 def test_pictures_keep_their_labels(zoo: Path) -> None:
     data = folder(zoo)
     data.setup()
