@@ -21,11 +21,11 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from datamodules.duplicates import groups_of, sort_out
-from datamodules.inspection import cores, look_at_all
 from datamodules.labelled import LabelledImages
 from datamodules.pictures import PictureFiles
 from datamodules.unreadable import Unreadable
+from inspection.duplicates import groups_of, sort_out
+from inspection.looking import cores, look_at_all
 
 CLASSES = 10
 # Every so many pictures, one is a copy of the one before.

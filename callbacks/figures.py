@@ -93,7 +93,7 @@ def draw_sweep(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
             by_noise: dict[float, list[float]] = {}
             for row in rows:
                 if row["dataset"] == dataset and _line_name(row, several_models) == name:
-                    by_noise.setdefault(float(row["noise"]), []).append(row["test/acc_last"])
+                    by_noise.setdefault(row["noise"] or 0.0, []).append(row["test/acc_last"])
             if not by_noise:
                 continue
             noise = sorted(by_noise)
@@ -103,6 +103,8 @@ def draw_sweep(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
             low, high = [min(accs) for accs in seeds], [max(accs) for accs in seeds]
             axis.fill_between(noise, low, high, color=colour, alpha=0.2, linewidth=0)
         axis.set(title=dataset, xlabel="nominal noise rate (fraction)")
+        if all(row["noise"] is None for row in rows if row["dataset"] == dataset):
+            axis.set_xticks([0.0], ["its own"])  # none was drawn
         _legend(axis)
     axes[0].set_ylabel("final test accuracy (fraction)")
     _save(figure, path)

@@ -7,6 +7,7 @@ by heart, count as much as the late ones (compare the area under the margin, Ple
 """
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from torch import Tensor
 from callbacks.messages import everyones, mine
 from callbacks.noise_metrics import auroc
 from datamodules.atomic import replacing
+from datamodules.batch import UNKNOWN
 
 Floats = NDArray[np.float64]
 
@@ -32,7 +34,7 @@ COLUMNS = (
     "trust",
     "weight",  # mean example weight; empty without example weights
     "visits",
-    "true_label",  # empty where unknown
+    "true_label",  # empty where nobody knows its class
 )
 
 
@@ -41,7 +43,7 @@ class Audit(NamedTuple):
 
     index: NDArray[np.int64]  # type: ignore[assignment]  # (M,)
     given: NDArray[np.int64]  # (M,) the given label
-    clean: NDArray[np.int64]  # (M,) the true one, -1 where unknown
+    clean: NDArray[np.int64]  # (M,) the true one, UNKNOWN, or KNOWN_WRONG
     suggested: NDArray[np.int64]  # (M,) what the network predicted at the last visit
     confidence: Floats  # (M,) with which probability
     trust: Floats  # (M,) in [0, 1], low: probably wrong
@@ -49,13 +51,18 @@ class Audit(NamedTuple):
     visits: NDArray[np.int64]  # (M,)
 
     @property
+    def known(self) -> NDArray[np.bool_]:
+        """Which labels are known to be right or wrong."""
+        return self.clean != UNKNOWN
+
+    @property
     def wrong(self) -> NDArray[np.bool_]:
         """Which labels are known to be wrong."""
-        return (self.clean >= 0) & (self.given != self.clean)
+        return self.known & (self.given != self.clean)
 
     def auroc(self, score: Floats) -> float | None:
         """Return how well a low score tells wrong labels, or None where that is not defined."""
-        pairs = np.stack([-score, self.wrong], axis=1)[self.clean >= 0]
+        pairs = np.stack([-score, self.wrong], axis=1)[self.known]
         return auroc(torch.from_numpy(pairs))
 
 
@@ -137,11 +144,20 @@ class LabelAudit(Callback):
         self._table = mine(state_dict["tables"]).to(self._table.device)
 
 
-def write_labels(audit: Audit, class_names: tuple[str, ...], path: Path) -> None:
-    """Write `labels.csv`, the most suspicious label first; see `COLUMNS`."""
+def write_labels(
+    audit: Audit, class_names: tuple[str, ...], path: Path, files: Sequence[str] | None = None
+) -> None:
+    """Write `labels.csv`, the most suspicious label first; see `COLUMNS`.
+
+    Args:
+        audit: what was noted.
+        class_names: of the C classes.
+        path: of the file to write.
+        files: path of each row of the training list, where there are such: a further column.
+    """
     with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(COLUMNS)
+        writer.writerow([*COLUMNS, *(["path"] if files is not None else [])])
         for rank, row in enumerate(np.argsort(audit.trust, kind="stable"), start=1):
             weight, clean = audit.weight[row], audit.clean[row]
             writer.writerow(
@@ -155,5 +171,6 @@ def write_labels(audit: Audit, class_names: tuple[str, ...], path: Path) -> None
                     "" if np.isnan(weight) else f"{weight:.6f}",
                     audit.visits[row],
                     class_names[clean] if clean >= 0 else "",
+                    *([files[audit.index[row]]] if files is not None else []),
                 ]
             )

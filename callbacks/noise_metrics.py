@@ -10,6 +10,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from datamodules.batch import UNKNOWN
+
 Grouped = tuple[Tensor, Tensor]
 
 
@@ -18,9 +20,9 @@ def label_groups(label: Tensor, clean_label: Tensor) -> tuple[Tensor, Tensor]:
 
     Args:
         label: given labels, `(B,)`, int64 in [0, C).
-        clean_label: true labels, `(B,)`, -1 where unknown; those are in neither group.
+        clean_label: true labels, `(B,)`; those that are `UNKNOWN` are in neither group.
     """
-    known = clean_label >= 0
+    known = clean_label != UNKNOWN
     agree = label == clean_label
     return known & agree, known & ~agree
 
@@ -46,7 +48,7 @@ def beliefs(
 
     Args:
         label: given labels, `(B,)`.
-        clean_label: true labels, `(B,)`, -1 where unknown.
+        clean_label: true labels, `(B,)`, `UNKNOWN`, or `KNOWN_WRONG`.
         example_weight: `(B,)`, scaled so that an average example has weight 1.
         label_mix: `(B,)`, 1 keeps the given label and 0 takes the pseudo-label.
         pseudo_label: `(B, C)`, rows sum to 1.
@@ -63,7 +65,7 @@ def beliefs(
     if pseudo_label is not None:
         right = pseudo_label.argmax(dim=1) == clean_label
         grouped["pseudo/acc_clean"] = (right, clean)
-        grouped["pseudo/acc_wrong"] = (right, wrong)
+        grouped["pseudo/acc_wrong"] = (right, wrong & (clean_label >= 0))
     return grouped
 
 

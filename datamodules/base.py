@@ -29,6 +29,7 @@ from datamodules.samplers import (
     TrainingSteps,
     shard_batches,
 )
+from datamodules.unreadable import Unreadable
 from datamodules.workers import leave_signals_to_the_run
 
 TEST = "test"
@@ -85,7 +86,9 @@ class NoisyLabelDataModule(LightningDataModule):
     noise: float | None = None  # nominal rate, where noise is drawn
     notes: Sequence[str] = ()  # what the user should know, a sentence each
     test_names: tuple[str, ...] = (TEST,)
+    paths: Sequence[str] | None = None  # of the training list's pictures, where they are files
 
+    unreadable: Unreadable  # what could not be read so far
     manifest: Manifest
     train_set: LabelledImages
     probe_set: LabelledImages
@@ -113,6 +116,7 @@ class NoisyLabelDataModule(LightningDataModule):
         self.view_maker = views
         self.seed = seed
         self.num_workers = num_workers
+        self.unreadable = Unreadable()
 
     @abstractmethod
     def read(self) -> tuple[Images, Manifest, Mapping[str, TestSet]]:

@@ -7,13 +7,17 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+# What a true label says where it is no class.
+UNKNOWN = -1
+KNOWN_WRONG = -2  # it is not the given one; which it is, nobody said
+
 
 class Batch(NamedTuple):
     """Examples as they lie on disk: no random draw has touched them."""
 
     image: Tensor  # (B, 3, H, W) uint8
     label: Tensor  # (B,) int64 in [0, C): the given label, right or wrong
-    clean_label: Tensor  # (B,) int64: the true class, or -1 where nobody knows it
+    clean_label: Tensor  # (B,) int64: the true class, UNKNOWN, or KNOWN_WRONG
     index: Tensor  # type: ignore[assignment]  # (B,) int64: row in the data set's own training (or test) list
 
 

@@ -81,9 +81,7 @@ class CIFAR10N(CIFAR10):
             for key in keys:
                 if key in arrays:
                     return arrays[key]
-            raise ValueError(
-                f"{self.file} holds {', '.join(arrays)}, and not {keys[0]}: {_HOW}."
-            )
+            raise ValueError(f"{self.file} holds {', '.join(arrays)}, and not {keys[0]}: {_HOW}.")
 
         given, clean = found(self.annotations[self.annotation]), found(("clean_label", "clean"))
         if not np.array_equal(clean, true):

@@ -18,6 +18,7 @@ from datamodules.manifest import Manifest
 from datamodules.noise import Labels, Transition
 from datamodules.noise_models import GIVEN, Noise
 from datamodules.randomness import numpy_generator
+from datamodules.released_draws import RELEASED_MODELS, released_draws
 from datamodules.split import Known, check_probe_per_class
 
 
@@ -41,6 +42,8 @@ class CleanDataModule(NoisyLabelDataModule):
         noise_matrix: a file with T, (C, C), for `noise_model=matrix`.
         imbalance: how many times as large the largest class is as the smallest (1: as it lies on
             disk), of the noisy examples; by true class.
+        draws: `ours`, or `released`: probe, uniform and asymmetric noise number for number as the
+            released TensorFlow code draws them with the same seed.
         labels: a file of drawn labels to train on: the `labels.npz` of a run, which brings its
             probe, too, or given labels for the whole training list (see `read_stated`).
         probe_per_class: trusted examples of each class, taken out of the training set.
@@ -71,6 +74,7 @@ class CleanDataModule(NoisyLabelDataModule):
         flip: bool,
         noise_matrix: str | None = None,
         imbalance: float = 1,
+        draws: str = "ours",
         labels: str | None = None,
         **rest: Any,
     ) -> None:
@@ -80,6 +84,7 @@ class CleanDataModule(NoisyLabelDataModule):
         self.data_dir = Path(data_dir).expanduser().absolute()
         self.noise_model = noise_model
         self.imbalance = imbalance
+        self.draws = draws
         self.labels = labels
         self.noise = noise
         self.stated: Manifest | Labels | None = None
@@ -95,8 +100,21 @@ class CleanDataModule(NoisyLabelDataModule):
             raise ValueError(f"noise_model={GIVEN} needs labels=<file>, which says what is given.")
         self._noise = Noise(self.noise_model, noise, noise_matrix, self.flips, self.num_classes)
         self._noise.check(name)
+        self._check_draws()
         check_probe_per_class(probe_per_class, min(self.class_sizes))
         self._count(probe_per_class)
+
+    def _check_draws(self) -> None:
+        if self.draws not in ("ours", "released"):
+            raise ValueError(f"dataset.draws={self.draws} is unknown: give ours or released.")
+        if self.draws == "ours":
+            return
+        if self.noise_model not in RELEASED_MODELS or self.imbalance != 1:
+            raise ValueError(
+                f"dataset.draws=released knows no noise_model={self.noise_model} with "
+                f"imbalance={self.imbalance}: give one of {', '.join(RELEASED_MODELS)} with "
+                "imbalance=1, or dataset.draws=ours."
+            )
 
     def _count(self, probe_per_class: int) -> None:
         if isinstance(self.stated, Manifest):
@@ -155,10 +173,33 @@ class CleanDataModule(NoisyLabelDataModule):
         }
         if self.imbalance != 1:
             settings["imbalance"] = self.imbalance
+        if self.draws == "released":
+            return self._released(true, {**settings, "draws": "released"})
         return Manifest.draw(
             Known(true),
             give,
             settings=settings,
             class_names=self.class_names,
             thin=None if self.imbalance == 1 else tail,
+        )
+
+    def _released(self, true: Labels, settings: Mapping[str, Any]) -> Manifest:
+        assert self.noise is not None
+        assert self.probe_per_class is not None
+        train_rows, given, probe_rows = released_draws(
+            true,
+            self.noise_model,
+            self.noise,
+            probe_per_class=self.probe_per_class,
+            flips=self.flips,
+            seed=self.seed,
+        )
+        return Manifest(
+            settings=settings,
+            class_names=self.class_names,
+            train_rows=train_rows,
+            given=given,
+            clean=true[train_rows],
+            probe_rows=probe_rows,
+            probe_label=true[probe_rows],
         )

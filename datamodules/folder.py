@@ -27,7 +27,7 @@ class Folder(PictureDataModule):
     every class keeps some, else of all rows, and said. It is the same for every seed.
 
     Args:
-        data_dir: the folder.
+        folder: the pictures'. Unlike other data sets' `data_dir`, it says which data they are.
         labels: the table (see `folder_rows.from_table`), or the `labels.npz` of a run, or None:
             then folders are classes.
         trusted: a list of checked pictures (see `folder_rows.trust`), or None.
@@ -41,6 +41,7 @@ class Folder(PictureDataModule):
     def __init__(
         self,
         *,
+        folder: str | Path,
         labels: str | None = None,
         table: str | None = None,
         trusted: str | None = None,
@@ -55,7 +56,7 @@ class Folder(PictureDataModule):
         self.table = table if drawn else labels or table
         self.trusted = trusted
         self.test_share = test_share
-        super().__init__(labels=labels if drawn else None, **rest)
+        super().__init__(data_dir=folder, labels=labels if drawn else None, **rest)
 
     def listing(self) -> Listing:
         """Read the table, or look through the folders."""
@@ -105,11 +106,13 @@ class Folder(PictureDataModule):
         rng = numpy_generator(0, "test split")
         for one in range(classes):
             mine = rng.permutation(np.flatnonzero(candidate & (label == one)))
-            test[mine[: max(1, round(self.test_share * len(mine)))]] = True
+            wanted = max(1, round(self.test_share * len(mine)))
+            test[mine[: min(wanted, len(mine) - 1)]] = True  # one at least is trained on
+        known = int((test & trusted).sum())
         self.notes.append(
-            f"no test split is given: tested on {test.sum():,} of the "
-            f"{'trusted' if from_trusted else 'given'} labels, which are not trained on"
-            + ("" if from_trusted else "; they are as noisy as the others")
+            f"no test split is given: {test.sum():,} pictures are held out of training to test on, "
+            f"{known:,} of them with trusted labels"
+            + ("" if known == test.sum() else "; the others may be labelled wrongly")
         )
         return test
 

@@ -7,11 +7,10 @@ TFDS and WebVision do. Facts about layouts: those of ILSVRC-2012 and of label-no
 import csv
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from datamodules.noise import Labels
+from datamodules.lists import Labelled, read_lines
 
 PICTURES = (".jpeg", ".jpg", ".png")
 
@@ -23,14 +22,6 @@ LAYOUTS = (
     "val/<WordNet id>/, val/<class number>/, a flat val/ with imagenet_val.txt (lines `name class`)"
     f" or {_KAGGLE}, or with the devkit ({_TRUTH} and meta.mat)"
 )
-
-
-class Labelled(NamedTuple):
-    """Pictures below a folder, and their classes."""
-
-    root: Path
-    paths: list[str]
-    label: Labels
 
 
 def validation(folder: Path, wordnet: Sequence[str]) -> Labelled | None:
@@ -56,36 +47,44 @@ def validation(folder: Path, wordnet: Sequence[str]) -> Labelled | None:
 
 
 def training(folder: Path, wordnet: Sequence[str]) -> Labelled | None:
-    """Find the training pictures of some classes: `train/<WordNet id>/`; None if there are none."""
-    for train in (folder / "train", folder / "ILSVRC2012_img_train", folder):
-        if train.is_dir() and (train / wordnet[0]).is_dir():
+    """Find the training pictures of some classes: `train/<WordNet id>/`; None if there are none.
+
+    Not `folder` itself: class folders there are taken for the validation pictures.
+
+    Raises:
+        ValueError: if some classes are missing.
+    """
+    for train in (folder / "train", folder / "ILSVRC2012_img_train"):
+        if any((train / name).is_dir() for name in wordnet):
             return by_folder(train, wordnet)
     return None
 
 
 def by_folder(folder: Path, wordnet: Sequence[str]) -> Labelled | None:
-    """Read folders of classes, by WordNet id or by class number; None if there are none."""
+    """Read folders of classes, by WordNet id or by class number; None if there are none.
+
+    Raises:
+        ValueError: if a class has no folder, or no pictures in it.
+    """
     here = {one.name for one in folder.iterdir() if one.is_dir()}
     numbers = [str(number) for number in range(len(wordnet))]
     names = next((names for names in (wordnet, numbers) if here & set(names)), None)
     if names is None:
         return None
-    missing = [name for name in names if name not in here]
+    files = [pictures_in(folder / name) if name in here else [] for name in names]
+    missing = [name for name, found in zip(names, files, strict=True) if not found]
     if missing:
         raise ValueError(
-            f"{folder} has no folder {missing[0]} ({len(missing)} of {len(names)} classes are "
-            "missing): put all of them there."
+            f"{folder} has no pictures in {missing[0]}/ ({len(missing)} of {len(names)} classes "
+            "have none): put those of all classes there."
         )
-    paths, label = [], []
-    for number, name in enumerate(names):
-        files = sorted(one.name for one in (folder / name).iterdir() if _is_picture(one.name))
-        paths += [f"{name}/{file}" for file in files]
-        label += [number] * len(files)
-    return Labelled(folder, paths, np.array(label, dtype=np.int64))
+    paths = [f"{name}/{file}" for name, found in zip(names, files, strict=True) for file in found]
+    label = np.repeat(np.arange(len(names)), [len(found) for found in files])
+    return Labelled(folder, paths, label)
 
 
 def _flat(val: Path, folder: Path, wordnet: Sequence[str]) -> Labelled | None:
-    paths = sorted(one.name for one in val.iterdir() if _is_picture(one.name))
+    paths = pictures_in(val)
     if not paths:
         return None
     number = {name: place for place, name in enumerate(wordnet)}
@@ -115,6 +114,10 @@ def _matched(val: Path, paths: list[str], classes: Mapping[str, int], file: Path
             f"first is {unknown[0]}: put the list there that belongs to them."
         )
     chosen = [path for path in paths if classes[Path(path).stem] >= 0]
+    if not chosen:
+        raise ValueError(
+            f"{file} names no picture in {val} of the classes wanted: put another there."
+        )
     label = [classes[Path(path).stem] for path in chosen]
     return Labelled(val, chosen, np.array(label, dtype=np.int64))
 
@@ -122,7 +125,7 @@ def _matched(val: Path, paths: list[str], classes: Mapping[str, int], file: Path
 def _list(file: Path, number: Mapping[str, int]) -> dict[str, int]:
     """Read lines `name class`, the class as number or WordNet id; -1 for those not wanted."""
     classes = {}
-    for line in filter(None, map(str.strip, file.read_text(encoding="utf-8").splitlines())):
+    for line in read_lines(file, "put another copy there"):
         name, _, said = line.replace(",", " ").rpartition(" ")
         place = number.get(said, int(said) if said.isdigit() else -1)
         classes[Path(name).stem] = place if place < len(number) else -1
@@ -131,28 +134,40 @@ def _list(file: Path, number: Mapping[str, int]) -> dict[str, int]:
 
 def _kaggle(file: Path, number: Mapping[str, int]) -> dict[str, int]:
     """Read Kaggle's `ImageId,PredictionString`, the latter beginning with a WordNet id."""
-    with file.open(newline="", encoding="utf-8") as opened:
-        rows = list(csv.DictReader(opened))
-    return {row["ImageId"]: number.get(row["PredictionString"].split()[0], -1) for row in rows}
+    rows = list(csv.DictReader(read_lines(file, "put another copy there")))
+    try:
+        return {row["ImageId"]: number.get(row["PredictionString"].split()[0], -1) for row in rows}
+    except (KeyError, AttributeError, IndexError):
+        raise ValueError(
+            f"{file} is not Kaggle's: it has a line without ImageId and PredictionString."
+        ) from None
 
 
 def _devkit(file: Path, paths: Sequence[str], number: Mapping[str, int]) -> dict[str, int]:
     """Read a line a picture, in order of their names: ILSVRC ids, which `meta.mat` names."""
     from scipy.io import loadmat
 
-    truth = [int(line) for line in file.read_text().split()]
+    truth = read_lines(file, "put another copy there")
     if len(truth) != len(paths):
         raise ValueError(
             f"{file} is of {len(truth):,} pictures, and there are {len(paths):,}: put all of the "
             "validation pictures there."
         )
-    meta = loadmat(file.parent / "meta.mat", squeeze_me=True)["synsets"]
-    wordnet = {int(one["ILSVRC2012_ID"]): str(one["WNID"]) for one in meta}
-    return {
-        Path(path).stem: number.get(wordnet[said], -1)
-        for path, said in zip(paths, truth, strict=True)
-    }
+    try:
+        meta = loadmat(file.parent / "meta.mat", squeeze_me=True)["synsets"]
+        wordnet = {str(one["ILSVRC2012_ID"]): str(one["WNID"]) for one in meta}
+        named = [wordnet[said] for said in truth]
+    except Exception as error:  # damaged bytes fail in many ways, and all of them mean this
+        raise ValueError(
+            f"{file.parent / 'meta.mat'} does not say what the classes in {file.name} are "
+            f"({type(error).__name__}: {error}): put the devkit's two files there."
+        ) from None
+    return {Path(path).stem: number.get(name, -1) for path, name in zip(paths, named, strict=True)}
 
 
-def _is_picture(name: str) -> bool:
-    return name.lower().endswith(PICTURES) and not name.startswith(".")
+def pictures_in(folder: Path) -> list[str]:
+    """Return the names of the pictures that lie in a folder, sorted."""
+    names = (one.name for one in folder.iterdir())
+    return sorted(
+        name for name in names if name.lower().endswith(PICTURES) and not name.startswith(".")
+    )

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.noise import Labels, check_rate, normalised_rows
+from datamodules.noise import Labels, check_rate
 from datamodules.randomness import numpy_generator
+from datamodules.transition_file import normalised_rows
 
 Rows = npt.NDArray[np.float64]
 Features = npt.NDArray[np.float32]

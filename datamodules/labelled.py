@@ -18,7 +18,7 @@ class LabelledImages(Dataset[Batch]):
     Args:
         images: of the whole list.
         label: given labels (N,) int64.
-        clean_label: true labels (N,) int64, -1 where unknown.
+        clean_label: true labels (N,) int64, `UNKNOWN` or `KNOWN_WRONG` where there is none.
         index: (N,) int64, which rows of the list these are.
     """
 

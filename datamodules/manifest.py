@@ -11,6 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from datamodules.atomic import replacing
+from datamodules.batch import KNOWN_WRONG, UNKNOWN
 from datamodules.noise import Labels, effective_rate, transition_counts
 from datamodules.randomness import numpy_generator
 from datamodules.split import Known, draw_probe, interleaved
@@ -23,8 +24,8 @@ class Manifest:
     """What was drawn about a data set, and the settings it was drawn with.
 
     The arrays are int64. `train_rows`, `given` and `clean` have shape (N,) and describe the noisy
-    examples (`clean` is -1 where unknown), `probe_rows` and `probe_label` (M,) the trusted ones;
-    rows are those of the data set's own training list.
+    examples (`clean` may be `UNKNOWN` or `KNOWN_WRONG`), `probe_rows` and `probe_label` (M,) the
+    trusted ones; rows are those of the data set's own training list.
     """
 
     settings: Mapping[str, Any]  # what determines the draws, ready for JSON
@@ -114,8 +115,8 @@ class Manifest:
 
     @property
     def effective_noise(self) -> float | None:
-        """The share of wrong labels among those whose truth is known; None if none is."""
-        known = self.clean >= 0
+        """The share of wrong labels among those known to be right or wrong; None if none is."""
+        known = self.clean != UNKNOWN
         return effective_rate(self.clean[known], self.given[known]) if known.any() else None
 
     def summary(self) -> dict[str, Any]:
@@ -130,6 +131,7 @@ class Manifest:
             "num_probe": len(self.probe_rows),
             "effective_noise": self.effective_noise,
             "transition_counts": counts.tolist(),
+            "wrong_of_unknown_class": int((self.clean == KNOWN_WRONG).sum()),
             "given_counts": np.bincount(self.given, minlength=num_classes).tolist(),
             "probe_counts": np.bincount(self.probe_label, minlength=num_classes).tolist(),
             "hash": self.hash,
@@ -144,6 +146,9 @@ class Manifest:
         if nominal is not None:
             words.append(f"nominal {nominal:.2f}")
         words.append("rate unknown" if rate is None else f"effective {rate:.2f}")
+        known = int((self.clean != UNKNOWN).sum())
+        if 0 < known < len(self.clean):
+            words[-1] += f" of the {known:,} that are known to be right or wrong"
         return (
             f"{len(self.given):,} noisy + {len(self.probe_rows):,} probe ({each}) examples, "
             f"{len(self.class_names)} classes; {', '.join(words)}\n"

@@ -25,11 +25,11 @@ from datamodules.noise import (
     corrupt_rows,
     flip,
     pair_flip,
-    read_transition,
     uniform,
     uniform_other,
 )
 from datamodules.randomness import numpy_generator
+from datamodules.transition_file import read_transition
 
 Images = npt.NDArray[np.uint8]
 

@@ -14,11 +14,11 @@ from datamodules.base import NoisyLabelDataModule, TestSet, ViewMaker
 from datamodules.images import ArrayImages, Images
 from datamodules.label_files import read_stated
 from datamodules.large_views import LargeViews
+from datamodules.lists import Labelled
 from datamodules.manifest import Manifest
 from datamodules.noise import Labels
 from datamodules.pictures import PictureFiles
 from datamodules.split import Known, Mask
-from datamodules.unreadable import Unreadable
 from datamodules.whole_pictures import WholePictures, read_whole
 from datamodules.words import some
 
@@ -41,20 +41,26 @@ class Tested(NamedTuple):
     files: Files
     label: Labels  # (M,)
 
+    @classmethod
+    def of(cls, pictures: Labelled) -> "Tested":
+        """Return such pictures."""
+        return cls(Files(pictures.root, pictures.paths), pictures.label)
+
 
 class Listing(NamedTuple):
     """What lists say of a data set, before any picture is opened."""
 
     files: Files
     given: Labels  # (N,) the label that comes with it; -1: none, it can only be a probe example
-    true: Labels  # (N,) the true class, -1 where unknown
+    true: Labels  # (N,) the true class, UNKNOWN, or KNOWN_WRONG
     trusted: Mask  # (N,) which the probe may be drawn from; their true class is known
     class_names: tuple[str, ...]
 
     @property
     def hash(self) -> str:
-        """SHA-256 of all it says, in hexadecimal."""
-        digest = hashlib.sha256(json.dumps([*self.class_names, *self.files.paths]).encode())
+        """SHA-256 of all it says, in hexadecimal; it stays when folders move as a whole."""
+        paths = [_last_parts(path) for path in self.files.paths]
+        digest = hashlib.sha256(json.dumps([*self.class_names, *paths]).encode())
         for array in (self.given, self.true, self.trusted):
             digest.update(array.astype("<i8").tobytes())
         return digest.hexdigest()
@@ -84,7 +90,6 @@ class PictureDataModule(NoisyLabelDataModule):
 
     Attributes:
         notes: what the user should know, a sentence each.
-        unreadable: what could not be read so far.
 
     Raises:
         ValueError: if lists are missing or damaged, or a setting is impossible.
@@ -129,9 +134,8 @@ class PictureDataModule(NoisyLabelDataModule):
         self.pictures = pictures
         self.flip = flip
         self.notes: list[str] = []
-        self.unreadable = Unreadable()
         self.listed = self.listing()
-        self.class_names = self.listed.class_names
+        self.paths, self.class_names = self.listed.files.paths, self.listed.class_names
         self.num_classes, self.train_size = len(self.class_names), len(self.listed.given)
         self.drawn = self._draw(labels)
         self.num_train, self.num_probe = len(self.drawn.train_rows), len(self.drawn.probe_rows)
@@ -164,7 +168,7 @@ class PictureDataModule(NoisyLabelDataModule):
             "probe_per_class": self.probe_per_class,
             "list": listed.hash,
         }
-        known = Known(listed.true, noisy=given >= 0, trusted=listed.trusted)
+        known = Known(listed.true, noisy=listed.given >= 0, trusted=listed.trusted)
         return Manifest.draw(
             known, lambda rows: given[rows], settings=settings, class_names=self.class_names
         )
@@ -236,3 +240,8 @@ def look_for(files: Files, what: str, most: int = LOOKED_FOR) -> None:
             f"{len(missing)} of {len(rows)} {what} pictures looked for are missing below "
             f"{files.root}: {some(missing)}; mode=check looks for all of them."
         )
+
+
+def _last_parts(path: str) -> str:
+    """Return an absolute path's file and the folder it lies in; relative ones stay as they are."""
+    return "/".join(path.split("/")[-2:]) if path.startswith("/") else path

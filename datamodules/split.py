@@ -28,7 +28,8 @@ def draw_probe(
     each class once (the reference's order; it never shuffles them).
 
     Args:
-        label: clean labels (N,); every class in [0, C) occurs.
+        label: clean labels (N,), below 0 where there is none; every class in [0, C) occurs, unless
+            none is wanted.
         per_class: rows for each class.
         rng: what is drawn with.
         candidate: (N,) which rows may be drawn; all without it.
@@ -36,6 +37,8 @@ def draw_probe(
     Returns:
         Rows of `label`, (C * per_class,).
     """
+    if not per_class:
+        return np.empty(0, dtype=np.int64)
     num_classes = int(label.max()) + 1
     may = np.ones(len(label), dtype=np.bool_) if candidate is None else candidate
     drawn = [
@@ -48,7 +51,7 @@ def draw_probe(
 class Known(NamedTuple):
     """What is said of the N rows of a training list before anything is drawn."""
 
-    true: Labels  # (N,) the true class, -1 where unknown
+    true: Labels  # (N,) the true class, UNKNOWN, or KNOWN_WRONG
     noisy: Mask | None = None  # (N,) which rows may be noisy examples; None: all
     trusted: Mask | None = None  # (N,) which rows the probe may be drawn from; None: all
 

@@ -9,17 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.imagenet import LAYOUTS, Labelled, training, validation
+from datamodules.imagenet import LAYOUTS, training, validation
+from datamodules.lists import Labelled, other_counts, read_classes, read_lines
 from datamodules.manifest import Manifest
-from datamodules.noise import Labels
-from datamodules.picture_data import Files, Listing, PictureDataModule, Tested
-from datamodules.split import Mask
-from datamodules.tables import read_table
+from datamodules.picture_data import Listing, PictureDataModule, Tested
+from datamodules.trusted import joined, not_in_probe, read_probe_list
 
 # Training pictures of the first 50 classes in the official Google list.
 MINI_CLASSES, MINI_SIZE = 50, 65_944
 
+_ALL_CLASSES = 1000
 _SYNSETS, _GOOGLE, _VAL = "synsets.txt", "train_filelist_google.txt", "val_filelist.txt"
+_UNPACK = "unpack info.tar of WebVision 1.0"
 
 
 class WebVision(PictureDataModule):
@@ -65,33 +66,33 @@ class WebVision(PictureDataModule):
                 f"dataset.webvision_dir={self.webvision_dir} has no info/{_GOOGLE}: unpack "
                 "WebVision 1.0's info.tar, google_resized_256.tar and val_images_256.tar there."
             )
-        synsets = (info / _SYNSETS).read_text(encoding="utf-8").splitlines()[: self.first_classes]
+        synsets = read_lines(info / _SYNSETS, _UNPACK)
+        if not 2 <= self.first_classes <= len(synsets):
+            raise ValueError(
+                f"dataset.first_classes={self.first_classes} of the {len(synsets):,} classes in "
+                f"{info / _SYNSETS}: give 2 to {len(synsets)}."
+            )
+        synsets = synsets[: self.first_classes]
         self._wordnet = [line.split(" ", 1)[0] for line in synsets]
         names = tuple(line.split(" ", 1)[-1].split(",")[0].strip() for line in synsets)
-        paths, given = read_list(info / _GOOGLE, self.first_classes)
-        if self.first_classes == MINI_CLASSES and len(paths) != MINI_SIZE:
-            self.notes.append(
-                f"{_GOOGLE} lists {len(paths):,} pictures of the first {MINI_CLASSES} classes, and "
-                f"the official one {MINI_SIZE:,}"
-            )
-        val_paths, val_label = read_list(info / _VAL, self.first_classes)
-        self._val = Labelled(self.webvision_dir / "val_images_256", val_paths, val_label)
+        noisy = self._read(_GOOGLE, self.webvision_dir)
+        if self.first_classes == MINI_CLASSES:
+            self.notes += other_counts([("training pictures", len(noisy.paths), MINI_SIZE)])
+        self._val = self._read(_VAL, self.webvision_dir / "val_images_256")
         self._imagenet = validation(self.imagenet_dir, self._wordnet)
-        candidates = self._candidates()
-        count, more = len(given), len(candidates.label)
-        return Listing(
-            Files(self.webvision_dir, [*paths, *_absolute(candidates)]),
-            given=np.concatenate([given, np.full(more, -1)]),
-            true=np.concatenate([np.full(count, -1), candidates.label]),
-            trusted=np.arange(count + more) >= count,
-            class_names=_distinct(names, self._wordnet),
-        )
+        return joined(noisy, self._candidates(), _distinct(names, self._wordnet))
+
+    def _read(self, name: str, root: Path) -> Labelled:
+        """Read an official list, of the first classes."""
+        paths, label = read_classes(self.webvision_dir / "info" / name, _UNPACK, _ALL_CLASSES)
+        first = np.flatnonzero(label < self.first_classes)
+        return Labelled(root, [paths[row] for row in first.tolist()], label[first])
 
     def _candidates(self) -> Labelled:
         """Return the pictures that the probe may be drawn from."""
         self._from_val = False
         if self.probe_list is not None:
-            return _listed(Path(self.probe_list).expanduser().absolute(), self._wordnet)
+            return read_probe_list(self.probe_list, self._wordnet)
         found = training(self.imagenet_dir, self._wordnet)
         if found is not None:
             return found
@@ -100,73 +101,26 @@ class WebVision(PictureDataModule):
 
     def tests(self, drawn: Manifest) -> Mapping[str, Tested]:
         """Return ImageNet's validation pictures, if they are there, and WebVision's."""
-        root, paths, label = self._val
+        val = not_in_probe(self._val, self.listed, drawn, "of WebVision's validation pictures")
         if self._from_val and len(drawn.probe_rows):
-            first = self.train_size - len(label)
-            kept: Mask = ~np.isin(np.arange(len(label)) + first, drawn.probe_rows)
-            paths = [path for path, keep in zip(paths, kept, strict=True) if keep]
-            label = label[kept]
             self.notes.append(
                 f"NOTE: no trusted pictures were found (dataset.imagenet_dir={self.imagenet_dir} "
                 f"has no train/<WordNet id>/, and there is no dataset.probe_list): the probe is "
-                f"{len(drawn.probe_rows):,} of WebVision's validation pictures, which the other "
-                f"{len(label):,} do not test"
+                f"{len(drawn.probe_rows):,} of WebVision's validation pictures, and the other "
+                f"{len(val.label):,} are tested on"
             )
-        val = Tested(Files(root, paths), label)
         if self._imagenet is None:
             self.notes.append(
                 f"NOTE: ImageNet's validation pictures are not in dataset.imagenet_dir="
-                f"{self.imagenet_dir} ({LAYOUTS}): the test is WebVision's own validation set"
+                f"{self.imagenet_dir} ({LAYOUTS}): the test is {len(val.label):,} of WebVision's"
             )
-            return {"test": val}
+            return {"test": Tested.of(val)}
+        test = not_in_probe(self._imagenet, self.listed, drawn, "of ImageNet's validation pictures")
         self.notes.append(
-            f"test: {len(self._imagenet.label):,} of ImageNet's validation pictures; val: "
-            f"{len(label):,} of WebVision's"
+            f"test: {len(test.label):,} of ImageNet's validation pictures; val: {len(val.label):,} "
+            "of WebVision's"
         )
-        where = Files(self._imagenet.root, self._imagenet.paths)
-        return {"test": Tested(where, self._imagenet.label), "val": val}
-
-
-def read_list(file: Path, first_classes: int) -> tuple[list[str], Labels]:
-    """Read lines `path class` of a WebVision list, those of the first classes.
-
-    Raises:
-        ValueError: if the file is missing, or a line is not one.
-    """
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise ValueError(f"{file} cannot be read ({error.strerror}): unpack info.tar.") from None
-    paths, label = [], []
-    for number, line in enumerate(lines, start=1):
-        path, _, said = line.rstrip().rpartition(" ")
-        if not path or not said.isdigit():
-            if not line.strip():
-                continue
-            raise ValueError(f"Line {number} of {file} is not `path class`: {line[:80]!r}.")
-        if int(said) < first_classes:
-            paths.append(path)
-            label.append(int(said))
-    return paths, np.array(label, dtype=np.int64)
-
-
-def _listed(file: Path, wordnet: list[str]) -> Labelled:
-    """Read a table of trusted pictures; classes by number or WordNet id, paths beside it."""
-    number = {name: place for place, name in enumerate(wordnet)}
-    number |= {str(place): place for place in range(len(wordnet))}
-    table = read_table(file, "dataset.probe_list", ("path", "label"))
-    unknown = [name for name in table["label"] if name not in number]
-    if unknown:
-        raise ValueError(
-            f"dataset.probe_list={file} has the label {unknown[0]!r}: give class numbers from 0 to "
-            f"{len(wordnet) - 1} or WordNet ids."
-        )
-    label = [number[name] for name in table["label"]]
-    return Labelled(file.parent, table["path"], np.array(label, dtype=np.int64))
-
-
-def _absolute(pictures: Labelled) -> list[str]:
-    return [str(pictures.root / path) for path in pictures.paths]
+        return {"test": Tested.of(test), "val": Tested.of(val)}
 
 
 def _distinct(names: tuple[str, ...], wordnet: list[str]) -> tuple[str, ...]:

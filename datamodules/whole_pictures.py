@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from PIL import Image
+from rich.console import Console
 from rich.progress import track
 from torch import Generator, Tensor
 
@@ -51,10 +52,11 @@ def read_whole(files: PictureFiles, what: str) -> Tensor:
             return
         image[row] = show(picture, middle(picture.height, picture.width), side)
 
+    said = f"reading {count:,} {what} pictures"
+    quiet = not Console().is_terminal
     # threads: the decoders let go of Python's lock
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        done = pool.map(read, range(count))
-        for _ in track(done, f"reading {count:,} {what} pictures", count, transient=True):
+        for _ in track(pool.map(read, range(count)), said, count, transient=True, disable=quiet):
             pass
     return image
 

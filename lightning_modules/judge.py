@@ -10,7 +10,7 @@ from lightning_modules.losses import cross_entropy
 
 
 class Judge(nn.Module):
-    """Accuracy, loss, and from ten classes on the accuracy of the five best guesses.
+    """Accuracy, its mean over classes, loss, and from ten classes on that of five guesses.
 
     Args:
         name: of the test set; what is computed is called `<name>/acc` and so on.
@@ -21,13 +21,13 @@ class Judge(nn.Module):
         super().__init__()
         self.name = name
         self.num_classes = num_classes
-        best = {"acc": 1, "top5": 5} if num_classes >= 10 else {"acc": 1}
-        self.accuracies: Any = nn.ModuleDict(
-            {
-                what: MulticlassAccuracy(num_classes, top_k=k, average="micro")
-                for what, k in best.items()
-            }
-        )
+        accuracies = {
+            "acc": MulticlassAccuracy(num_classes, average="micro"),
+            "acc_balanced": MulticlassAccuracy(num_classes, average="macro"),
+        }
+        if num_classes >= 10:
+            accuracies["top5"] = MulticlassAccuracy(num_classes, top_k=5, average="micro")
+        self.accuracies: Any = nn.ModuleDict(accuracies)
         self.loss = MeanMetric()
 
     def update(self, logits: Tensor, label: Tensor) -> None:

@@ -18,6 +18,7 @@ from callbacks.label_audit import LabelAudit
 from callbacks.progress import RunProgress
 from callbacks.stop_signals import StopSignals
 from callbacks.training_log import TrainingLog
+from callbacks.unreadable_warning import UnreadableWarning
 from datamodules.base import NoisyLabelDataModule
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.schedules import Schedule
@@ -126,6 +127,7 @@ def build_callbacks(
         TrainingLog(settings["log_every"]),
         LabelAudit(data.train_size),
         RunProgress(),
+        UnreadableWarning(folder.path),
         Evaluations(
             plan.evaluate_at,
             folder.checkpoints,

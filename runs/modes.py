@@ -13,6 +13,7 @@ from rich.console import Console
 
 from callbacks.stop_signals import StopSignals, spoken
 from datamodules.base import NoisyLabelDataModule
+from inspection.look_through import Checked
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.schedules import Schedule
 from runs import evaluate as evaluation
@@ -26,7 +27,6 @@ from runs.build import (
 )
 from runs.folder import RunFolder
 from runs.loggers import build_loggers
-from runs.look_through import Checked
 from runs.ranks import first_rank_first
 from runs.results import command, finish, saved_step, show
 from runs.resume import check_length, newest_good
@@ -68,6 +68,7 @@ def train(settings: Settings) -> Results:
             run.folder.open()
             run.data.manifest.save(run.folder.path)
             newest_good(run.folder, run.data.manifest.hash, console)
+    run.data.unreadable.write_to(run.folder.path)
     announce(settings, run, console)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()

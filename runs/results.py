@@ -20,6 +20,8 @@ from callbacks.evaluations import Evaluations
 from callbacks.figures import draw_run
 from callbacks.label_audit import Audit, LabelAudit, write_labels
 from datamodules.base import NoisyLabelDataModule
+from datamodules.unreadable import FILE as UNREADABLE
+from datamodules.unreadable import read_unreadable
 from runs.build import Plan
 from runs.folder import RunFolder, write_atomically
 from runs.loggers import sync_hint
@@ -46,6 +48,7 @@ def finish(
         **_names(folder),
         **_accuracies(evaluations.history, plan),
         **_noise(data, audit),
+        "data/unreadable": len(read_unreadable(folder.path)),
         "steps": trainer.global_step,
         "epochs": round(trainer.global_step * data.batch_size / data.num_train, 3),
         "seconds": round(evaluations.seconds, 1),
@@ -59,7 +62,8 @@ def finish(
         },
     }
     results = {name: None if value != value else value for name, value in results.items()}  # NaN
-    write_labels(audit, data.manifest.class_names, folder.path / "labels.csv")
+    names = data.manifest.class_names
+    write_labels(audit, names, folder.path / "labels.csv", data.paths)
     _draw(folder, audit, results)
     # Last, because it says that the run is finished.
     write_atomically(folder.path / "results.json", json.dumps(results, indent=2, allow_nan=False))
@@ -102,6 +106,7 @@ def _accuracies(history: list[dict[str, float]], plan: Plan) -> Results:
     best = max(history, key=lambda entry: entry["acc"])
     results: Results = {
         "test/acc_last": last["acc"],
+        "test/acc_balanced_last": last["acc_balanced"],
         "test/loss_last": last["loss"],
         "test/acc_best_oracle": best["acc"],
         "test/step_best_oracle": int(best["step"]),
@@ -147,7 +152,7 @@ def _peak_memory() -> int:
 
 def _draw(folder: RunFolder, audit: Audit, results: Results) -> None:
     (folder.path / "figures").mkdir(exist_ok=True)
-    known = audit.clean >= 0
+    known = audit.known
     draw_run(
         read_metrics(folder.path / "metrics.csv"),
         f"{results['method']} on {results['dataset']}, noise {results['noise']}, "
@@ -173,6 +178,11 @@ def show(results: Results, folder: Path, console: Console | None = None) -> None
 
     add("test accuracy, last", "test/acc_last")
     add("test accuracy, top 5", "test/top5_last")
+    add("… mean over classes", "test/acc_balanced_last")
+    for key in results:
+        name, _, what = key.partition("/")
+        if name != "test" and what in ("acc_last", "top5_last"):
+            add(f"{name} accuracy, {'last' if what == 'acc_last' else 'top 5'}", key)
     if results.get("test/step_cycle_end") not in (None, results["steps"]):
         note = f"  (step {results['test/step_cycle_end']}, cycle_end.ckpt)"
         add("… at the last cycle's end", "test/acc_cycle_end", note=note)
@@ -180,10 +190,15 @@ def show(results: Results, folder: Path, console: Console | None = None) -> None
     add("test accuracy, best", "test/acc_best_oracle", note=best)
     add("wrong labels found, AUROC", "noise/auroc", "{:.4f}", "  by trust score")
     add("… by example weight", "noise/auroc_weight", "{:.4f}")
-    if not results["noise/effective_rate"]:
+    if results["noise/effective_rate"] is None:
+        table.add_row("wrong labels found", "not known: no true labels are given to compare with")
+    elif not results["noise/effective_rate"]:
         table.add_row("wrong labels found", "there are none to find")
     add("steps", "steps", "{:,}", f"  ({results['epochs']:g} epochs)")
     add("time", "seconds", "{:,.0f} s", f"  ({results.get('images_per_second')} images/s)")
+    if results["data/unreadable"]:
+        row = f"{results['data/unreadable']:,} pictures, shown as grey: {folder / UNREADABLE}"
+        table.add_row("not readable", row)
     table.add_row("picture", str(folder / "figures" / "run.png"))
     table.add_row("suspicious labels", str(folder / "labels.csv"))
     table.add_row("everything", str(folder))

@@ -1,12 +1,14 @@
 """Every combination of data set, method and model composes, and its classes take what it says."""
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from runs.build import build_data, build_module, build_schedule
 from tests.compose import CONF, settings
+from tests.datamodules.miniatures import overrides
 
 
 def choices(group: str) -> list[str]:
@@ -26,10 +28,9 @@ def test_every_combination_resolves(dataset: str, method: str, model: str) -> No
 
 @pytest.mark.parametrize("method", choices("method"))
 @pytest.mark.parametrize("dataset", choices("dataset"))
-def test_every_data_set_and_method_is_built(
-    dataset: str, method: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = settings(f"dataset={dataset}", f"method={method}", "model=resnet11")
+def test_every_data_set_and_method_is_built(dataset: str, method: str, tmp_path: Path) -> None:
+    small = overrides(dataset, tmp_path)
+    made = settings(f"dataset={dataset}", f"method={method}", "model=resnet11", *small)
     data = build_data(made)
     schedule, _ = build_schedule(made, data)
     module = build_module(made, data, schedule)

@@ -12,7 +12,8 @@ from tests.compose import ROOT, settings
 
 PAGE = (ROOT / "docs" / "differences.md").read_text()
 PLACES = sorted(set(re.findall(r"\[`([\w.]+)`\]\(\.\./([\w/]+\.\w+)\)", PAGE)))
-OFFERED = sorted(set(re.findall(r"`((?:method|model|meta|augment)[\w.]*=[\w.]+)`", PAGE)))
+_KEYS = r"method|model|meta|augment|dataset\.draws"
+OFFERED = sorted(set(re.findall(rf"`((?:{_KEYS})[\w.]*=[\w.]+)`", PAGE)))
 
 
 def names(tree: ast.AST, prefix: str = "") -> Iterator[str]:

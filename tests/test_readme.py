@@ -7,8 +7,8 @@ import pytest
 
 from tests.compose import ROOT, settings
 
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
+README, DATA = ((ROOT / page).read_text() for page in ("README.md", "docs/data.md"))
+BLOCKS = re.findall(r"```sh\n(.*?)```", README + DATA, flags=re.DOTALL)
 COMMANDS = [
     line.split("&&")[-1].strip()
     for block in BLOCKS
@@ -27,7 +27,9 @@ def test_there_are_commands_to_check() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_composes(command: str) -> None:
-    words = shlex.split(command.replace("<run folder>", "run").replace("<host>", "host"))
+    words = shlex.split(
+        command.replace("<run folder>", "run").replace("<host>", "host"), comments=True
+    )
     assert words[0] in ("python", "torchrun", "srun")
     ours = words[words.index("train.py") + 1 :]
     overrides = [word.split(",")[0] for word in ours if not word.startswith("--")]

@@ -74,6 +74,9 @@ def test_a_sweep_has_a_panel_for_each_data_set(tmp_path):
     # one job alone is a sweep too
     draw_sweep(rows[:1], tmp_path / "single.png")
     assert pixels(tmp_path / "single.png", BLUE) > 10
+    # noise that nobody drew
+    draw_sweep([{**row, "noise": None} for row in rows[:2]], tmp_path / "own.png")
+    assert pixels(tmp_path / "own.png", BLUE) > 10
 
 
 def test_matplotlib_is_imported_only_to_draw():

@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from callbacks.label_audit import Audit, LabelAudit, write_labels
-from datamodules.batch import Batch
+from datamodules.batch import KNOWN_WRONG, UNKNOWN, Batch
 from lightning_modules.objective import Objective
 
 ALONE: Any = SimpleNamespace(world_size=1)
@@ -92,6 +92,20 @@ def test_auroc_equals_scikit_learn_where_truth_is_known() -> None:
     wrong = audit.given[known] != audit.clean[known]
     expected = roc_auc_score(wrong, -audit.trust[known])
     assert audit.auroc(audit.trust) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_known_error_of_unknown_class_is_wrong_and_has_no_true_label(tmp_path: Path) -> None:
+    audit = some_audit(4)._replace(
+        given=np.array([0, 1, 2, 0]),
+        clean=np.array([KNOWN_WRONG, 1, UNKNOWN, 2]),
+        trust=np.array([0.95, 0.9, 0.1, 0.3]),
+    )
+    assert audit.known.tolist() == [True, True, False, True]
+    assert audit.wrong.tolist() == [True, False, False, True]
+    assert audit.auroc(audit.trust) == 0.5
+    write_labels(audit, ("a", "b", "c"), tmp_path / "labels.csv")
+    rows = list(csv.DictReader((tmp_path / "labels.csv").open(encoding="utf-8")))
+    assert [row["true_label"] for row in rows] == ["", "c", "b", ""]
 
 
 def test_labels_are_written_most_suspicious_first(tmp_path: Path) -> None:

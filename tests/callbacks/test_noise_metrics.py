@@ -11,6 +11,7 @@ from callbacks.noise_metrics import (
     sums,
     suspicion,
 )
+from datamodules.batch import KNOWN_WRONG, UNKNOWN
 
 # the given label is right, wrong, right, wrong, unknown
 LABEL = torch.tensor([0, 1, 2, 0, 1])
@@ -26,6 +27,21 @@ def test_groups_leave_out_unknown_labels():
     clean, wrong = label_groups(LABEL, CLEAN)
     assert clean.tolist() == [True, False, True, False, False]
     assert wrong.tolist() == [False, True, False, True, False]
+
+
+def test_known_errors_of_unknown_class_are_wrong_and_nothing_else():
+    label, clean = torch.tensor([0, 1, 2]), torch.tensor([KNOWN_WRONG, 1, UNKNOWN])
+    right, wrong = label_groups(label, clean)
+    assert (right.tolist(), wrong.tolist()) == ([False, True, False], [True, False, False])
+    logits = torch.nn.functional.one_hot(torch.tensor([0, 0, 0]), 3).float()
+    _, known = accuracies(logits, label, clean)["train/acc_clean"]
+    assert known.tolist() == [False, True, False]
+    grouped = beliefs(label, clean, torch.tensor([0.5, 2.0, 9.0]), label.float(), logits)
+    assert grouped["weight/wrong_mean"][1].tolist() == [True, False, False]
+    assert grouped["label_mix/wrong"][1].tolist() == [True, False, False]
+    # whether a guess is right is not known of them
+    assert not grouped["pseudo/acc_wrong"][1].any()
+    assert auroc(suspicion(label, clean, torch.tensor([0.5, 2.0, 9.0]))) == 1.0
 
 
 def test_accuracies_by_hand():

@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from datamodules.batch import KNOWN_WRONG, UNKNOWN
 from datamodules.manifest import Manifest
 from datamodules.noise import corrupt, flip
 from datamodules.randomness import numpy_generator
@@ -217,6 +218,20 @@ def test_unknown_truth_is_not_counted():
     assert drawn.effective_noise is None
     assert "rate unknown" in drawn.describe()
     assert sum(map(sum, drawn.summary()["transition_counts"])) == 0
+
+
+def test_known_errors_of_unknown_class_are_counted_as_errors():
+    drawn = replace(
+        draw(),
+        clean=np.array([0, KNOWN_WRONG, UNKNOWN, 1]),
+        given=np.array([0, 2, 2, 2]),
+        train_rows=np.arange(4),
+    )
+    assert drawn.effective_noise == pytest.approx(2 / 3)
+    summary = drawn.summary()
+    assert summary["transition_counts"] == [[1, 0, 0], [0, 0, 1], [0, 0, 0]]
+    assert summary["wrong_of_unknown_class"] == 1
+    assert "effective 0.67 of the 3 that are known to be right or wrong" in drawn.describe()
 
 
 def test_thinning_keeps_what_it_says():

@@ -7,19 +7,17 @@ from scipy import stats
 from datamodules.noise import (
     CIFAR10_FLIPS,
     DIGIT_FLIPS,
-    check_transition,
     corrupt,
     corrupt_rows,
     effective_rate,
     flip,
     next_in_superclass,
-    normalised_rows,
     pair_flip,
-    read_transition,
     transition_counts,
     uniform,
     uniform_other,
 )
+from datamodules.transition_file import check_transition, normalised_rows, read_transition
 from tests.golden import load
 
 DRAWS = [

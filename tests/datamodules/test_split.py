@@ -35,6 +35,8 @@ def test_probe_is_drawn_at_random_within_classes():
 
 def test_empty_probe():
     assert draw_probe(UNEVEN, 0, np.random.default_rng(0)).shape == (0,)
+    nothing_known = np.full(5, -1)
+    assert draw_probe(nothing_known, 0, np.random.default_rng(0)).shape == (0,)
 
 
 def test_largest_probe_leaves_one_of_the_smallest_class():

@@ -88,7 +88,8 @@ def recorded_module(
 ) -> NoisyLabelModule:
     """Return the method that settings describe, with recorded weights and recorded draws."""
     classes = record["step1/logits_weak"].shape[1]
-    data = cast(Any, SimpleNamespace(num_classes=classes, steps_per_epoch=steps_per_epoch))
+    facts = {"num_classes": classes, "steps_per_epoch": steps_per_epoch, "test_names": ("test",)}
+    data = cast(Any, SimpleNamespace(**facts))
     wanted = settings("dataset=cifar10_uniform", *overrides)
     module = build_module(wanted, data, build_schedule(wanted, data)[0])
     variables = [str(name) for name in record["meta/variable_names"]]

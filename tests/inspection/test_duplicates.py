@@ -1,6 +1,6 @@
 import numpy as np
 
-from datamodules.duplicates import Copy, groups_of, leaking, sort_out
+from inspection.duplicates import Copy, groups_of, leaking, sort_out
 
 A, B, C, D = (bytes([one]) * 16 for one in range(4))
 

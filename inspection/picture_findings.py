@@ -4,10 +4,10 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from datamodules.duplicates import PROBE, Copy, Group, groups_of, leaking, sort_out
-from datamodules.inspection import MISSING, UNREADABLE, Split
 from datamodules.pictures import PictureFiles
-from runs.findings import Findings, Problem
+from inspection.duplicates import PROBE, Copy, Group, groups_of, leaking, sort_out
+from inspection.findings import Findings, Problem
+from inspection.looking import MISSING, UNREADABLE, Split
 
 LEAK, OTHER_LABEL, SAME_LABEL = "leak", "copy_other_label", "copy_same_label"
 

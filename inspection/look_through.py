@@ -7,16 +7,16 @@ from typing import Any
 from rich.console import Console
 
 from datamodules.base import NoisyLabelDataModule
-from datamodules.duplicates import NOISY, PROBE
-from datamodules.inspection import MISSING, look_at_all
 from datamodules.whole_pictures import WholePictures, check_memory
+from inspection.class_findings import add_classes
+from inspection.duplicates import NOISY, PROBE
+from inspection.findings import Findings
+from inspection.foretell import foretell
+from inspection.looking import MISSING, look_at_all
+from inspection.picture_findings import Pictures
+from inspection.report import CHECK, PROBLEMS, check_folder, show, write
 from lightning_modules.base import NoisyLabelModule
 from runs.build import Plan
-from runs.check_report import CHECK, PROBLEMS, check_folder, show, write
-from runs.class_findings import add_classes
-from runs.findings import Findings
-from runs.foretell import foretell
-from runs.picture_findings import Pictures
 from runs.settings import Settings
 
 

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 import train
-from runs import look_through, modes
+from inspection import look_through
+from runs import modes
 from runs.build import build_data
 from runs.check import check
 from runs.settings import Settings

@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from datamodules.class_counts import (
+from datamodules.batch import KNOWN_WRONG, UNKNOWN
+from inspection.class_counts import (
     absent,
     as_rows,
     counts,
@@ -76,3 +77,11 @@ def test_rows_are_ready_for_json():
         "wrong_of_true": 0.0,
     }
     assert rows[2]["wrong_of_given"] is None
+
+
+def test_labels_known_to_be_wrong_are_counted_though_nobody_knows_the_right_class() -> None:
+    clean = np.array([0, KNOWN_WRONG, KNOWN_WRONG, UNKNOWN, 1, 1])
+    given = np.array([0, 0, 1, 1, 1, 0])
+    wrong = wrong_labels(clean, given, 2)
+    np.testing.assert_allclose(wrong.given, [2 / 3, 1 / 2])
+    np.testing.assert_allclose(wrong.true, [0, 1 / 2])

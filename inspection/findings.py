@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from datamodules.class_counts import Row as ClassRow
+from inspection.class_counts import Row as ClassRow
 
 
 class Problem(NamedTuple):

@@ -11,11 +11,11 @@ from datamodules.images import Place
 from datamodules.labelled import LabelledImages
 from datamodules.samplers import Drawn
 from datamodules.whole_pictures import WholePictures
+from inspection import memory
+from inspection.estimate import Estimate
+from inspection.rehearsal import rehearse
 from lightning_modules.base import NoisyLabelModule
-from runs import memory
 from runs.build import Plan
-from runs.estimate import Estimate
-from runs.rehearsal import rehearse
 from runs.settings import Settings
 
 # Pictures that are read to learn how long one takes.

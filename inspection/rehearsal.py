@@ -17,11 +17,11 @@ from torch.utils.data import DataLoader
 from datamodules.base import NoisyLabelDataModule
 from datamodules.batch import Batch
 from datamodules.samplers import Drawn
+from inspection import memory
+from inspection.stopwatch import Stopwatch
 from lightning_modules.base import NoisyLabelModule
-from runs import memory
 from runs.build import build_trainer
 from runs.settings import Settings
-from runs.stopwatch import Stopwatch
 
 # Seconds for timing steps.
 BUDGET = 20.0

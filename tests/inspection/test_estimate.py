@@ -9,12 +9,12 @@ import pytorch_lightning as pl
 import torch
 from PIL import Image
 
-from runs import foretell as foretelling
-from runs import memory, rehearsal
+from inspection import foretell as foretelling
+from inspection import memory, rehearsal
+from inspection.estimate import Estimate
+from inspection.rehearsal import Cost, Point, one_device, scaled
+from inspection.report import class_table
 from runs.build import build_data, build_module, build_schedule
-from runs.check_report import class_table
-from runs.estimate import Estimate
-from runs.rehearsal import Cost, Point, one_device, scaled
 from tests.compose import settings
 
 COST = Cost(0.5, 2**20, 2**30, 0.01, "cpu", 4, 1)

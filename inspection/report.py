@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from datamodules.atomic import replacing
-from datamodules.class_counts import Row
-from runs.findings import Findings, Problem
+from inspection.class_counts import Row
+from inspection.findings import Findings, Problem
 
 CHECK, PROBLEMS = "check.json", "check_problems.csv"
 

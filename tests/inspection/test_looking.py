@@ -10,12 +10,12 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from datamodules import inspection
 from datamodules.images import ArrayImages
-from datamodules.inspection import MISSING, UNREADABLE, look_at_all, look_at_file
 from datamodules.labelled import LabelledImages
 from datamodules.pictures import PictureFiles
 from datamodules.unreadable import Unreadable
+from inspection import looking
+from inspection.looking import MISSING, UNREADABLE, look_at_all, look_at_file
 
 
 def pixels(seed: int, side: int = 16) -> np.ndarray:
@@ -101,8 +101,8 @@ def test_every_picture_of_every_split_is_looked_at_in_order(
     tmp_path: Path, processes: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if processes:
-        monkeypatch.setattr(inspection, "FEW", 0)
-        monkeypatch.setattr(inspection, "cores", lambda: 2)
+        monkeypatch.setattr(looking, "FEW", 0)
+        monkeypatch.setattr(looking, "cores", lambda: 2)
     names = [f"{number}.png" for number in range(70)]
     for number, name in enumerate(names):
         if number != 66:
@@ -142,7 +142,7 @@ def test_images_in_memory_are_compared_by_their_pixels() -> None:
 def test_black_images_of_other_sizes_are_other_images() -> None:
     wide, tall = torch.zeros(1, 3, 2, 8, dtype=torch.uint8), torch.zeros(1, 3, 4, 4)
     digests = [
-        inspection.look_at_pixels(ArrayImages(one.to(torch.uint8)), np.array([0]))[0].digest
+        looking.look_at_pixels(ArrayImages(one.to(torch.uint8)), np.array([0]))[0].digest
         for one in (wide, tall)
     ]
     assert digests[0] != digests[1]

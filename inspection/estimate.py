@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 from callbacks.progress import duration
 from datamodules.words import counted
+from inspection.rehearsal import Cost
 from runs.build import Plan
-from runs.rehearsal import Cost
 
 
 class Estimate(NamedTuple):

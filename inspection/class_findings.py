@@ -3,7 +3,9 @@
 import numpy as np
 
 from datamodules.base import NoisyLabelDataModule
-from datamodules.class_counts import (
+from datamodules.noise import effective_rate
+from datamodules.words import some
+from inspection.class_counts import (
     FEW_EXAMPLES,
     PAPERS_PROBE,
     absent,
@@ -14,10 +16,8 @@ from datamodules.class_counts import (
     probe_advice,
     wrong_labels,
 )
-from datamodules.duplicates import NOISY, PROBE
-from datamodules.noise import effective_rate
-from datamodules.words import some
-from runs.findings import Findings
+from inspection.duplicates import NOISY, PROBE
+from inspection.findings import Findings
 
 
 def add_classes(

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.noise import Labels, transition_counts
+from datamodules.batch import UNKNOWN
+from datamodules.noise import Labels
 from datamodules.words import some
 
 Shares = npt.NDArray[np.float64]
@@ -41,15 +42,17 @@ def wrong_labels(clean: Labels, given: Labels, num_classes: int) -> WrongLabels:
     """Return the shares of wrong labels by class.
 
     Args:
-        clean: true classes (N,), -1 where unknown.
+        clean: true classes (N,), or `UNKNOWN`, or `KNOWN_WRONG`.
         given: given labels (N,), -1 where there is none.
         num_classes: C.
     """
-    known = (clean >= 0) & (given >= 0)
-    pairs = transition_counts(clean[known], given[known], num_classes)
-    right = np.diag(pairs)
+    judged = (clean != UNKNOWN) & (given >= 0)
+    wrong, known = judged & (clean != given), judged & (clean >= 0)
     with np.errstate(invalid="ignore"):
-        return WrongLabels(1 - right / pairs.sum(axis=0), 1 - right / pairs.sum(axis=1))
+        return WrongLabels(
+            counts(given[wrong], num_classes) / counts(given[judged], num_classes),
+            counts(clean[wrong & known], num_classes) / counts(clean[known], num_classes),
+        )
 
 
 def near_names(names: Sequence[str]) -> list[list[str]]:

@@ -8,7 +8,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from datamodules.batch import Step, Views
-from runs import memory
+from inspection import memory
 
 
 class Stopwatch(Callback):

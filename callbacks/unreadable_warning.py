@@ -1,0 +1,40 @@
+"""Says when pictures could not be read, while a run goes on."""
+
+from pathlib import Path
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+
+from callbacks.messages import rank
+from datamodules.unreadable import FILE, read_unreadable
+
+
+class UnreadableWarning(Callback):
+    """After evaluations, and before the first step, tell of pictures that became grey ones.
+
+    Args:
+        folder: of the run, where they are written down.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._told = 0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Tell of what was read before."""
+        self._tell()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Tell of what was read since."""
+        self._tell()
+
+    def _tell(self) -> None:
+        if rank() != 0:
+            return
+        count = len(read_unreadable(self.folder))
+        if count > self._told:
+            self._told = count
+            print(
+                f"warning: {count:,} pictures could not be read so far and are shown as grey ones; "
+                f"they are listed in {self.folder / FILE}"
+            )

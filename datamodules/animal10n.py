@@ -1,0 +1,102 @@
+"""ANIMAL-10N (Song et al., ICML 2019, "SELFIE"): five pairs of look-alikes, labelled by people.
+
+Facts: the data set's page. There are no lists: a picture's label is the first character of its
+name. Test labels are those on which the annotator and the search word agree.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datamodules.imagenet import pictures_in
+from datamodules.lists import Labelled, other_counts
+from datamodules.manifest import Manifest
+from datamodules.picture_data import Listing, PictureDataModule, Tested
+from datamodules.trusted import joined, not_in_probe, read_probe_list
+
+CLASS_NAMES = (
+    "cat",
+    "lynx",
+    "wolf",
+    "coyote",
+    "cheetah",
+    "jaguar",
+    "chimpanzee",
+    "orangutan",
+    "hamster",
+    "guinea pig",
+)
+
+_SIZES = {"training": 50_000, "testing": 5_000}
+
+
+class Animal10N(PictureDataModule):
+    """ANIMAL-10N, judged on its testing pictures.
+
+    No training label is trusted, so the probe is drawn from a list, or else from the testing
+    pictures, which are then left out of what is judged on; this is said at every start.
+
+    Args:
+        animal10n_dir: with `training/` and `testing/`.
+        probe_list: a table with `path` and `label` of trusted pictures, or None.
+        rest: see `PictureDataModule`.
+
+    Raises:
+        ValueError: if pictures are missing, or a name says no label.
+    """
+
+    def __init__(
+        self, *, animal10n_dir: str | Path, probe_list: str | None = None, **rest: Any
+    ) -> None:
+        self.animal10n_dir = Path(animal10n_dir).expanduser().absolute()
+        self.probe_list = probe_list
+        super().__init__(**rest)
+
+    def listing(self) -> Listing:
+        """Look into the folders; pictures for the probe come after the noisy ones."""
+        training, self._testing = (self._pictures(part) for part in _SIZES)
+        found = (training, self._testing)
+        self.notes += other_counts(
+            [
+                (f"{part} pictures", len(pictures.paths), size)
+                for (part, size), pictures in zip(_SIZES.items(), found, strict=True)
+            ]
+        )
+        trusted = self._testing
+        if self.probe_list is not None:
+            trusted = read_probe_list(self.probe_list, CLASS_NAMES)
+        return joined(training, trusted, CLASS_NAMES)
+
+    def tests(self, drawn: Manifest) -> Mapping[str, Tested]:
+        """Return the testing pictures that are not in the probe."""
+        rest = not_in_probe(self._testing, self.listed, drawn, "testing pictures")
+        taken = len(self._testing.label) - len(rest.label)
+        if taken:
+            why = (
+                "" if self.probe_list else "no training label is trusted (dataset.probe_list), so "
+            )
+            self.notes.append(
+                f"NOTE: {why}{taken:,} of the testing pictures are the probe, and the other "
+                f"{len(rest.label):,} are tested on"
+            )
+        return {"test": Tested.of(rest)}
+
+    def _pictures(self, part: str) -> Labelled:
+        folder = self.animal10n_dir / part
+        names = pictures_in(folder) if folder.is_dir() else []
+        if not names:
+            raise ValueError(
+                f"dataset.animal10n_dir={self.animal10n_dir} has no pictures in {part}/: ask for "
+                "ANIMAL-10N on its page, and unpack training/ and testing/ there."
+            )
+        wrong = [name for name in names if not re.match("[0-9]_", name)]
+        if wrong:
+            raise ValueError(
+                f"{folder} has {len(wrong):,} pictures whose name does not begin with a label from "
+                f"0 to 9 and _, such as {wrong[0]}: put those of the download there."
+            )
+        label = np.array([int(name[0]) for name in names], dtype=np.int64)
+        return Labelled(self.animal10n_dir, [f"{part}/{name}" for name in names], label)

@@ -1,0 +1,119 @@
+"""Food-101N (Lee et al., CVPR 2018, "CleanNet"): dishes found by searching the web.
+
+Facts: the data set's page and loaders of label-noise projects. A verification label says whether
+the class label is right; where it is not, nobody said which class is.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from datamodules.batch import KNOWN_WRONG, UNKNOWN
+from datamodules.lists import Labelled, other_counts, read_lines
+from datamodules.manifest import Manifest
+from datamodules.noise import Labels
+from datamodules.picture_data import Files, Listing, PictureDataModule, Tested
+
+_CLASSES, _LIST = "classes.txt", "imagelist.tsv"
+_TRAIN, _VAL = "verified_train.tsv", "verified_val.tsv"
+_SIZES = {_LIST: 310_009, _TRAIN: 52_868, _VAL: 4_741}
+_HEADER = "class_name"  # begins the first line of every list
+
+_UNPACK = "unpack Food-101N_release.zip there, so that meta/ and images/ lie in it"
+_UNPACK_TEST = "unpack food-101.tar.gz there, so that meta/ and images/ lie in it"
+
+
+class Food101N(PictureDataModule):
+    """Food-101N, judged on Food-101's test pictures.
+
+    The probe is drawn from the rows verified for training as right. The others of these rows, and
+    all that were verified for validation, are noisy examples of which it is known whether their
+    label is right: they measure how well wrong labels are found. One picture is listed under two
+    classes; these are two rows.
+
+    Args:
+        food101n_dir: with `meta/` and `images/`.
+        food101_dir: Food-101, with `meta/` and `images/`.
+        rest: see `PictureDataModule`.
+
+    Raises:
+        ValueError: if a list is missing, or does not fit.
+    """
+
+    def __init__(self, *, food101n_dir: str | Path, food101_dir: str | Path, **rest: Any) -> None:
+        self.food101n_dir, self.food101_dir = (
+            Path(one).expanduser().absolute() for one in (food101n_dir, food101_dir)
+        )
+        super().__init__(**rest)
+
+    def listing(self) -> Listing:
+        """Read the lists."""
+        names = tuple(self._read(_CLASSES))
+        paths = self._read(_LIST)
+        train, val = self._verified(_TRAIN), self._verified(_VAL)
+        found = {_LIST: len(paths), _TRAIN: len(train), _VAL: len(val)}
+        self.notes += other_counts(
+            [(f"rows in {file}", found[file], size) for file, size in _SIZES.items()]
+        )
+        verified = train | val
+        nowhere = sorted(verified.keys() - set(paths))
+        if nowhere:
+            self.notes.append(
+                f"{len(nowhere):,} verified rows are not in {_LIST} and left out, such as "
+                f"{nowhere[0]}"
+            )
+        given = _classes(paths, names, self.food101n_dir / "meta" / _LIST)
+        right = np.array([verified.get(path, UNKNOWN) for path in paths], dtype=np.int64)
+        may = np.array([path in train and path not in val for path in paths])
+        true = np.select([right == 1, right == 0], [given, KNOWN_WRONG], UNKNOWN)
+        files = Files(self.food101n_dir / "images", paths)
+        return Listing(files, given, true, may & (right == 1), names)
+
+    def tests(self, drawn: Manifest) -> Mapping[str, Tested]:
+        """Return Food-101's test pictures."""
+        listed = self.food101_dir / "meta" / "test.txt"
+        if not listed.is_file():
+            raise ValueError(
+                f"dataset.food101_dir={self.food101_dir} has no meta/test.txt: Food-101N is judged "
+                f"on Food-101's test pictures; {_UNPACK_TEST}."
+            )
+        lines = read_lines(listed, _UNPACK_TEST)
+        label = _classes(lines, self.class_names, listed)
+        paths = [f"{line}.jpg" for line in lines]
+        return {"test": Tested.of(Labelled(self.food101_dir / "images", paths, label))}
+
+    def _read(self, name: str) -> list[str]:
+        file = self.food101n_dir / "meta" / name
+        if not file.is_file():
+            raise ValueError(
+                f"dataset.food101n_dir={self.food101n_dir} has no meta/{name}: {_UNPACK}."
+            )
+        lines = read_lines(file, _UNPACK)
+        return lines[1:] if lines and lines[0].startswith(_HEADER) else lines
+
+    def _verified(self, name: str) -> dict[str, int]:
+        """Return class/key → 1 if the class is right, else 0."""
+        verified = {}
+        for line in self._read(name):
+            path, _, said = line.partition("\t")
+            if said not in ("0", "1"):
+                raise ValueError(
+                    f"{self.food101n_dir / 'meta' / name} has a line that is not `class/key`, a "
+                    f"tab, and 0 or 1: {line[:80]!r}; {_UNPACK}."
+                )
+            verified[path] = int(said)
+        return verified
+
+
+def _classes(paths: list[str], names: tuple[str, ...], file: Path) -> Labels:
+    """Return the class that each path begins with."""
+    number = {name: place for place, name in enumerate(names)}
+    label = [number.get(path.partition("/")[0], -1) for path in paths]
+    if -1 in label:
+        raise ValueError(
+            f"{file} has a line that begins with none of the {len(names)} classes in {_CLASSES}: "
+            f"{paths[label.index(-1)][:80]!r}; put the official lists there."
+        )
+    return np.array(label, dtype=np.int64)

@@ -1,0 +1,70 @@
+"""Lists that come with data sets, a line a picture; they say what there is, and folders do not."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from datamodules.noise import Labels
+
+
+class Labelled(NamedTuple):
+    """Pictures below a folder, and their classes."""
+
+    root: Path
+    paths: list[str]
+    label: Labels
+
+
+def read_lines(file: Path, remedy: str) -> list[str]:
+    """Return the lines that say something, without the white space around them.
+
+    Args:
+        file: UTF-8.
+        remedy: what to do where it cannot be read.
+
+    Raises:
+        ValueError: if it cannot.
+    """
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ValueError(f"{file} cannot be read ({error.strerror}): {remedy}.") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file} is not UTF-8 (byte {error.start}): {remedy}.") from None
+    # not splitlines, which cuts at characters that may be part of a name
+    return [line for line in map(str.strip, text.split("\n")) if line]
+
+
+def read_classes(file: Path, remedy: str, num_classes: int) -> tuple[list[str], Labels]:
+    """Return the paths and classes of lines `path class`; a path may hold spaces.
+
+    Raises:
+        ValueError: if it cannot be read, or a line is not one.
+    """
+    paths, label = [], []
+    for line in read_lines(file, remedy):
+        path, _, said = line.rpartition(" ")
+        if not path or not said.isdecimal() or int(said) >= num_classes:
+            raise ValueError(
+                f"{file} has a line that is not `path class`, the class from 0 to "
+                f"{num_classes - 1}: {line[:80]!r}; {remedy}."
+            )
+        paths.append(path.rstrip())
+        label.append(int(said))
+    return paths, np.array(label, dtype=np.int64)
+
+
+def other_counts(counts: Sequence[tuple[str, int, int]]) -> list[str]:
+    """Return a note if a copy does not hold what the official one does, else none.
+
+    Args:
+        counts: what is counted, how many there are, how many the official one has.
+    """
+    different = [
+        f"{found:,} {what} ({official:,})" for what, found, official in counts if found != official
+    ]
+    if not different:
+        return []
+    return [f"this copy has {', '.join(different)}; in brackets the official one"]

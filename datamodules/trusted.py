@@ -1,0 +1,124 @@
+"""Trusted pictures that come from elsewhere than the noisy list, and what they leave to test on."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from datamodules.batch import UNKNOWN
+from datamodules.lists import Labelled
+from datamodules.manifest import Manifest
+from datamodules.noise import Labels
+from datamodules.picture_data import Files, Listing
+from datamodules.tables import read_table
+
+
+def read_probe_list(given: str, names: Sequence[str]) -> Labelled:
+    """Read `dataset.probe_list`: a table with `path`, absolute or beside it, and `label`.
+
+    Args:
+        given: path of the `.csv` or `.parquet`.
+        names: of the classes; a label is one of them or its place.
+
+    Raises:
+        ValueError: if it is no such table, or names a picture twice.
+    """
+    file = Path(given).expanduser().absolute()
+    table = read_table(file, "dataset.probe_list", ("path", "label"))
+    number = {str(place): place for place in range(len(names))}
+    number |= {name: place for place, name in enumerate(names)}
+    unknown = next((name for name in table["label"] if name not in number), None)
+    if unknown is not None:
+        raise ValueError(
+            f"dataset.probe_list={file} has the label {unknown!r}: give class numbers from 0 to "
+            f"{len(names) - 1}, or names such as {names[0]}."
+        )
+    paths = [os.path.normpath(path) for path in table["path"]]
+    again = [path for path, count in Counter(paths).items() if count > 1]
+    if again:
+        raise ValueError(
+            f"dataset.probe_list={file} names {again[0]} more than once: give each picture one row."
+        )
+    label = [number[name] for name in table["label"]]
+    return Labelled(file.parent, paths, np.array(label, dtype=np.int64))
+
+
+def joined(
+    noisy: Labelled, trusted: Labelled, class_names: tuple[str, ...], true: Labels | None = None
+) -> Listing:
+    """Return a list of noisy pictures and, after them, the trusted ones that are not among them.
+
+    A picture that is both is one row, so that it is not trained on by its given label while the
+    probe holds it; where the probe does not take it, it is a noisy example whose truth is known.
+
+    Args:
+        noisy: pictures and their given labels.
+        trusted: pictures and their true classes.
+        class_names: of all classes.
+        true: what else is known of the noisy pictures.
+    """
+    root, count = noisy.root, len(noisy.paths)
+    row_of = {where: row for row, where in enumerate(_places(root, noisy.paths))}
+    paths, rows = list(noisy.paths), []
+    for path, where in zip(trusted.paths, _places(trusted.root, trusted.paths), strict=True):
+        if where not in row_of:
+            row_of[where] = len(paths)
+            paths.append(_below(root, trusted.root, path))
+        rows.append(row_of[where])
+    more = np.full(len(paths) - count, UNKNOWN)
+    known = np.concatenate([np.full(count, UNKNOWN) if true is None else true, more])
+    known[rows] = trusted.label
+    is_trusted = np.zeros(len(paths), dtype=np.bool_)
+    is_trusted[rows] = True
+    given = np.concatenate([noisy.label, np.full(len(more), -1)])
+    return Listing(Files(root, paths), given, known, is_trusted, class_names)
+
+
+def not_in_probe(tested: Labelled, listed: Listing, drawn: Manifest, what: str) -> Labelled:
+    """Return the pictures that the probe did not take.
+
+    Args:
+        tested: what is to be judged on.
+        listed: the list that the probe was drawn from.
+        drawn: what was drawn.
+        what: they are, for the message.
+
+    Raises:
+        ValueError: if it took all of a class.
+    """
+    root, paths = listed.files
+    probe = set(_places(root, (paths[row] for row in drawn.probe_rows.tolist())))
+    kept = np.array([where not in probe for where in _places(tested.root, tested.paths)], bool)
+    gone = np.setdiff1d(tested.label, tested.label[kept])
+    if len(gone):
+        raise ValueError(
+            f"The probe takes all {what} of {len(gone)} classes, such as "
+            f"{listed.class_names[gone[0]]}, and leaves none to test on: give a smaller "
+            "probe_per_class, or trust others with dataset.probe_list."
+        )
+    return Labelled(
+        tested.root,
+        [path for path, keep in zip(tested.paths, kept, strict=True) if keep],
+        tested.label[kept],
+    )
+
+
+def _places(root: Path, paths: Iterable[str]) -> list[str]:
+    """Return where pictures are, the same for every way of naming their folders."""
+    real: dict[str, str] = {}
+    places = []
+    for path in paths:
+        folder, _, name = path.rpartition("/")
+        if folder not in real:
+            real[folder] = os.path.realpath(os.path.join(root, folder))
+        places.append(f"{real[folder]}/{name}")
+    return places
+
+
+def _below(root: Path, folder: Path, path: str) -> str:
+    """Return where a picture is; below the root where it can be, so that folders may be moved."""
+    if folder.is_relative_to(root):
+        return os.path.join(*folder.relative_to(root).parts, path)
+    return os.path.join(folder, path)

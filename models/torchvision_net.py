@@ -1,0 +1,73 @@
+"""Networks of torchvision, from scratch or with weights that the user has."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torchvision import models
+
+# Mean and standard deviation of ImageNet's pixels, 0 to 1, for which their weights are made.
+_MEAN, _SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class TorchvisionNet(nn.Module):
+    """Map images (B, 3, H, W) in [-1, 1] to logits (B, C) with a network of torchvision.
+
+    Args:
+        num_classes: C.
+        name: in `torchvision.models`, such as `resnet18`.
+        weights: None: drawn; `DEFAULT`: torchvision fetches them; or a file with a state dict. The
+            last layer is drawn anew where it does not fit.
+
+    Raises:
+        ValueError: if there is no such network or file, or the weights are another network's.
+    """
+
+    def __init__(self, *, num_classes: int, name: str, weights: str | None = None) -> None:
+        super().__init__()
+        if name not in models.list_models(module=models):
+            close = [one for one in models.list_models(module=models) if one.startswith(name[:3])]
+            raise ValueError(
+                f"model.net.name={name} is not a network of torchvision: give one such as "
+                f"{', '.join(close or ['resnet18', 'efficientnet_b0'])}."
+            )
+        self.net = models.get_model(name, weights=None, num_classes=num_classes)
+        if weights is not None:
+            self._load(name, weights)
+        self.mean: Tensor
+        self.spread: Tensor
+        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("spread", torch.tensor(_SPREAD).view(1, 3, 1, 1), persistent=False)
+
+    def _load(self, name: str, weights: str) -> None:
+        if weights == "DEFAULT":
+            saved = models.get_model_weights(name)["DEFAULT"].get_state_dict(check_hash=True)
+        else:
+            path = Path(weights).expanduser()
+            try:
+                saved = torch.load(path, map_location="cpu", weights_only=True)
+            except Exception as error:  # of unpickling, of many kinds
+                reason = str(error).partition("\n")[0]
+                raise ValueError(
+                    f"model.net.weights={weights} cannot be read ({reason}): give a file with a "
+                    "state dict, DEFAULT, or null."
+                ) from None
+        ours = self.net.state_dict()
+        last = list(self.net.named_parameters())[-1][0].rpartition(".")[0]
+        missing = [key for key in ours if key not in saved]
+        wrong = [
+            key
+            for key, value in saved.items()
+            if key not in ours or (value.shape != ours[key].shape and not key.startswith(last))
+        ]
+        if missing or wrong:
+            raise ValueError(
+                f"model.net.weights={weights} are not those of {name} ({(missing + wrong)[0]} does "
+                "not fit): give its own."
+            )
+        fitting = {key: value for key, value in saved.items() if value.shape == ours[key].shape}
+        self.net.load_state_dict(fitting, strict=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits (B, C)."""
+        return self.net(((x + 1) / 2 - self.mean) / self.spread)

@@ -1,0 +1,250 @@
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from datamodules.folder import Folder
+from datamodules.manifest import Manifest
+
+SETTINGS = {
+    "name": "folder",
+    "noise": None,
+    "noise_model": None,
+    "imbalance": 1,
+    "probe_per_class": None,
+    "batch_size": 4,
+    "eval_batch_size": 4,
+    "augment": "autoaugment",
+    "flip": True,
+    "image_size": 8,
+    "pictures": "whole",
+    "seed": 1,
+}
+
+
+def folder(path: Path, **changes) -> Folder:
+    return Folder(folder=path, **{**SETTINGS, **changes})
+
+
+def picture(path: Path, value: int, size=(10, 8)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, (value, value, value)).save(path)
+
+
+def table(path: Path, *rows: str) -> Path:
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def zoo(tmp_path: Path) -> Path:
+    """6 apes, 5 bees and 4 cows; the first pixel of picture n is 10 n."""
+    names = [*["ape"] * 6, *["bee"] * 5, *["cow"] * 4]
+    for number, name in enumerate(names):
+        picture(tmp_path / "zoo" / name / f"{number}.png", 10 * number)
+    (tmp_path / "zoo" / "ape" / "notes.txt").write_text("not a picture")
+    (tmp_path / "zoo" / ".hidden").mkdir()
+    return tmp_path / "zoo"
+
+
+def rows_of(data: Folder) -> dict[str, str]:
+    return {
+        path: data.class_names[label]
+        for path, label in zip(data.listed.files.paths, data.listed.given, strict=True)
+    }
+
+
+def test_folders_are_classes(zoo: Path) -> None:
+    data = folder(zoo)
+    assert data.class_names == ("ape", "bee", "cow")
+    assert data.num_probe == 0
+    # a fifth of each class is held out, at least one
+    assert np.bincount(data.tested["test"].label).tolist() == [1, 1, 1]
+    assert data.num_train == 12
+    assert all(path.startswith(name) for path, name in rows_of(data).items())
+    assert "0 of them with trusted labels; the others may be" in data.notes[0]
+    tested = set(data.tested["test"].files.paths)
+    assert not tested & set(data.listed.files.paths)
+    assert tested == set(folder(zoo, seed=2).tested["test"].files.paths)
+
+
+def test_a_class_of_one_picture_is_trained_on(zoo: Path) -> None:
+    picture(zoo / "dog" / "99.png", 99)
+    data = folder(zoo)
+    assert np.bincount(data.tested["test"].label, minlength=4).tolist() == [1, 1, 1, 0]
+    assert "dog/99.png" in data.listed.files.paths
+
+
+def test_pictures_keep_their_labels(zoo: Path) -> None:
+    data = folder(zoo)
+    data.setup()
+    batch = data.train_set.everything
+    for image, label, row in zip(batch.image, batch.label, batch.index, strict=True):
+        number = int(Path(data.paths[row]).stem)
+        assert image[0, 0, 0] == 10 * number
+        assert label == (number >= 6) + (number >= 11)
+
+
+def test_split_folders(tmp_path: Path) -> None:
+    for split, name, count in (("train", "a", 3), ("train", "b", 2), ("Val", "a", 1)):
+        for number in range(count):
+            picture(tmp_path / split / name / "deeper" / f"{number}.jpg", number)
+    data = folder(tmp_path)
+    assert (data.num_train, data.class_names, data.notes) == (5, ("a", "b"), [])
+    assert data.tested["test"].files.paths == ["Val/a/deeper/0.jpg"]
+    # without a folder of training pictures, val is a class as any other
+    for name in ("val", "dog"):
+        picture(tmp_path / "other" / name / "0.png", 0)
+        picture(tmp_path / "other" / name / "1.png", 0)
+    assert folder(tmp_path / "other").class_names == ("dog", "val")
+
+
+def test_a_table_says_it_all(zoo: Path, tmp_path: Path) -> None:
+    file = table(
+        tmp_path / "t.csv",
+        "path;label;split;trusted;true_label",
+        "ape/0.png;10;train;yes;",
+        "ape/1.png;2;;no;10",
+        "ape/2.png;2;;x;10",
+        "bee/6.png;10;Train;;",
+        "bee/7.png;2;test;;",
+        "bee/8.png;2;test;;10",
+    )
+    data = folder(zoo, labels=str(file))
+    assert data.class_names == ("2", "10")  # as people sort them
+    assert data.listed.given.tolist() == [1, 0, 0, 1]
+    assert data.listed.true.tolist() == [1, 1, 1, -1]
+    assert data.listed.trusted.tolist() == [True, False, True, False]
+    assert data.tested["test"].label.tolist() == [0, 1]
+    manifest = data.drawn
+    assert [data.paths[row] for row in manifest.probe_rows] == ["ape/0.png", "ape/2.png"]
+    assert manifest.probe_label.tolist() == [1, 1]
+    assert manifest.clean.tolist() == [1, -1]
+    assert manifest.effective_noise == 1.0  # the one that is known is wrong
+
+
+def test_true_labels_are_trusted_where_nothing_else_says_who_is(zoo: Path, tmp_path: Path) -> None:
+    file = table(
+        tmp_path / "t.csv",
+        "path,label,true_label",
+        *[f"ape/{number}.png,ape,{'bee' if number < 3 else 'ape'}" for number in range(6)],
+        *[f"bee/{number}.png,bee,bee" for number in range(6, 11)],
+    )
+    data = folder(zoo, labels=str(file), probe_per_class=1)
+    assert data.listed.trusted.all()
+    assert sorted(data.drawn.probe_label.tolist()) == [0, 1]
+    assert data.notes[0].endswith(
+        "3 pictures are held out of training to test on, 3 of them with trusted labels"
+    )
+    # trusted examples that are not in the probe are trained on with the label they came with
+    assert data.num_train == len(data.listed.given) - 2
+    assert (data.drawn.given[data.drawn.clean == 1] == 0).sum() >= 1
+
+
+def test_a_list_of_checked_pictures(zoo: Path, tmp_path: Path) -> None:
+    plain = tmp_path / "checked.txt"
+    plain.write_text("ape/0.png\n\ncow/11.png\n")
+    listed = folder(zoo, trusted=str(plain)).listed
+    trusted = [listed.files.paths[row] for row in np.flatnonzero(listed.trusted)]
+    assert set(trusted) <= {"ape/0.png", "cow/11.png"}
+    filled = table(
+        tmp_path / "checked.csv", "path,label,true_label", "ape/0.png,ape,cow", "bee/6.png,bee,"
+    )
+    listed = folder(zoo, trusted=str(filled)).listed
+    row = listed.files.paths.index("ape/0.png")
+    assert (listed.given[row], listed.true[row], listed.trusted.sum()) == (0, 2, 1)
+
+
+def test_what_to_label_first_is_written_down(
+    zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = folder(zoo)
+    said = data.without_probe()
+    path = Path("outputs/zoo-label_these_first.csv")
+    assert f"dataset.trusted={path}" in said
+    rows = list(csv.DictReader(path.open()))
+    assert [row["label"] for row in rows[:3]] == ["ape", "bee", "cow"]
+    assert (
+        len({row["path"] for row in rows}) == len(rows) == 12
+    )  # all there are, at most 10 of each
+    assert {row["true_label"] for row in rows} == {""}
+    assert folder(zoo, trusted=str(path)).num_probe == 0  # nothing is filled in yet
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["path,name", "ape/0.png,ape"], "has no column label .*it has path, name"),
+        (["path,label", "ape/0.png,ape", "ape/0.png,bee"], r"names ape/0\.png more than once"),
+        (["path,label,split", "ape/0.png,ape,dev"], "'dev' in column split, row 1"),
+        (["path,label,trusted", "ape/0.png,ape,maybe"], "'maybe' in column trusted, row 1"),
+        (["path,label", "ape/0.png,ape"], "has 1 classes"),
+        (["path,label,trusted", "ape/0.png,,yes"], r"trusts ape/0\.png, which has no label"),
+        (["path,label", "ape/0.png,ape,x"], "cannot be read as a table"),
+    ],
+)
+def test_tables_that_say_nonsense(zoo: Path, tmp_path: Path, rows: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        folder(zoo, labels=str(table(tmp_path / "t.csv", *rows)))
+
+
+def test_settings_that_cannot_be(zoo: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for changes, message in (
+        ({"folder": tmp_path / "nowhere"}, "is no folder"),
+        ({"folder": tmp_path / "empty"}, "has no pictures in folders of classes"),
+        ({"noise": 0.4}, "noise=0.4 .* cannot be drawn"),
+        ({"test_share": 1.0}, r"test_share=1\.0"),
+        ({"pictures": "all"}, "pictures=all is unknown: give one of windows, whole"),
+        ({"image_size": 4}, "image_size=4 is too small"),
+        ({"labels": str(tmp_path / "no.csv")}, r"labels=.*no\.csv is not there"),
+        ({"trusted": str(tmp_path / "no.txt")}, r"dataset.trusted=.*no\.txt is not there"),
+        ({"augment": "randaugment", "pictures": "windows"}, "augment=randaugment is not a strong"),
+        ({"probe_per_class": 1}, r"probe_per_class=1 .* ape \(0\), bee \(0\), cow \(0\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Folder(**{**SETTINGS, "folder": zoo, **changes})
+
+
+def test_missing_pictures_are_named_before_training(zoo: Path, tmp_path: Path) -> None:
+    file = table(
+        tmp_path / "t.csv", "path,label,split", "ape/0.png,a,", "bee/6.png,b,", "no.png,a,test"
+    )
+    with pytest.raises(ValueError, match=r"1 of 1 test pictures .* are missing below .*: no\.png"):
+        folder(zoo, labels=str(file)).setup()
+
+
+def test_the_labels_of_another_run(zoo: Path, tmp_path: Path) -> None:
+    plain = tmp_path / "checked.txt"
+    plain.write_text("ape/0.png\nbee/6.png\ncow/11.png\nape/1.png\n")
+    data = folder(zoo, trusted=str(plain))
+    data.drawn.save(tmp_path / "run")
+    again = folder(zoo, trusted=str(plain), labels=str(tmp_path / "run" / "labels.npz"))
+    assert again.drawn.hash == Manifest.load(tmp_path / "run" / "labels.npz").hash
+
+
+def test_what_cannot_be_read_is_grey_and_noted(zoo: Path, tmp_path: Path) -> None:
+    for number in (1, 2, 3):
+        (zoo / "ape" / f"{number}.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    data = folder(zoo)
+    data.setup()
+    assert {Path(name).name for name in data.unreadable.seen} == {"1.png", "2.png", "3.png"}
+    batch = data.train_set.everything
+    grey = [data.paths[row] for row in batch.index[(batch.image == 128).flatten(1).all(1)]]
+    assert set(grey) == {
+        path for path in data.paths if Path(path).name in ("1.png", "2.png", "3.png")
+    }
+
+
+def test_windows_are_read_at_every_step(zoo: Path) -> None:
+    data = folder(zoo, pictures="windows", augment="none")
+    data.setup()
+    drawn = next(iter(data.train_dataloader()))
+    assert drawn.train.image.shape == (4, 1, 3, 8, 8)
+    assert drawn.train.image.dtype == torch.uint8
+    for window, row in zip(drawn.train.image[:, 0], drawn.train.index, strict=True):
+        assert (window == 10 * int(Path(data.paths[row]).stem)).all()

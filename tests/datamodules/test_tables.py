@@ -1,0 +1,68 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from datamodules.tables import read_table
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path,label\nä.png,1\n b.png , two \n",
+        "\ufeffpath;label\nä.png;1\nb.png;two\n",
+        "path\tlabel\r\nä.png\t1\r\nb.png\ttwo\r\n",
+        '"path","label"\n"ä.png","1"\n"b.png","two"\n',
+    ],
+)
+def test_csv_as_people_write_it(tmp_path: Path, text: str) -> None:
+    table = read_table(write(tmp_path / "t.csv", text), "labels", ("path", "label"))
+    assert table == {"path": ["ä.png", "b.png"], "label": ["1", "two"]}
+
+
+def test_missing_cells_are_empty(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path / "t.csv", "path,label,split\na,1\nb,2,test\n"), "labels", ())
+    assert table["split"] == ["", "test"]
+
+
+def test_parquet(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    columns = {"path": ["a.png", "b.png"], "label": [3, None], "trusted": [True, False]}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "t.parquet")
+    table = read_table(tmp_path / "t.parquet", "labels", ("path",))
+    assert table == {"path": ["a.png", "b.png"], "label": ["3", ""], "trusted": ["True", "False"]}
+    write(tmp_path / "u.parquet", "nonsense")
+    with pytest.raises(ValueError, match=r"labels=.*u\.parquet cannot be read as a table"):
+        read_table(tmp_path / "u.parquet", "labels", ())
+
+
+def test_parquet_without_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ValueError, match=r"Parquet needs a package .* or give a \.csv file"):
+        read_table(write(tmp_path / "t.parquet", "x"), "labels", ())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "has no column path .*it has none"),
+        ("file,label\n", "has no column path .*it has file, label"),
+        ("path,label\na,1,2\n", "line 2 has more cells than the header"),
+    ],
+)
+def test_what_is_no_such_table(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        read_table(write(tmp_path / "t.csv", text), "labels", ("path", "label"))
+
+
+def test_latin_1_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes("path,label\nä.png,1\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"cannot be read as a table: .*utf-8"):
+        read_table(tmp_path / "t.csv", "labels", ("path", "label"))

@@ -1,0 +1,44 @@
+from pathlib import Path
+
+import pytest
+
+from runs.results import show
+
+RESULTS = {
+    "finished": True,
+    "steps": 10,
+    "epochs": 1.0,
+    "seconds": 3.0,
+    "images_per_second": 20.0,
+    "noise/effective_rate": None,
+    "data/unreadable": 0,
+    "test/acc_last": 0.5,
+    "test/acc_balanced_last": 0.25,
+}
+
+
+def shown(capsys: pytest.CaptureFixture[str], **changes: float) -> dict[str, str]:
+    show({**RESULTS, **changes}, Path("run"))
+    rows = [line.split("│") for line in capsys.readouterr().out.splitlines() if "│" in line]
+    return {row[1].strip(): row[2].strip() for row in rows}
+
+
+def test_unknown_noise_is_not_called_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown(capsys)["wrong labels found"].startswith("not known")
+    none = shown(capsys, **{"noise/effective_rate": 0.0})
+    assert none["wrong labels found"] == "there are none to find"
+    found = shown(capsys, **{"noise/effective_rate": 0.3, "noise/auroc": 0.75})
+    assert found["wrong labels found, AUROC"].startswith("0.7500")
+
+
+def test_every_test_set_has_its_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = shown(capsys, **{"val/acc_last": 0.75, "val/top5_last": 0.875, "val/loss_last": 9.0})
+    assert rows["test accuracy, last"] == "50.00%"
+    assert rows["… mean over classes"] == "25.00%"
+    assert rows["val accuracy, last"] == "75.00%"
+    assert rows["val accuracy, top 5"] == "87.50%"
+
+
+def test_grey_pictures_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "not readable" not in shown(capsys)
+    assert "3 pictures" in shown(capsys, **{"data/unreadable": 3})["not readable"]
