@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from datamodules.imagenet import pictures_in
+from datamodules.listing import Listing, Tested
 from datamodules.lists import Labelled, other_counts
 from datamodules.manifest import Manifest
-from datamodules.picture_data import Listing, PictureDataModule, Tested
+from datamodules.picture_data import PictureDataModule
 from datamodules.trusted import joined, not_in_probe, read_probe_list
 
 CLASS_NAMES = (

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from datamodules.batch import UNKNOWN
+from datamodules.listing import Listing, Tested
 from datamodules.lists import Labelled, other_counts, read_classes, read_lines
 from datamodules.manifest import Manifest
-from datamodules.picture_data import Listing, PictureDataModule, Tested
+from datamodules.picture_data import PictureDataModule
 from datamodules.trusted import joined
 
 _NAMES, _NOISY, _CLEAN = "category_names_eng.txt", "noisy_label_kv.txt", "clean_label_kv.txt"

@@ -10,9 +10,10 @@ import numpy as np
 from datamodules.atomic import replacing
 from datamodules.folder_rows import Row, from_folders, from_table, natural, trust
 from datamodules.label_first import suggest
+from datamodules.listing import Files, Listing, Tested
 from datamodules.manifest import Manifest
 from datamodules.noise import Labels
-from datamodules.picture_data import Files, Listing, PictureDataModule, Tested
+from datamodules.picture_data import PictureDataModule
 from datamodules.randomness import numpy_generator
 from datamodules.split import Mask
 

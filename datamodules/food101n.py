@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from datamodules.batch import KNOWN_WRONG, UNKNOWN
+from datamodules.listing import Files, Listing, Tested
 from datamodules.lists import Labelled, other_counts, read_lines
 from datamodules.manifest import Manifest
 from datamodules.noise import Labels
-from datamodules.picture_data import Files, Listing, PictureDataModule, Tested
+from datamodules.picture_data import PictureDataModule
 
 _CLASSES, _LIST = "classes.txt", "imagelist.tsv"
 _TRAIN, _VAL = "verified_train.tsv", "verified_val.tsv"

@@ -1,7 +1,7 @@
 """What `noise_model=` chooses, for data whose labels are clean.
 
 Most models are a transition matrix, T[i, j] = P(given = j | true = i): `noise`. In the others the
-image decides, too: `instance_noise`.
+image decides, too: `instance_noise`, `feature_noise`.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,12 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.instance_noise import (
-    feature_dependent,
-    instance_dependent,
-    pixel_features,
-    posterior,
-)
+from datamodules.feature_noise import feature_dependent, posterior
+from datamodules.instance_noise import instance_dependent, pixel_features
 from datamodules.noise import (
     Labels,
     Transition,

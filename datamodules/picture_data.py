@@ -1,11 +1,9 @@
 """Pictures in files whose labels are as they are: crawls of the web, a folder of one's own."""
 
-import hashlib
-import json
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -14,56 +12,15 @@ from datamodules.base import NoisyLabelDataModule, TestSet, ViewMaker
 from datamodules.images import ArrayImages, Images
 from datamodules.label_files import read_stated
 from datamodules.large_views import LargeViews
-from datamodules.lists import Labelled
+from datamodules.listing import Files, Listing, Tested, look_for
 from datamodules.manifest import Manifest
 from datamodules.noise import Labels
 from datamodules.pictures import PictureFiles
-from datamodules.split import Known, Mask
+from datamodules.split import Known
 from datamodules.whole_pictures import WholePictures, read_whole
 from datamodules.words import some
 
 VIEWS = ("windows", "whole")
-
-# Files looked for before training begins; `mode=check` looks for all.
-LOOKED_FOR = 200
-
-
-class Files(NamedTuple):
-    """Pictures and where they lie."""
-
-    root: Path
-    paths: Sequence[str]  # (N,) below the root, or absolute
-
-
-class Tested(NamedTuple):
-    """What a network is judged on, as files."""
-
-    files: Files
-    label: Labels  # (M,)
-
-    @classmethod
-    def of(cls, pictures: Labelled) -> "Tested":
-        """Return such pictures."""
-        return cls(Files(pictures.root, pictures.paths), pictures.label)
-
-
-class Listing(NamedTuple):
-    """What lists say of a data set, before any picture is opened."""
-
-    files: Files
-    given: Labels  # (N,) the label that comes with it; -1: none, it can only be a probe example
-    true: Labels  # (N,) the true class, UNKNOWN, or KNOWN_WRONG
-    trusted: Mask  # (N,) which the probe may be drawn from; their true class is known
-    class_names: tuple[str, ...]
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 of all it says, in hexadecimal; it stays when folders move as a whole."""
-        paths = [_last_parts(path) for path in self.files.paths]
-        digest = hashlib.sha256(json.dumps([*self.class_names, *paths]).encode())
-        for array in (self.given, self.true, self.trusted):
-            digest.update(array.astype("<i8").tobytes())
-        return digest.hexdigest()
 
 
 class PictureDataModule(NoisyLabelDataModule):
@@ -225,23 +182,3 @@ class PictureDataModule(NoisyLabelDataModule):
             flip=self.flip,
             unreadable=self.unreadable,
         )
-
-
-def look_for(files: Files, what: str, most: int = LOOKED_FOR) -> None:
-    """Look for some of the files, spread over the list.
-
-    Raises:
-        ValueError: if one of them is missing.
-    """
-    rows = np.unique(np.linspace(0, len(files.paths) - 1, min(most, len(files.paths))).astype(int))
-    missing = [files.paths[row] for row in rows if not (files.root / files.paths[row]).exists()]
-    if missing:
-        raise ValueError(
-            f"{len(missing)} of {len(rows)} {what} pictures looked for are missing below "
-            f"{files.root}: {some(missing)}; mode=check looks for all of them."
-        )
-
-
-def _last_parts(path: str) -> str:
-    """Return an absolute path's file and the folder it lies in; relative ones stay as they are."""
-    return "/".join(path.split("/")[-2:]) if path.startswith("/") else path

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from datamodules.batch import UNKNOWN
+from datamodules.listing import Files, Listing
 from datamodules.lists import Labelled
 from datamodules.manifest import Manifest
 from datamodules.noise import Labels
-from datamodules.picture_data import Files, Listing
 from datamodules.tables import read_table
 
 

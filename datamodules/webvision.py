@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from datamodules.imagenet import LAYOUTS, training, validation
+from datamodules.listing import Listing, Tested
 from datamodules.lists import Labelled, other_counts, read_classes, read_lines
 from datamodules.manifest import Manifest
-from datamodules.picture_data import Listing, PictureDataModule, Tested
+from datamodules.picture_data import PictureDataModule
 from datamodules.trusted import joined, not_in_probe, read_probe_list
 
 # Training pictures of the first 50 classes in the official Google list.
