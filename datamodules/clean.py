@@ -68,7 +68,7 @@ class CleanDataModule(NoisyLabelDataModule):
         data_dir: str | Path,
         noise_model: str,
         noise: float | None,
-        probe_per_class: int,
+        probe_per_class: int | None,
         augment: str,
         pad: int,
         flip: bool,
@@ -100,6 +100,11 @@ class CleanDataModule(NoisyLabelDataModule):
             raise ValueError(f"noise_model={GIVEN} needs labels=<file>, which says what is given.")
         self._noise = Noise(self.noise_model, noise, noise_matrix, self.flips, self.num_classes)
         self._noise.check(name)
+        if probe_per_class is None:
+            raise ValueError(
+                f"probe_per_class=null takes all that are trusted, and every label of {name} is: "
+                "give a number."
+            )
         self._check_draws()
         check_probe_per_class(probe_per_class, min(self.class_sizes))
         self._count(probe_per_class)

@@ -49,7 +49,7 @@ class Folder(PictureDataModule):
         test_share: float = 0.2,
         **rest: Any,
     ) -> None:
-        if not 0 < test_share < 1:
+        if not isinstance(test_share, int | float) or not 0 < test_share < 1:
             raise ValueError(
                 f"dataset.test_share={test_share} is no share: give one between 0 and 1."
             )

@@ -74,8 +74,8 @@ class PictureDataModule(NoisyLabelDataModule):
             raise ValueError(
                 f"dataset.pictures={pictures} is unknown: give one of {', '.join(VIEWS)}."
             )
-        if image_size < 8:
-            raise ValueError(f"dataset.image_size={image_size} is too small: give 8 or more.")
+        if not isinstance(image_size, int) or image_size < 8:
+            raise ValueError(f"dataset.image_size={image_size} must be a whole number, 8 or more.")
         if pictures == "windows":
             views = LargeViews(strong=augment)
         else:

@@ -63,6 +63,8 @@ def check(settings: Settings, sweeping: bool = False) -> None:
     for key in ("data_dir", *(["run_dir"] if settings["run_dir"] is not None else [])):
         if not isinstance(settings[key], str) or not settings[key]:
             raise ValueError(f"{key}={settings[key]} is not a folder: give its path.")
+    if not isinstance(settings["labels"], str | None):
+        raise ValueError(f"labels={settings['labels']} is not a file: give its path.")
     if settings["logger"]["name"] == "tensorboard" and find_spec("tensorboard") is None:
         raise ValueError(
             "logger=tensorboard needs a package that is not installed: "

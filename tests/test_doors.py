@@ -40,6 +40,7 @@ def run(*overrides: str, **environment: str) -> subprocess.CompletedProcess[str]
         (["probe_per_class=0", "method=ieg"], "probe_per_class=0 leaves method=ieg"),
         (["probe_per_class=5000", "dataset=cifar10_asym", "data_dir=/nowhere"], "probe_per_class"),
         (["batch_size=4", "trainer.devices=8"], "batch_size=4"),
+        (["labels=5"], "labels=5 is not a file"),
         (["augment=strongest"], "augment=strongest"),
         (["meta.engine=magic"], "meta.engine=magic"),
         (["max_steps=3", "max_epochs=3"], "give one, the other follows"),

@@ -132,6 +132,7 @@ def test_a_label_for_every_row(tmp_path: Path) -> None:
         ({"noise_model": "matrix", "noise_matrix": "t.csv"}, "noise=0.4 would not be used"),
         ({"labels": "l.npy"}, r"labels=l\.npy brings its own noise, so noise=0\.4"),
         ({"labels": "l.npy", "noise": None}, r"labels=l\.npy is not there"),
+        ({"probe_per_class": None}, "probe_per_class=null takes all that are trusted"),
         ({"imbalance": 0.5}, r"imbalance=0\.5"),
         ({"imbalance": 10_000}, "imbalance=10000"),
     ],
