@@ -32,7 +32,7 @@ def draw_run(
     title: str,
     path: str | Path,
     *,
-    weights: np.ndarray | None = None,
+    trust: np.ndarray | None = None,
     wrong: np.ndarray | None = None,
 ) -> None:
     """Draw a run: accuracy, how well it detects noise, and what it trusts.
@@ -41,16 +41,17 @@ def draw_run(
         metrics: what `read_metrics` returns; curves that are missing are left out.
         title: what run it is.
         path: the PNG file to write.
-        weights: the trust score of each training label, `(N,)`, or None where a method has none.
-        wrong: which of these labels are wrong, `(N,)` bool.
+        trust: the trust score of training labels, `(N,)` in [0, 1], or None.
+        wrong: which of these labels are wrong, `(N,)` bool, or None where nobody knows.
     """
-    trust = weights is not None and wrong is not None and len(weights) > 0
-    figure, axes = _canvas(3 if trust else 2, title)
+    has_trust = trust is not None and len(trust) > 0
+    figure, axes = _canvas(3 if has_trust else 2, title)
     _curves(
         axes[0],
         metrics,
         {
             "test/acc": ("test, averaged network", _BLUE),
+            "val/acc": ("val, averaged network", _SKY),
             "train/acc": ("train, given labels", _ORANGE),
             "train/acc_clean": ("train, clean labels", _GREEN),
         },
@@ -69,8 +70,8 @@ def draw_run(
         losses = {"train/loss": ("train", _ORANGE), "test/loss": ("test", _BLUE)}
         _curves(axes[1], metrics, losses)
         axes[1].set(title="Loss", ylabel="loss (nats)")
-    if trust:
-        _trust(axes[2], np.asarray(weights, dtype=float), np.asarray(wrong, dtype=bool))
+    if trust is not None and has_trust:
+        _trust(axes[2], trust, wrong)
     _save(figure, path)
 
 
@@ -155,21 +156,18 @@ def _curves(axis: "Axes", metrics: Mapping[str, Curve], styles: Mapping[str, Any
     _legend(axis)
 
 
-def _trust(axis: "Axes", score: np.ndarray, wrong: np.ndarray) -> None:
-    # a few very large scores would squeeze all others into one bin
-    low, high = float(score.min()), float(np.quantile(score, 0.995))
-    bins = np.linspace(low, high if high > low else low + 1, 41)
-    clipped = np.clip(score, bins[0], bins[-1])
-    for label, group, colour in (("clean labels", ~wrong, _BLUE), ("wrong labels", wrong, _ORANGE)):
+def _trust(axis: "Axes", score: np.ndarray, wrong: np.ndarray | None) -> None:
+    bins = np.linspace(0, 1, 41)
+    groups = {"given labels": (np.ones(len(score), dtype=bool), _PURPLE)}
+    if wrong is not None:
+        groups = {"clean labels": (~wrong, _BLUE), "wrong labels": (wrong, _ORANGE)}
+    for label, (group, colour) in groups.items():
         if group.any():
             share = np.full(group.sum(), 1 / group.sum())
             axis.hist(
-                clipped[group], list(bins), weights=share, color=colour, alpha=0.55, label=label
+                score[group], list(bins), weights=share, color=colour, alpha=0.55, label=label
             )
-    last = " (last bar: all above)" if score.max() > bins[-1] else ""
-    axis.set(
-        title="Trust", xlabel=f"trust score{last}", ylabel="share of the group's labels (fraction)"
-    )
+    axis.set(title="Trust", xlabel="trust score", ylabel="share of the group's labels (fraction)")
     _legend(axis)
 
 

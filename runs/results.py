@@ -153,13 +153,14 @@ def _peak_memory() -> int:
 def _draw(folder: RunFolder, audit: Audit, results: Results) -> None:
     (folder.path / "figures").mkdir(exist_ok=True)
     known = audit.known
+    noise = "" if results["noise"] is None else f", noise {results['noise']}"
     draw_run(
         read_metrics(folder.path / "metrics.csv"),
-        f"{results['method']} on {results['dataset']}, noise {results['noise']}, "
-        f"{results['model']}, seed {results['seed']}",
+        f"{results['method']} on {results['dataset']}{noise}, {results['model']}, "
+        f"seed {results['seed']}",
         folder.path / "figures" / "run.png",
-        weights=audit.trust[known],
-        wrong=audit.wrong[known],
+        trust=audit.trust[known] if known.any() else audit.trust,
+        wrong=audit.wrong[known] if known.any() else None,
     )
 
 

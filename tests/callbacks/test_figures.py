@@ -31,9 +31,9 @@ def test_a_run_with_beliefs_has_three_panels(tmp_path):
         "train/acc": curve(0.1, 0.6),
         "weight/auroc": curve(0.5, 0.9),
     }
-    weights = np.array([0.0, 0.1, 2.0, 1.5, 300.0, 0.0])
+    trust = np.array([0.0, 0.1, 0.9, 0.8, 1.0, 0.0])
     wrong = np.array([True, True, False, False, False, True])
-    draw_run(metrics, "a run", tmp_path / "new" / "run.png", weights=weights, wrong=wrong)
+    draw_run(metrics, "a run", tmp_path / "new" / "run.png", trust=trust, wrong=wrong)
     draw_run(metrics, "a run", tmp_path / "two.png")
     assert width(tmp_path / "new" / "run.png") == pytest.approx(1.5 * width(tmp_path / "two.png"))
     assert pixels(tmp_path / "two.png", BLUE) > 100
@@ -46,9 +46,19 @@ def test_missing_curves_are_left_out(tmp_path):
     assert pixels(tmp_path / "run.png", BLUE) == 0
 
 
+def test_trust_where_nobody_knows_the_truth(tmp_path):
+    draw_run({}, "", tmp_path / "run.png", trust=np.linspace(0, 1, 50))
+    draw_run({}, "", tmp_path / "none.png")
+    assert width(tmp_path / "run.png") == pytest.approx(1.5 * width(tmp_path / "none.png"))
+    with Image.open(tmp_path / "run.png") as image:
+        drawn = np.asarray(image.convert("RGB")).astype(int)
+    pale_purple = 0.55 * np.array([0xCC, 0x79, 0xA7]) + 0.45 * 255
+    assert (abs(drawn - pale_purple).max(axis=2) < 3).sum() > 100
+
+
 @pytest.mark.parametrize("wrong", [np.zeros(5, bool), np.ones(5, bool)])
 def test_one_group_and_equal_scores(tmp_path, wrong):
-    draw_run({}, "", tmp_path / "run.png", weights=np.ones(5), wrong=wrong)
+    draw_run({}, "", tmp_path / "run.png", trust=np.ones(5), wrong=wrong)
     assert (tmp_path / "run.png").exists()
 
 
