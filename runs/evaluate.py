@@ -90,10 +90,20 @@ def merge(made: Settings, given: Settings, overrides: Sequence[str], path: Path)
                 "a checkpoint that fits."
             )
         if key == "data_dir":
-            merged["dataset"]["data_dir"] = ours
+            merged["dataset"] = _moved(merged["dataset"], made["data_dir"], ours)
         elif key.startswith("dataset."):
             merged["dataset"][key.removeprefix("dataset.")] = ours
     return merged
+
+
+def _moved(dataset: Settings, old: str, new: str) -> Settings:
+    """Return a data set's settings with all that lay in one folder in another."""
+    return {
+        key: new + value[len(old) :]
+        if isinstance(value, str) and (value == old or value.startswith(f"{old}/"))
+        else value
+        for key, value in dataset.items()
+    }
 
 
 def _look_up(settings: Settings, key: str) -> Any:

@@ -1,0 +1,35 @@
+from pathlib import Path
+
+import pytest
+
+from runs.evaluate import merge
+from tests.compose import settings
+
+
+@pytest.mark.parametrize(
+    ("dataset", "moved"),
+    [
+        ("cifar10_asym", {"data_dir": "/new/place"}),
+        ("folder", {"folder": "/new/place"}),
+        (
+            "webvision_mini",
+            {
+                "data_dir": "/new/place",
+                "webvision_dir": "/new/place/webvision",
+                "imagenet_dir": "/new/place/imagenet",
+            },
+        ),
+    ],
+)
+def test_data_may_have_moved_since(dataset: str, moved: dict[str, str]) -> None:
+    made = settings(f"dataset={dataset}", "data_dir=/old", "labels=/older/labels.csv")
+    given = settings("mode=evaluate", "data_dir=/new/place")
+    merged = merge(made, given, ["mode=evaluate", "data_dir=/new/place"], Path("last.ckpt"))
+    changed = {key for key in made["dataset"] if merged["dataset"][key] != made["dataset"][key]}
+    assert {key: merged["dataset"][key] for key in changed} == moved
+
+
+def test_what_a_checkpoint_was_made_with_cannot_be_changed() -> None:
+    made, given = settings("noise=0.2"), settings("mode=evaluate", "noise=0.4")
+    with pytest.raises(ValueError, match=r"last\.ckpt was made with noise=0\.2, not noise=0\.4"):
+        merge(made, given, ["mode=evaluate", "noise=0.4"], Path("last.ckpt"))
