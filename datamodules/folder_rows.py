@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from datamodules.imagenet import PICTURES
-from datamodules.tables import read_table
+from datamodules.tables import read_table, refuse_twice
 
 SUFFIXES = (*PICTURES, ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
 
@@ -55,7 +55,7 @@ def from_table(file: Path, key: str) -> list[Row]:
             start=1,
         )
     ]
-    _refuse_twice([row.path for row in rows], f"{key}={file}")
+    refuse_twice([row.path for row in rows], f"{key}={file}")
     unknown = next((row for row in rows if row.trusted and not (row.label or row.true_label)), None)
     if unknown is not None:
         raise ValueError(f"{key}={file} trusts {unknown.path}, which has no label: give it one.")
@@ -141,10 +141,3 @@ def _one_of(
             f"{', '.join(filter(None, no))}."
         )
     return said in yes
-
-
-def _refuse_twice(paths: Sequence[str], what: str) -> None:
-    if len(set(paths)) < len(paths):
-        seen: set[str] = set()
-        again = next(path for path in paths if path in seen or seen.add(path))  # type: ignore[func-returns-value]
-        raise ValueError(f"{what} names {again} more than once: give each picture one row.")

@@ -1,6 +1,5 @@
 """Labels that come as a file: those another run drew, or a list of one's own."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from zipfile import BadZipFile
@@ -9,6 +8,7 @@ import numpy as np
 
 from datamodules.manifest import Manifest
 from datamodules.noise import Labels
+from datamodules.tables import class_numbers, read_table
 
 _HOW = (
     "give the labels.npz of a run, a .npy file or an array in a .npz file (file.npz:name) of whole "
@@ -44,7 +44,7 @@ def read_stated(given: str, size: int, class_names: Sequence[str]) -> Manifest |
             label = _whole(loaded[key] if key else loaded)
         else:
             raise ValueError(f"it is a {path.suffix or 'nameless'} file")
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, csv.Error) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise ValueError(f"labels={given} cannot be used ({error}): {_HOW}.") from None
     if label.shape != (size,) or label.min() < 0 or label.max() >= len(class_names):
         raise ValueError(
@@ -72,17 +72,16 @@ def _whole(array: np.ndarray) -> Labels:
 
 
 def _from_table(path: Path, size: int, class_names: Sequence[str]) -> Labels:
-    number = {name: place for place, name in enumerate(class_names)}
-    number |= {str(place): place for place in range(len(class_names)) if str(place) not in number}
+    number, table = class_numbers(class_names), read_table(path, "labels", ("label",))
+    index = table.get("index", [""] * len(table["label"]))
     label = np.full(size, -1, dtype=np.int64)
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        for place, row in enumerate(csv.DictReader(file)):
-            where, name = int(row.get("index") or place), row["label"].strip()
-            if name not in number:
-                raise ValueError(f"row {place + 1} has the label {name!r}, which is no class")
-            if not 0 <= where < size or label[where] >= 0:
-                raise ValueError(f"row {place + 1} is of example {where}, none or there already")
-            label[where] = number[name]
+    for place, (said, name) in enumerate(zip(index, table["label"], strict=True)):
+        where = int(said or place)
+        if name not in number:
+            raise ValueError(f"row {place + 1} has the label {name!r}, which is no class")
+        if not 0 <= where < size or label[where] >= 0:
+            raise ValueError(f"row {place + 1} is of example {where}, none or there already")
+        label[where] = number[name]
     missing = np.flatnonzero(label < 0)
     if len(missing):
         raise ValueError(f"{len(missing):,} examples have no label, the first is {missing[0]}")

@@ -171,7 +171,7 @@ class PictureDataModule(NoisyLabelDataModule):
     def _images(self, files: Files, what: str) -> Images:
         look_for(files, what)
         made = self._unread(files)
-        return ArrayImages(read_whole(made, what)) if self.pictures == "whole" else made
+        return ArrayImages(read_whole(made, what)) if isinstance(made, WholePictures) else made
 
     def _unread(self, files: Files) -> PictureFiles:
         kind = WholePictures if self.pictures == "whole" else PictureFiles

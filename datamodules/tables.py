@@ -1,6 +1,7 @@
 """Tables that people give: CSV, or Parquet where a reader is installed; all cells as text."""
 
 import csv
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,6 +32,28 @@ def read_table(file: Path, key: str, needed: Sequence[str]) -> Table:
             f"a table with {_and(needed)}."
         )
     return table
+
+
+def class_numbers(names: Sequence[str]) -> dict[str, int]:
+    """Return what a label in a table may say → its class: the name, or else the number."""
+    return {str(place): place for place in range(len(names))} | {
+        name: place for place, name in enumerate(names)
+    }
+
+
+def refuse_twice(paths: Sequence[str], what: str) -> None:
+    """Refuse a table that has a picture twice.
+
+    Args:
+        paths: of the pictures.
+        what: names them, for the message.
+
+    Raises:
+        ValueError: it has.
+    """
+    again = next((path for path, count in Counter(paths).items() if count > 1), None)
+    if again is not None:
+        raise ValueError(f"{what} names {again} more than once: give each picture one row.")
 
 
 def _csv(file: Path) -> Table:

@@ -1,7 +1,6 @@
 """Trusted pictures that come from elsewhere than the noisy list, and what they leave to test on."""
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from datamodules.listing import Files, Listing
 from datamodules.lists import Labelled
 from datamodules.manifest import Manifest
 from datamodules.noise import Labels
-from datamodules.tables import read_table
+from datamodules.tables import class_numbers, read_table, refuse_twice
 
 
 def read_probe_list(given: str, names: Sequence[str]) -> Labelled:
@@ -27,8 +26,7 @@ def read_probe_list(given: str, names: Sequence[str]) -> Labelled:
     """
     file = Path(given).expanduser().absolute()
     table = read_table(file, "dataset.probe_list", ("path", "label"))
-    number = {str(place): place for place in range(len(names))}
-    number |= {name: place for place, name in enumerate(names)}
+    number = class_numbers(names)
     unknown = next((name for name in table["label"] if name not in number), None)
     if unknown is not None:
         raise ValueError(
@@ -36,11 +34,7 @@ def read_probe_list(given: str, names: Sequence[str]) -> Labelled:
             f"{len(names) - 1}, or names such as {names[0]}."
         )
     paths = [os.path.normpath(path) for path in table["path"]]
-    again = [path for path, count in Counter(paths).items() if count > 1]
-    if again:
-        raise ValueError(
-            f"dataset.probe_list={file} names {again[0]} more than once: give each picture one row."
-        )
+    refuse_twice(paths, f"dataset.probe_list={file}")
     label = [number[name] for name in table["label"]]
     return Labelled(file.parent, paths, np.array(label, dtype=np.int64))
 

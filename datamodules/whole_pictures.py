@@ -9,11 +9,9 @@ from rich.console import Console
 from rich.progress import track
 from torch import Generator, Tensor
 
-from datamodules.image_windows import Window, show
+from datamodules.image_windows import Window
 from datamodules.images import Place
-from datamodules.pictures import PictureFiles, open_picture
-
-_GREY = 128
+from datamodules.pictures import PictureFiles
 
 
 class WholePictures(PictureFiles):
@@ -27,10 +25,8 @@ class WholePictures(PictureFiles):
         return middle(picture.height, picture.width)
 
 
-def read_whole(files: PictureFiles, what: str) -> Tensor:
-    """Return the middle square of every picture, resized: (N, 3, side, side) uint8.
-
-    What cannot be read is grey, and noted.
+def read_whole(files: WholePictures, what: str) -> Tensor:
+    """Return all pictures as they are shown: (N, 3, side, side) uint8.
 
     Args:
         files: the pictures.
@@ -41,16 +37,10 @@ def read_whole(files: PictureFiles, what: str) -> Tensor:
     """
     count, side = len(files), files.side
     check_memory(count, side)
-    image = torch.full((count, 3, side, side), _GREY, dtype=torch.uint8)
+    image = torch.empty((count, 3, side, side), dtype=torch.uint8)
 
     def read(row: int) -> None:
-        path = files.path(row)
-        try:
-            picture = open_picture(path)
-        except OSError as error:
-            files.unreadable.note(path, error)
-            return
-        image[row] = show(picture, middle(picture.height, picture.width), side)
+        image[row] = files.plain(torch.tensor([row]))[0]
 
     said = f"reading {count:,} {what} pictures"
     quiet = not Console().is_terminal

@@ -77,11 +77,10 @@ class Checked:
         method = self.settings["choices"].get("method", "method")
         add_classes(findings, data, method, self.module.uses_probe)
         self._add_memory(findings)
-        needs_probe = self.module.uses_probe and not data.num_probe
-        if needs_probe:
+        if self.module.uses_probe and not data.num_probe:
             # where pictures are missing, those to be trusted cannot be chosen among them
-            say = type(data).without_probe if not findings.facts[MISSING] else _without_probe
-            findings.blocks.append(say(data))
+            kind = NoisyLabelDataModule if findings.facts[MISSING] else type(data)
+            findings.blocks.append(kind.without_probe(data))
         else:
             self._add_estimate(findings, console)
         return findings
@@ -120,7 +119,3 @@ class Checked:
         if shortage := found.shortage():
             findings.warn(shortage)
         findings.facts["estimate"] = found.as_json(self.plan)
-
-
-def _without_probe(data: NoisyLabelDataModule) -> str:
-    return NoisyLabelDataModule.without_probe(data)

@@ -27,8 +27,12 @@ def resident() -> int:
 def peak() -> int:
     """Return the most bytes held since `forget_peak`."""
     most = _kibibytes(_STATUS, "VmHWM")
-    if most is not None:
-        return most
+    return peak_of_life() if most is None else most
+
+
+def peak_of_life() -> int:
+    """Return the most bytes this process ever held."""
+    # kilobytes, except on macOS
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 

@@ -2,7 +2,6 @@
 
 import json
 import platform
-import resource
 import shlex
 import sys
 from importlib.metadata import version
@@ -22,6 +21,7 @@ from callbacks.label_audit import Audit, LabelAudit, write_labels
 from datamodules.base import NoisyLabelDataModule
 from datamodules.unreadable import FILE as UNREADABLE
 from datamodules.unreadable import read_unreadable
+from inspection.memory import peak_of_life
 from runs.build import Plan
 from runs.folder import RunFolder, write_atomically
 from runs.loggers import sync_hint
@@ -145,9 +145,7 @@ def _peak_memory() -> int:
     """Return the GPU's peak of this run, or the whole process's; in a sweep, of its jobs so far."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
-    # kilobytes, except on macOS
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return peak_of_life()
 
 
 def _draw(folder: RunFolder, audit: Audit, results: Results) -> None:
