@@ -1,84 +1,48 @@
-"""What training says about each label: the list of the labels that look wrong.
+"""The audit: what training notes about each label, and a last look when it has ended.
 
-Every time an example is visited, the network's probability of its given label (weak view, before
-the step) is noted. The *trust score* is the mean over all visits. It needs no pass of its own and
-means the same for every method; the early visits, before a network can have learnt a wrong label
-by heart, count as much as the late ones (compare the area under the margin, Pleiss et al. 2020).
+See `audit.trust` for what becomes of it.
 """
 
-import csv
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from numpy.typing import NDArray
 from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.trainer.states import TrainerFn
+from rich.console import Console
 from torch import Tensor
 
-from callbacks.messages import everyones, mine
-from callbacks.noise_metrics import auroc
-from datamodules.atomic import replacing
-from datamodules.batch import UNKNOWN
+from audit.detection import detection
+from audit.look import Look, look_at_all
+from audit.record import Audit
+from audit.trust import margin, trust
+from callbacks.messages import everyones, mine, total
+from datamodules.base import NoisyLabelDataModule
 
-Floats = NDArray[np.float64]
-
-COLUMNS = (
-    "rank",  # from 1, the most suspicious first
-    "index",  # row in the data set's training list
-    "given_label",
-    "suggested_label",
-    "confidence",  # of the suggestion
-    "trust",
-    "weight",  # mean example weight; empty without example weights
-    "visits",
-    "true_label",  # empty where nobody knows its class
-)
-
-
-class Audit(NamedTuple):
-    """The audit of M visited examples, in order of the data set's training list."""
-
-    index: NDArray[np.int64]  # type: ignore[assignment]  # (M,)
-    given: NDArray[np.int64]  # (M,) the given label
-    clean: NDArray[np.int64]  # (M,) the true one, UNKNOWN, or KNOWN_WRONG
-    suggested: NDArray[np.int64]  # (M,) what the network predicted at the last visit
-    confidence: Floats  # (M,) with which probability
-    trust: Floats  # (M,) in [0, 1], low: probably wrong
-    weight: Floats  # (M,) mean example weight, 1 on average over a batch; NaN without weights
-    visits: NDArray[np.int64]  # (M,)
-
-    @property
-    def known(self) -> NDArray[np.bool_]:
-        """Which labels are known to be right or wrong."""
-        return self.clean != UNKNOWN
-
-    @property
-    def wrong(self) -> NDArray[np.bool_]:
-        """Which labels are known to be wrong."""
-        return self.known & (self.given != self.clean)
-
-    def auroc(self, score: Floats) -> float | None:
-        """Return how well a low score tells wrong labels, or None where that is not defined."""
-        pairs = np.stack([-score, self.wrong], axis=1)[self.known]
-        return auroc(torch.from_numpy(pairs))
+# Sums over the visits, and what the last of them said.
+_SUMS = ("visits", "margin", "weight", "weight²", "weight is 0")
+_LAST = ("suggested", "confidence")
 
 
 class LabelAudit(Callback):
-    """Note at every visit what the network thinks of the given label.
+    """Note at every visit what the network thinks of the given label; look at all in the end.
 
-    24 bytes an example, on the device; a step adds to them without waiting.
+    28 bytes an example, on the device; a step adds to them without waiting.
 
     Args:
         size: examples in the data set's training list.
+        console: where the bar of the last look goes; standard output by default.
+
+    Attributes:
+        end: the last look, where one was taken.
     """
 
-    _COLUMNS = ("visits", "trust", "weight", "suggested", "confidence")
-
-    def __init__(self, size: int) -> None:
-        self._table = torch.zeros(len(self._COLUMNS), size)
+    def __init__(self, size: int, console: Console | None = None) -> None:
+        self._table = torch.zeros(len(_SUMS) + len(_LAST), size)
+        self.end: Look | None = None
+        self._console = console
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Bring the table to the device."""
@@ -96,44 +60,46 @@ class LabelAudit(Callback):
         """Add one step's visits. A row may stand in a small data set's batch more than once."""
         objective, examples = outputs["objective"], outputs["batch"]
         probability = objective.logits.float().softmax(dim=1)
-        given = probability.gather(1, examples.label[:, None])[:, 0]
         confidence, suggested = probability.max(dim=1)
-        weight = torch.full_like(given, torch.nan)
+        one = torch.ones_like(confidence)
+        weight = one * torch.nan
         if objective.example_weight is not None:
-            weight = objective.example_weight * (len(given) * trainer.world_size)
-        sums = torch.stack([torch.ones_like(given), given, weight])
-        self._table[:3].index_add_(1, examples.index, sums)
-        self._table[3:].index_copy_(
-            1, examples.index, torch.stack([suggested.to(confidence.dtype), confidence])
-        )
+            weight = objective.example_weight * (len(one) * trainer.world_size)
+        of_given = margin(probability, examples.label)
+        sums = torch.stack([one, of_given, weight, weight**2, (weight <= 0).float()])
+        last = torch.stack([suggested.to(confidence.dtype), confidence])
+        self._table[: len(_SUMS)].index_add_(1, examples.index, sums)
+        self._table[len(_SUMS) :].index_copy_(1, examples.index, last)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log how well the trust so far tells wrong labels from right ones."""
+        if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
+            return
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        manifest = data.manifest
+        visits, margins = total(self._table[:2].cpu())[:, manifest.train_rows].double().numpy()
+        seen = visits > 0
+        so_far = trust(margins[seen] / visits[seen], None)
+        metrics = detection(so_far, manifest.given[seen], manifest.clean[seen])
+        for logger in trainer.loggers:
+            logger.log_metrics(metrics, step=trainer.global_step)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Join what the ranks saw: sums add up, and the surer last prediction stays.
+        """Join what the ranks saw, and look at every example once more.
 
-        Not when training ends: a run that goes on from its last step does not train.
+        Not when training ends: a run that goes on from its last step does not train. A run that
+        has not seen its data once is short of time, and is judged by its visits alone.
         """
-        if trainer.world_size > 1:
-            tables = torch.stack(everyones(self._table.cpu()))
-            surest = tables[:, -1].argmax(dim=0)
-            last = tables[:, 3:].gather(0, surest.expand(1, 2, -1))[0]
-            self._table = torch.cat([tables[:, :3].sum(dim=0), last])
+        tables = everyones(self._table.cpu())
+        self._table = joined(tables)
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if self._table[0].sum() >= data.num_train:
+            module: Any = pl_module
+            self.end = look_at_all(module, data, trainer, self._console)
 
-    def audit(self, datamodule: Any) -> Audit:
-        """Return what was noted about the noisy examples that were visited."""
-        manifest = datamodule.manifest
-        table = self._table.double().cpu().numpy()[:, manifest.train_rows]
-        seen = table[0] > 0
-        visits, trust, weight, suggested, confidence = table[:, seen]
-        return Audit(
-            index=manifest.train_rows[seen],
-            given=manifest.given[seen],
-            clean=manifest.clean[seen],
-            suggested=suggested.astype(np.int64),
-            confidence=confidence,
-            trust=trust / visits,
-            weight=weight / visits,
-            visits=visits.astype(np.int64),
-        )
+    def audit(self, data: NoisyLabelDataModule) -> Audit:
+        """Return what is known of the noisy examples that were visited or looked at."""
+        return _audit(self._table, data, self.end)
 
     def state_dict(self) -> dict[str, list[Tensor]]:
         """Return every rank's table."""
@@ -143,34 +109,48 @@ class LabelAudit(Callback):
         """Go on with a saved table."""
         self._table = mine(state_dict["tables"]).to(self._table.device)
 
+    @classmethod
+    def saved(cls, state: Mapping[str, Any], console: Console | None = None) -> "LabelAudit":
+        """Return the audit in a checkpoint, of all its ranks together."""
+        table = joined(state["tables"])
+        made = cls(table.shape[1], console)
+        made._table = table
+        return made
 
-def write_labels(
-    audit: Audit, class_names: tuple[str, ...], path: Path, files: Sequence[str] | None = None
-) -> None:
-    """Write `labels.csv`, the most suspicious label first; see `COLUMNS`.
 
-    Args:
-        audit: what was noted.
-        class_names: of the C classes.
-        path: of the file to write.
-        files: path of each row of the training list, where there are such: a further column.
-    """
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow([*COLUMNS, *(["path"] if files is not None else [])])
-        for rank, row in enumerate(np.argsort(audit.trust, kind="stable"), start=1):
-            weight, clean = audit.weight[row], audit.clean[row]
-            writer.writerow(
-                [
-                    rank,
-                    audit.index[row],
-                    class_names[audit.given[row]],
-                    class_names[audit.suggested[row]],
-                    f"{audit.confidence[row]:.4f}",
-                    f"{audit.trust[row]:.6f}",
-                    "" if np.isnan(weight) else f"{weight:.6f}",
-                    audit.visits[row],
-                    class_names[clean] if clean >= 0 else "",
-                    *([files[audit.index[row]]] if files is not None else []),
-                ]
-            )
+def joined(tables: Sequence[Tensor]) -> Tensor:
+    """Return the ranks' tables as one: sums add up, and the surer last prediction stays."""
+    every = torch.stack(list(tables))
+    surest = every[:, -1].argmax(dim=0)
+    last = every[:, len(_SUMS) :].gather(0, surest.expand(1, len(_LAST), -1))[0]
+    return torch.cat([every[:, : len(_SUMS)].sum(dim=0), last])
+
+
+def _audit(table: Tensor, data: NoisyLabelDataModule, end: Look | None) -> Audit:
+    manifest = data.manifest
+    rows = manifest.train_rows
+    columns = table.double().numpy()[:, rows]
+    visits = columns[0]
+    seen = visits > 0 if end is None else np.ones(len(rows), dtype=np.bool_)
+    with np.errstate(invalid="ignore"):  # never visited: 0 / 0 is NaN, as it should be
+        of_visits, weight, square, zero = columns[1:5] / visits
+    suggested, confidence, of_end = columns[5].astype(np.int64), columns[6], None
+    if end is not None:
+        place = np.empty(table.shape[1], dtype=np.int64)
+        place[end.index.numpy()] = np.arange(len(end.index))
+        of_end, suggested, confidence = (
+            part.numpy()[place[rows]]
+            for part in (end.margin.double(), end.suggested, end.confidence.double())
+        )
+    return Audit(
+        index=rows[seen],
+        given=manifest.given[seen],
+        clean=manifest.clean[seen],
+        suggested=suggested[seen],
+        confidence=confidence[seen],
+        trust=trust(of_visits, of_end)[seen],
+        weight=weight[seen],
+        weight_sd=np.sqrt(np.maximum(square - weight**2, 0))[seen],
+        zero_share=np.where(np.isnan(weight), np.nan, zero)[seen],
+        visits=visits.astype(np.int64)[seen],
+    )

@@ -38,6 +38,14 @@ def largest(*values: int) -> list[int]:
     return [int(value) for value in message]
 
 
+def total(value: torch.Tensor) -> torch.Tensor:
+    """Return the sum of a CPU tensor over all ranks."""
+    if together():
+        value = value.clone()
+        distributed.all_reduce(value, group=_group())
+    return value
+
+
 def everyones(value: T) -> list[T]:
     """Return every rank's value, in order; tensors should lie on the CPU."""
     if not together():

@@ -149,6 +149,10 @@ class NoisyLabelDataModule(LightningDataModule):
         """Return the labels that rows of the training list came with, -1 where there was none."""
         return np.full(len(rows), -1)
 
+    def tested_pictures(self) -> Sequence[tuple[str, int]]:
+        """Return path and label of what is tested on, where it lies among the training pictures."""
+        return ()
+
     def _hold(self, images: Images, drawn: Manifest, tests: Mapping[str, TestSet]) -> None:
         trusted = drawn.probe_label
         self.train_set = LabelledImages(images, drawn.given, drawn.clean, drawn.train_rows)
@@ -175,10 +179,12 @@ class NoisyLabelDataModule(LightningDataModule):
 
     def test_dataloader(self) -> list[DataLoader[Batch]]:
         """Return this rank's share of each test set, each example once over all ranks."""
-        return [
-            self._loader(one, shard_batches(len(one), self.eval_batch_size, *self._share))
-            for one in self.test_sets.values()
-        ]
+        return [self.each_once(one) for one in self.test_sets.values()]
+
+    def each_once(self, examples: LabelledImages, *, shared: bool = True) -> DataLoader[Batch]:
+        """Return a loader of examples as evaluation sees them: this rank's share, or all."""
+        share = self._share if shared else WHOLE
+        return self._loader(examples, shard_batches(len(examples), self.eval_batch_size, *share))
 
     def on_after_batch_transfer(self, batch: Drawn | Batch, dataloader_idx: int) -> Step | Views:
         """Make the views of a step on the batch's device; evaluation sees plain images.

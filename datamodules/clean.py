@@ -12,7 +12,7 @@ from torch import Tensor
 from datamodules.augment import Augment
 from datamodules.base import TEST, NoisyLabelDataModule, TestSet
 from datamodules.images import ArrayImages, Images
-from datamodules.label_files import read_stated
+from datamodules.label_files import read_checked, read_stated
 from datamodules.long_tail import long_tail_counts, thin
 from datamodules.manifest import Manifest
 from datamodules.noise import Labels, Transition
@@ -46,6 +46,7 @@ class CleanDataModule(NoisyLabelDataModule):
             released TensorFlow code draws them with the same seed.
         labels: a file of drawn labels to train on: the `labels.npz` of a run, which brings its
             probe, too, or given labels for the whole training list (see `read_stated`).
+        trusted: a table of examples that were checked (see `read_checked`), which join the probe.
         probe_per_class: trusted examples of each class, taken out of the training set.
         augment: kind of the strong view.
         pad: pixels of padding of the weak view's random crop.
@@ -76,6 +77,7 @@ class CleanDataModule(NoisyLabelDataModule):
         imbalance: float = 1,
         draws: str = "ours",
         labels: str | None = None,
+        trusted: str | None = None,
         **rest: Any,
     ) -> None:
         views = Augment(pad=pad, flip=flip, strong=augment)
@@ -106,8 +108,12 @@ class CleanDataModule(NoisyLabelDataModule):
                 "give a number."
             )
         self._check_draws()
+        self._checked = trusted and read_checked(trusted, self.train_size, self.class_names)
         check_probe_per_class(probe_per_class, min(self.class_sizes))
         self._count(probe_per_class)
+        if self._checked:
+            self.num_train -= len(self._checked[0])
+            self.num_probe += len(self._checked[0])
 
     def _check_draws(self) -> None:
         if self.draws not in ("ours", "released"):
@@ -153,6 +159,10 @@ class CleanDataModule(NoisyLabelDataModule):
         return ArrayImages(source.train_image), self._drawn(source), tests
 
     def _drawn(self, source: Source) -> Manifest:
+        drawn = self._drawn_without_checks(source)
+        return drawn.with_checked(*self._checked) if self._checked else drawn
+
+    def _drawn_without_checks(self, source: Source) -> Manifest:
         true, stated = source.train_label, self.stated
         if isinstance(stated, Manifest):
             return stated

@@ -121,6 +121,10 @@ class Folder(PictureDataModule):
         """Return what is judged on."""
         return {"test": self._test}
 
+    def tested_pictures(self) -> Sequence[tuple[str, int]]:
+        """Return path and label of what is tested on."""
+        return list(zip(self._test.files.paths, self._test.label.tolist(), strict=True))
+
     def without_probe(self) -> str:
         """Write down which labels to check first; return what to do with the list."""
         listed = self.listed

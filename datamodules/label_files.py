@@ -8,7 +8,8 @@ import numpy as np
 
 from datamodules.manifest import Manifest
 from datamodules.noise import Labels
-from datamodules.tables import class_numbers, read_table
+from datamodules.tables import class_numbers, read_table, refuse_twice
+from datamodules.words import some
 
 _HOW = (
     "give the labels.npz of a run, a .npy file or an array in a .npz file (file.npz:name) of whole "
@@ -53,6 +54,40 @@ def read_stated(given: str, size: int, class_names: Sequence[str]) -> Manifest |
             f"{len(class_names) - 1}."
         )
     return label
+
+
+def read_checked(given: str, size: int, class_names: Sequence[str]) -> tuple[Labels, Labels]:
+    """Return the rows that `dataset.trusted=` lists, and their classes, (K,) each.
+
+    Args:
+        given: path of a table with `index` and `true_label`; rows without the latter do not count.
+        size: N, rows of the data set's training list.
+        class_names: of its C classes.
+
+    Raises:
+        ValueError: if it is no such table, or does not fit the data set.
+    """
+    key, number = "dataset.trusted", class_numbers(class_names)
+    table = read_table(Path(given).expanduser(), key, ("index", "true_label"))
+    checked = {
+        index: name for index, name in zip(table["index"], table["true_label"], strict=True) if name
+    }
+    refuse_twice(
+        [index for index, name in zip(table["index"], table["true_label"], strict=True) if name],
+        f"{key}={given}",
+    )
+    for index, name in checked.items():
+        if name not in number:
+            raise ValueError(
+                f"{key}={given} gives example {index} the class {name!r}: give one of "
+                f"{some(class_names)}, or its number."
+            )
+        if not index.isdigit() or int(index) >= size:
+            raise ValueError(
+                f"{key}={given} lists example {index!r}: give whole numbers from 0 to {size - 1}."
+            )
+    rows = np.array([int(index) for index in checked], dtype=np.int64)
+    return rows, np.array([number[name] for name in checked.values()], dtype=np.int64)
 
 
 def _check_manifest(stated: Manifest, given: str, size: int, class_names: Sequence[str]) -> None:

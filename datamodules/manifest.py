@@ -77,6 +77,40 @@ class Manifest:
             probe_label=true[probe],
         )
 
+    def with_checked(self, rows: Labels, label: Labels) -> "Manifest":
+        """Return the draws with checked examples moved into the probe, in which classes take turns.
+
+        Args:
+            rows: (K,) of the training list, each among `train_rows`.
+            label: (K,) their true classes.
+
+        Raises:
+            ValueError: if one is not trained on, such as one that is in the probe already.
+        """
+        others = np.setdiff1d(rows, self.train_rows)
+        if len(others):
+            inside = np.isin(others[0], self.probe_rows)
+            raise ValueError(
+                f"dataset.trusted lists example {others[0]}, which "
+                + ("is in the probe already" if inside else "is not trained on")
+                + ": draw as the run did whose list it is, with its seed, or give its labels.npz "
+                "as labels= with noise=null."
+            )
+        stays = ~np.isin(self.train_rows, rows)
+        probe = np.concatenate([self.probe_rows, rows])
+        true = np.full(max(self.train_rows.max(), probe.max()) + 1, UNKNOWN)
+        true[probe] = np.concatenate([self.probe_label, label])
+        probe = interleaved(probe, true)
+        return Manifest(
+            settings={**self.settings, "checked": len(rows)},
+            class_names=self.class_names,
+            train_rows=self.train_rows[stays],
+            given=self.given[stays],
+            clean=self.clean[stays],
+            probe_rows=probe,
+            probe_label=true[probe],
+        )
+
     @classmethod
     def load(cls, path: Path) -> "Manifest":
         """Read a `labels.npz`.
@@ -184,18 +218,22 @@ class Manifest:
                 )
             return
         folder.mkdir(parents=True, exist_ok=True)
+        self.write(labels)
+        # The manifest comes last: where it is, the labels are too.
+        with replacing(folder / "manifest.json") as partial:
+            partial.write_text(json.dumps(self.summary(), indent=2))
+
+    def write(self, path: Path) -> None:
+        """Write a file that `load` reads, complete or not at all."""
         drawn_as = {
             "settings": dict(self.settings),
             "class_names": self.class_names,
             "hash": self.hash,
         }
-        # The manifest comes last: where it is, the labels are too.
-        with replacing(labels) as partial, partial.open("wb") as file:
+        with replacing(path) as partial, partial.open("wb") as file:
             np.savez_compressed(
                 file, allow_pickle=False, drawn_as=np.array(json.dumps(drawn_as)), **self.arrays
             )
-        with replacing(folder / "manifest.json") as partial:
-            partial.write_text(json.dumps(self.summary(), indent=2))
 
     @staticmethod
     def saved_hash(folder: Path) -> str | None:

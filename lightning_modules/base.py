@@ -44,6 +44,7 @@ class NoisyLabelModule(pl.LightningModule):
 
     uses_probe: ClassVar[bool] = False
     uses_strong_view: ClassVar[bool] = False
+    learns_probe: ClassVar[bool] = False  # whether the network descends on the probe's labels
 
     def __init__(
         self,

@@ -39,6 +39,7 @@ class IEG(MetaStepModule):
     """
 
     uses_strong_view: ClassVar[bool] = True
+    learns_probe: ClassVar[bool] = True  # mixup
 
     def __init__(
         self,

@@ -14,10 +14,12 @@ from hydra.core.hydra_config import HydraConfig
 from rich.console import Console
 from rich.table import Table
 
+from audit.files import write_audit
+from audit.record import Audit
 from callbacks.csv_log import read_metrics
 from callbacks.evaluations import Evaluations
 from callbacks.figures import draw_run
-from callbacks.label_audit import Audit, LabelAudit, write_labels
+from callbacks.label_audit import LabelAudit
 from datamodules.base import NoisyLabelDataModule
 from datamodules.unreadable import FILE as UNREADABLE
 from datamodules.unreadable import read_unreadable
@@ -47,7 +49,8 @@ def finish(
     results: Results = {
         **_names(folder),
         **_accuracies(evaluations.history, plan),
-        **_noise(data, audit),
+        **rates(data),
+        **write_audit(audit, data, folder.path, folder.settings["audit"]),
         "data/unreadable": len(read_unreadable(folder.path)),
         "steps": trainer.global_step,
         "epochs": round(trainer.global_step * data.batch_size / data.num_train, 3),
@@ -62,8 +65,6 @@ def finish(
         },
     }
     results = {name: None if value != value else value for name, value in results.items()}  # NaN
-    names = data.manifest.class_names
-    write_labels(audit, names, folder.path / "labels.csv", data.paths)
     _draw(folder, audit, results)
     # Last, because it says that the run is finished.
     write_atomically(folder.path / "results.json", json.dumps(results, indent=2, allow_nan=False))
@@ -122,15 +123,12 @@ def _accuracies(history: list[dict[str, float]], plan: Plan) -> Results:
     return results
 
 
-def _noise(data: NoisyLabelDataModule, audit: Audit) -> Results:
-    results: Results = {
+def rates(data: NoisyLabelDataModule) -> Results:
+    """Return how many labels are wrong, as asked for and as drawn."""
+    return {
         "noise/nominal_rate": data.noise,
         "noise/effective_rate": data.manifest.effective_noise,
-        "noise/auroc": audit.auroc(audit.trust),
     }
-    if len(audit.weight) and audit.weight[0] == audit.weight[0]:
-        results["noise/auroc_weight"] = audit.auroc(audit.weight)
-    return results
 
 
 def _images_per_second(folder: Path) -> float | None:

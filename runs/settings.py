@@ -17,6 +17,7 @@ Settings = dict[str, Any]
 # Keys that change where and how a run is computed, but not what; and those below them that do.
 HARMLESS = (
     "mode", "checkpoint", "fresh", "run_dir", "data_dir", "trainer", "logger", "save_every_minutes",
+    "audit",
     "dataset.data_dir", "dataset.webvision_dir", "dataset.imagenet_dir", "dataset.num_workers",
     "dataset.eval_batch_size",
 )  # fmt: skip

@@ -1,0 +1,59 @@
+"""What an audit leaves in a run's folder, and what it adds to the run's results."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audit import cleaned, label_next, table
+from audit.detection import detection
+from audit.record import Audit
+from datamodules.base import NoisyLabelDataModule
+
+LABELS, PARQUET = "labels.csv", "labels.parquet"
+CLEANED, CLEANED_DRAWS = "labels_cleaned.csv", "labels_cleaned.npz"
+NEXT = "label_next.csv"
+
+
+def write_audit(
+    audit: Audit, data: NoisyLabelDataModule, folder: Path, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write the lists of labels; return `noise/…` and `cleaned/…`.
+
+    Args:
+        audit: what is known of the labels.
+        data: they are of.
+        folder: of the run.
+        options: `audit` of the settings.
+    """
+    drawn, files = data.manifest, data.paths
+    labels = table.columns(audit, drawn.class_names, files)
+    table.write_csv(labels, folder / LABELS)
+    if options["parquet"]:
+        table.write_parquet(labels, folder / PARQUET)
+    kept = cleaned.clean(audit, options["confidence"])
+    cleaned.write_csv(folder / CLEANED, kept, audit, drawn, files, data.tested_pictures())
+    cleaned.manifest(kept, audit, drawn, options["confidence"]).write(folder / CLEANED_DRAWS)
+    chosen = label_next.choose(audit, options["label_next"])
+    label_next.write_csv(folder / NEXT, chosen, audit, drawn.class_names, files)
+    return {**quality(audit), **cleaned.summary(kept, audit)}
+
+
+def quality(audit: Audit) -> dict[str, Any]:
+    """Return how much is called wrong, and how rightly where the truth is known."""
+    called, known = audit.suspicious, audit.known
+    facts: dict[str, Any] = {
+        "noise/suspicious_share": float(called.mean()) if len(called) else None,
+        "noise/auroc": None,
+        **detection(audit.trust, audit.given, audit.clean),
+    }
+    if not np.isnan(audit.weight).all():
+        of_weight = detection(np.nan_to_num(audit.weight), audit.given, audit.clean)
+        facts["noise/auroc_weight"] = of_weight.get("noise/auroc")
+    found = int((called & audit.wrong).sum())
+    if (called & known).any():
+        facts["noise/precision"] = found / int((called & known).sum())
+    if audit.wrong.any():
+        facts["noise/recall"] = found / int(audit.wrong.sum())
+    return facts

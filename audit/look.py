@@ -1,0 +1,111 @@
+"""The look at every label when training has ended: plain images, the averaged network, no draws."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from rich.console import Console
+from rich.progress import track
+from scipy.optimize import minimize_scalar
+from torch import Tensor
+
+from audit.trust import margin
+from callbacks.messages import everyones
+from datamodules.augment import normalise
+from datamodules.base import NoisyLabelDataModule
+from datamodules.batch import Batch
+from lightning_modules.base import NoisyLabelModule
+
+Logits = Callable[[Batch], Tensor]
+
+# A probe that is all right asks for a temperature of 0, one that is guessed for infinity.
+TEMPERATURES = (0.2, 5.0)
+
+
+class Look(NamedTuple):
+    """What the network says of M examples, on the CPU."""
+
+    index: Tensor  # type: ignore[assignment]  # (M,) int64, rows of the training list
+    margin: Tensor  # (M,) float32, see `audit.trust`
+    suggested: Tensor  # (M,) int64, the likeliest class
+    confidence: Tensor  # (M,) float32, its probability at the given temperature
+
+
+def look_at_all(
+    module: NoisyLabelModule,
+    data: NoisyLabelDataModule,
+    trainer: pl.Trainer,
+    console: Console | None = None,
+) -> Look:
+    """Return what the averaged network says of every noisy example; each rank looks at its share.
+
+    Confidence is calibrated on the probe where the method did not learn that by heart.
+
+    Args:
+        module: the method.
+        data: read.
+        trainer: whose device and precision are used.
+        console: where a bar goes; standard output by default.
+    """
+    net, device = module.averaged.net, trainer.strategy.root_device
+    was_training = net.training
+    net.to(device).eval()
+
+    def logits(batch: Batch) -> Tensor:
+        with trainer.precision_plugin.forward_context():
+            return net(normalise(batch.image.to(device, non_blocking=True)))
+
+    temperature = 1.0
+    if data.num_probe and not module.learns_probe:
+        temperature = fit_temperature(data.each_once(data.probe_set, shared=False), logits)
+    batches: Any = data.each_once(data.train_set)
+    quiet = not trainer.is_global_zero
+    bar = track(batches, "looking at every label", console=console, transient=True, disable=quiet)
+    shares = everyones(look(bar, logits, temperature))
+    net.train(was_training)
+    return Look(*(torch.cat(parts) for parts in zip(*shares, strict=True)))
+
+
+@torch.no_grad()
+def look(batches: Iterable[Batch], logits: Logits, temperature: float = 1.0) -> Look:
+    """Look at each example once.
+
+    Args:
+        batches: of given labels.
+        logits: what the network says of a batch, (B, C).
+        temperature: logits are divided by it for the confidence; margins are as they are.
+    """
+    looks = []
+    for batch in batches:
+        said = logits(batch).float()
+        given = batch.label.to(said.device)
+        confidence, suggested = (said / temperature).softmax(dim=1).max(dim=1)
+        one = Look(batch.index, margin(said.softmax(dim=1), given), suggested, confidence)
+        looks.append([part.cpu() for part in one])
+    return Look(*(torch.cat(parts) for parts in zip(*looks, strict=True)))
+
+
+@torch.no_grad()
+def fit_temperature(batches: Iterable[Batch], logits: Logits) -> float:
+    """Return the temperature that makes trusted labels likeliest (Guo et al. 2017).
+
+    Only of use where the network did not learn these labels.
+
+    Args:
+        batches: of trusted examples, at least one.
+        logits: what the network says of a batch, (B, C).
+    """
+    said, label = [], []
+    for batch in batches:
+        said.append(logits(batch).double().cpu())
+        label.append(batch.label)
+    z, y = torch.cat(said), torch.cat(label)
+
+    def loss(log_temperature: float) -> float:
+        scaled = z / float(np.exp(log_temperature))
+        return float(torch.nn.functional.cross_entropy(scaled, y))
+
+    found = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded")
+    return float(np.exp(found.x))

@@ -1,0 +1,50 @@
+"""What a run says about each label: one row an example, as arrays."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datamodules.batch import UNKNOWN
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+# Below it another class is believed in more than the given one, on balance.
+SUSPICIOUS = 0.5
+
+
+class Audit(NamedTuple):
+    """The audit of M noisy examples, in order of the data set's training list."""
+
+    index: Rows  # type: ignore[assignment]  # (M,) row in the data set's training list
+    given: Rows  # (M,) the given label
+    clean: Rows  # (M,) the true one, UNKNOWN, or KNOWN_WRONG
+    suggested: Rows  # (M,) the class the network thinks likeliest
+    confidence: Floats  # (M,) with which probability; see `audit.look`
+    trust: Floats  # (M,) in [0, 1], see `audit.trust`
+    weight: Floats  # (M,) mean example weight, 1 on average over a batch; NaN without weights
+    weight_sd: Floats  # (M,) its standard deviation over the visits; NaN without weights
+    zero_share: Floats  # (M,) share of the visits at which it was 0; NaN without weights
+    visits: Rows  # (M,) how often a training step saw it
+
+    @property
+    def known(self) -> Mask:
+        """Which labels are known to be right or wrong."""
+        return self.clean != UNKNOWN
+
+    @property
+    def wrong(self) -> Mask:
+        """Which labels are known to be wrong."""
+        return self.known & (self.given != self.clean)
+
+    @property
+    def suspicious(self) -> Mask:
+        """Which labels are called wrong: those with a trust score below one half."""
+        return self.trust < SUSPICIOUS
+
+    @property
+    def order(self) -> Rows:
+        """Rows, the most suspicious first."""
+        return np.argsort(self.trust, kind="stable")

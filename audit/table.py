@@ -1,0 +1,92 @@
+"""`labels.csv`: every label with what the run thinks of it, the most suspicious first."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from audit.record import Audit
+from datamodules.atomic import replacing
+
+# column → digits after the point, or None for what is no fraction
+COLUMNS: Mapping[str, int | None] = {
+    "rank": None,  # from 1, the most suspicious first
+    "index": None,  # row in the data set's training list
+    "given_label": None,
+    "suggested_label": None,  # the likeliest class; the given one where nothing speaks against it
+    "confidence": 4,  # of the suggestion
+    "trust": 6,  # see `audit.trust`; below 0.5: suspicious
+    "weight": 6,  # mean example weight; this and the next two are empty without example weights
+    "weight_sd": 6,
+    "weight_zero_share": 6,
+    "visits": None,
+    "true_label": None,  # empty where nobody knows its class
+}
+
+
+def columns(
+    audit: Audit, class_names: Sequence[str], files: Sequence[str] | None = None
+) -> dict[str, Sequence[Any]]:
+    """Return the table's columns (M,), each in order of suspicion.
+
+    Args:
+        audit: of M examples.
+        class_names: of the C classes.
+        files: path of each row of the training list, where there are such: a further column.
+    """
+    names, order = np.array(class_names, dtype=object), audit.order
+    true = np.where(audit.clean >= 0, names[audit.clean], "")
+    table: dict[str, Any] = {
+        "rank": np.arange(1, len(order) + 1),
+        "index": audit.index[order],
+        "given_label": names[audit.given][order],
+        "suggested_label": names[audit.suggested][order],
+        "confidence": audit.confidence[order],
+        "trust": audit.trust[order],
+        "weight": audit.weight[order],
+        "weight_sd": audit.weight_sd[order],
+        "weight_zero_share": audit.zero_share[order],
+        "visits": audit.visits[order],
+        "true_label": true[order],
+    }
+    if files is not None:
+        table["path"] = [files[row] for row in audit.index[order].tolist()]
+    return table
+
+
+def write_csv(table: Mapping[str, Sequence[Any]], path: Path) -> None:
+    """Write the columns as CSV; what is not a number is an empty cell."""
+    cells = [_text(values, COLUMNS.get(name)) for name, values in table.items()]
+    with (
+        replacing(path) as partial,
+        partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(table)
+        writer.writerows(zip(*cells, strict=True))
+
+
+def write_parquet(table: Mapping[str, Sequence[Any]], path: Path) -> None:
+    """Write the columns as Parquet; what is not a number is null."""
+    from pyarrow import parquet
+    from pyarrow import table as arrow
+
+    with replacing(path) as partial:
+        parquet.write_table(
+            arrow({name: _nullable(values) for name, values in table.items()}), partial
+        )
+
+
+def _text(values: Sequence[Any], digits: int | None) -> Sequence[Any]:
+    if digits is None:
+        return values
+    return ["" if value != value else f"{value:.{digits}f}" for value in values]
+
+
+def _nullable(values: Any) -> Any:
+    import pyarrow
+
+    kind = getattr(values, "dtype", np.dtype(object)).kind
+    return pyarrow.array(values, from_pandas=kind == "f")
