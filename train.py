@@ -35,8 +35,9 @@ def run(cfg: DictConfig) -> Results:
     # The libraries take seconds to import: a mistyped value is told before.
     from runs import modes
 
-    if settings["mode"] == "evaluate":
-        return modes.evaluate(settings, list(HydraConfig.get().overrides.task))
+    if settings["mode"] in ("evaluate", "audit"):
+        of_checkpoint = modes.evaluate if settings["mode"] == "evaluate" else modes.audit
+        return of_checkpoint(settings, list(HydraConfig.get().overrides.task))
     if settings["mode"] == "check":
         return modes.check(settings)
     return modes.train(settings)

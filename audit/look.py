@@ -49,14 +49,7 @@ def look_at_all(
         trainer: whose device and precision are used.
         console: where a bar goes; standard output by default.
     """
-    net, device = module.averaged.net, trainer.strategy.root_device
-    was_training = net.training
-    net.to(device).eval()
-
-    def logits(batch: Batch) -> Tensor:
-        with trainer.precision_plugin.forward_context():
-            return net(normalise(batch.image.to(device, non_blocking=True)))
-
+    logits = evaluator(module, trainer)
     temperature = 1.0
     if data.num_probe and not module.learns_probe:
         temperature = fit_temperature(data.each_once(data.probe_set, shared=False), logits)
@@ -64,8 +57,19 @@ def look_at_all(
     quiet = not trainer.is_global_zero
     bar = track(batches, "looking at every label", console=console, transient=True, disable=quiet)
     shares = everyones(look(bar, logits, temperature))
-    net.train(was_training)
     return Look(*(torch.cat(parts) for parts in zip(*shares, strict=True)))
+
+
+def evaluator(module: NoisyLabelModule, trainer: pl.Trainer) -> Logits:
+    """Return what evaluation makes of a batch: the averaged network's logits."""
+    net, device = module.averaged.net, trainer.strategy.root_device
+    net.to(device).eval()
+
+    def logits(batch: Batch) -> Tensor:
+        with trainer.precision_plugin.forward_context():
+            return net(normalise(batch.image.to(device, non_blocking=True)))
+
+    return logits
 
 
 @torch.no_grad()

@@ -14,17 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from hydra import compose, initialize_config_dir
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import flag_override
 from pytorch_lightning.callbacks import Callback
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.composed import settings
 from runs import build, modes
-from runs.settings import Settings, plain
-
-CONF = Path(__file__).parents[1] / "conf"
 
 
 def resident() -> float:
@@ -50,15 +45,6 @@ class Watch(Callback):
         if trainer.global_step % self.every == 0:
             self.seen.append((trainer.global_step, resident(), handles()))
             print("step {:5d}  {:8.1f} MiB  {:4d} handles".format(*self.seen[-1]), flush=True)
-
-
-def settings(*overrides: str) -> Settings:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("config", overrides=list(overrides), return_hydra_config=True)
-        HydraConfig.instance().set_config(cfg)
-        with flag_override(cfg, ["struct", "readonly"], False):
-            cfg.pop("hydra")
-        return plain(cfg)
 
 
 def main() -> None:

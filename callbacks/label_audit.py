@@ -107,15 +107,33 @@ class LabelAudit(Callback):
 
     def load_state_dict(self, state_dict: dict[str, list[Tensor]]) -> None:
         """Go on with a saved table."""
-        self._table = mine(state_dict["tables"]).to(self._table.device)
+        self._table = mine(_tables(state_dict, "the checkpoint")).to(self._table.device)
 
     @classmethod
-    def saved(cls, state: Mapping[str, Any], console: Console | None = None) -> "LabelAudit":
-        """Return the audit in a checkpoint, of all its ranks together."""
-        table = joined(state["tables"])
-        made = cls(table.shape[1], console)
+    def saved(cls, state: Mapping[str, Any] | None, checkpoint: str) -> "LabelAudit":
+        """Return the audit in a checkpoint, of all its ranks together.
+
+        Args:
+            state: of this callback, or None if there is none.
+            checkpoint: names it, for messages.
+
+        Raises:
+            ValueError: if it holds no audit of this kind.
+        """
+        table = joined(_tables(state, checkpoint))
+        made = cls(table.shape[1])
         made._table = table
         return made
+
+
+def _tables(state: Mapping[str, Any] | None, checkpoint: str) -> list[Tensor]:
+    tables: list[Tensor] = (state or {}).get("tables", [])
+    if not tables or any(len(table) != len(_SUMS) + len(_LAST) for table in tables):
+        raise ValueError(
+            f"{checkpoint} holds no audit of the kind that this version keeps: train anew "
+            "(fresh=true sets the old run aside)."
+        )
+    return tables
 
 
 def joined(tables: Sequence[Tensor]) -> Tensor:

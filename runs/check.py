@@ -9,10 +9,10 @@ from importlib.util import find_spec
 from typing import Any
 
 from datamodules.noise import check_rate
-from lightning_modules.bounds import above, one_of
+from lightning_modules.bounds import above, one_of, within
 from runs.settings import Settings
 
-MODES = ("train", "evaluate", "check")
+MODES = ("train", "evaluate", "audit", "check")
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
@@ -71,7 +71,8 @@ def check(settings: Settings, sweeping: bool = False) -> None:
             "pip install -c constraints.txt -e '.[tensorboard]', or choose another logger."
         )
     _check_trainer(settings["trainer"])
-    if settings["mode"] != "evaluate":
+    _check_audit(settings["audit"])
+    if settings["mode"] not in ("evaluate", "audit"):
         _check_batch(settings["trainer"], settings["batch_size"])
     _check_meta(settings)
     if sweeping and settings["trainer"].get("devices", 1) != 1 and not _is_launched():
@@ -93,6 +94,18 @@ def _check_trainer(trainer: dict[str, Any]) -> None:
         if key in trainer:
             raise ValueError(f"trainer.{key} is not used here: give {instead} instead.")
     one_of("trainer.precision", trainer.get("precision", "32-true"), PRECISIONS)
+
+
+def _check_audit(audit: dict[str, Any]) -> None:
+    within("audit.confidence", audit["confidence"], 0, 1)
+    _whole("audit.label_next", audit["label_next"], 0)
+    if not isinstance(audit["parquet"], bool):
+        raise ValueError(f"audit.parquet={audit['parquet']} is not known: give true or false.")
+    if audit["parquet"] and find_spec("pyarrow") is None:
+        raise ValueError(
+            "audit.parquet=true needs a package that is not installed: "
+            "pip install -c constraints.txt -e '.[parquet]', or leave it out."
+        )
 
 
 def _check_batch(trainer: dict[str, Any], batch_size: int) -> None:

@@ -1,4 +1,4 @@
-"""What `mode=` chooses: train, check (all but the training) or evaluate."""
+"""What `mode=` chooses: train, check (all but the training), evaluate or audit."""
 
 import errno
 import json
@@ -16,6 +16,7 @@ from datamodules.base import NoisyLabelDataModule
 from inspection.look_through import Checked
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.schedules import Schedule
+from runs import audit as auditing
 from runs import evaluate as evaluation
 from runs.build import (
     Plan,
@@ -25,10 +26,11 @@ from runs.build import (
     build_schedule,
     build_trainer,
 )
+from runs.closing_table import show
 from runs.folder import RunFolder
 from runs.loggers import build_loggers
 from runs.ranks import first_rank_first
-from runs.results import command, finish, saved_step, show
+from runs.results import Ended, command, leave, saved_step, surroundings
 from runs.resume import check_length, newest_good
 from runs.settings import Settings
 
@@ -82,7 +84,8 @@ def train(settings: Settings) -> Results:
             )
             if not first:
                 return {}
-            results = finish(run.trainer, run.data, run.plan, run.folder)
+            ended = Ended.of(run.trainer)
+            results = leave(ended, run.data, run.plan, run.folder, surroundings())
     except BaseException as error:
         if isinstance(error, OSError) and error.errno in _NO_PLACE:
             raise ValueError(
@@ -151,6 +154,13 @@ def evaluate(settings: Settings, overrides: list[str]) -> Results:
     if is_first_rank():
         print(json.dumps(results, indent=2))
     return results
+
+
+def audit(settings: Settings, overrides: list[str]) -> Results:
+    """Make the lists of labels anew from a checkpoint."""
+    if not is_first_rank():  # one process looks at all labels
+        return {}
+    return auditing.audit(settings, overrides, Console())
 
 
 def is_first_rank() -> bool:

@@ -4,15 +4,14 @@ import json
 import platform
 import shlex
 import sys
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
-from rich.console import Console
-from rich.table import Table
 
 from audit.files import write_audit
 from audit.record import Audit
@@ -21,54 +20,91 @@ from callbacks.evaluations import Evaluations
 from callbacks.figures import draw_run
 from callbacks.label_audit import LabelAudit
 from datamodules.base import NoisyLabelDataModule
-from datamodules.unreadable import FILE as UNREADABLE
 from datamodules.unreadable import read_unreadable
 from inspection.memory import peak_of_life
 from runs.build import Plan
 from runs.folder import RunFolder, write_atomically
-from runs.loggers import sync_hint
 
 Results = dict[str, Any]
 
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy")
 
 
-def finish(
-    trainer: pl.Trainer, data: NoisyLabelDataModule, plan: Plan, folder: RunFolder
+class Ended(NamedTuple):
+    """What a run has to tell when it ends, or has told a checkpoint."""
+
+    steps: int
+    seconds: float  # of training
+    history: list[dict[str, float]]  # of evaluations
+    labels: LabelAudit
+
+    @classmethod
+    def of(cls, trainer: pl.Trainer) -> "Ended":
+        """Return what the callbacks noted, after `fit`."""
+        evaluations = _callback(trainer, Evaluations)
+        labels = _callback(trainer, LabelAudit)
+        return cls(trainer.global_step, evaluations.seconds, evaluations.history, labels)
+
+    @classmethod
+    def of_checkpoint(cls, saved: Mapping[str, Any], labels: LabelAudit) -> "Ended":
+        """Return what they had noted when it was saved.
+
+        Args:
+            saved: content of the checkpoint.
+            labels: the audit, which has looked at all labels since.
+        """
+        evaluations = saved["callbacks"]["Evaluations"]
+        return cls(saved["global_step"], evaluations["seconds"], evaluations["history"], labels)
+
+
+def leave(
+    ended: Ended,
+    data: NoisyLabelDataModule,
+    plan: Plan,
+    folder: RunFolder,
+    measured: Mapping[str, Any],
 ) -> Results:
-    """Write all that a finished (or stopped) run leaves behind; return its results.
+    """Write all that a run leaves behind; return its results.
 
     Args:
-        trainer: after `fit`.
+        ended: what was noted.
         data: what it was trained on.
         plan: how long it was to be.
         folder: where everything goes.
+        measured: `surroundings`.
     """
-    evaluations = _callback(trainer, Evaluations)
-    audit = _callback(trainer, LabelAudit).audit(data)
+    audit = ended.labels.audit(data)
     results: Results = {
         **_names(folder),
-        **_accuracies(evaluations.history, plan),
-        **rates(data),
+        **_accuracies(ended.history, plan),
+        "noise/nominal_rate": data.noise,
+        "noise/effective_rate": data.manifest.effective_noise,
         **write_audit(audit, data, folder.path, folder.settings["audit"]),
         "data/unreadable": len(read_unreadable(folder.path)),
-        "steps": trainer.global_step,
-        "epochs": round(trainer.global_step * data.batch_size / data.num_train, 3),
-        "seconds": round(evaluations.seconds, 1),
+        "steps": ended.steps,
+        "epochs": round(ended.steps * data.batch_size / data.num_train, 3),
+        "seconds": round(ended.seconds, 1),
         "images_per_second": _images_per_second(folder.path),
-        "peak_memory_bytes": _peak_memory(),
-        "finished": trainer.global_step >= plan.max_steps,
-        "command": command(),
-        "versions": {
-            "python": platform.python_version(),
-            **{one: version(one) for one in PACKAGES},
-        },
+        "finished": ended.steps >= plan.max_steps,
+        **measured,
     }
     results = {name: None if value != value else value for name, value in results.items()}  # NaN
     _draw(folder, audit, results)
     # Last, because it says that the run is finished.
     write_atomically(folder.path / "results.json", json.dumps(results, indent=2, allow_nan=False))
     return results
+
+
+def surroundings() -> Results:
+    """Return what only the process that trains knows."""
+    return {
+        "peak_memory_bytes": _peak_memory(),
+        "command": command(),
+        "versions": {
+            "python": platform.python_version(),
+            **{one: version(one) for one in PACKAGES},
+        },
+    }
 
 
 def saved_step(trainer: pl.Trainer) -> int:
@@ -123,14 +159,6 @@ def _accuracies(history: list[dict[str, float]], plan: Plan) -> Results:
     return results
 
 
-def rates(data: NoisyLabelDataModule) -> Results:
-    """Return how many labels are wrong, as asked for and as drawn."""
-    return {
-        "noise/nominal_rate": data.noise,
-        "noise/effective_rate": data.manifest.effective_noise,
-    }
-
-
 def _images_per_second(folder: Path) -> float | None:
     """Return the median over the log's windows, so that pauses do not count."""
     rates = sorted(
@@ -158,47 +186,3 @@ def _draw(folder: RunFolder, audit: Audit, results: Results) -> None:
         trust=audit.trust[known] if known.any() else audit.trust,
         wrong=audit.wrong[known] if known.any() else None,
     )
-
-
-def show(results: Results, folder: Path, console: Console | None = None) -> None:
-    """Print the short table that ends a run."""
-    console = console or Console()
-    if not console.is_terminal:
-        console = Console(width=120)
-    table = Table(show_header=False, title="Result" if results["finished"] else "Result so far")
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-
-    def add(name: str, key: str, text: str = "{:.2%}", note: str = "") -> None:
-        if results.get(key) is not None:
-            table.add_row(name, text.format(results[key]) + note)
-
-    add("test accuracy, last", "test/acc_last")
-    add("test accuracy, top 5", "test/top5_last")
-    add("… mean over classes", "test/acc_balanced_last")
-    for key in results:
-        name, _, what = key.partition("/")
-        if name != "test" and what in ("acc_last", "top5_last"):
-            add(f"{name} accuracy, {'last' if what == 'acc_last' else 'top 5'}", key)
-    if results.get("test/step_cycle_end") not in (None, results["steps"]):
-        note = f"  (step {results['test/step_cycle_end']}, cycle_end.ckpt)"
-        add("… at the last cycle's end", "test/acc_cycle_end", note=note)
-    best = f"  (step {results.get('test/step_best_oracle')}; chosen by test data, not a result)"
-    add("test accuracy, best", "test/acc_best_oracle", note=best)
-    add("wrong labels found, AUROC", "noise/auroc", "{:.4f}", "  by trust score")
-    add("… by example weight", "noise/auroc_weight", "{:.4f}")
-    if results["noise/effective_rate"] is None:
-        table.add_row("wrong labels found", "not known: no true labels are given to compare with")
-    elif not results["noise/effective_rate"]:
-        table.add_row("wrong labels found", "there are none to find")
-    add("steps", "steps", "{:,}", f"  ({results['epochs']:g} epochs)")
-    add("time", "seconds", "{:,.0f} s", f"  ({results.get('images_per_second')} images/s)")
-    if results["data/unreadable"]:
-        row = f"{results['data/unreadable']:,} pictures, shown as grey: {folder / UNREADABLE}"
-        table.add_row("not readable", row)
-    table.add_row("picture", str(folder / "figures" / "run.png"))
-    table.add_row("suspicious labels", str(folder / "labels.csv"))
-    table.add_row("everything", str(folder))
-    console.print(table)
-    if hint := sync_hint(folder):
-        console.print(hint, soft_wrap=True, highlight=False)

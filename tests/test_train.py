@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from runs import evaluate as evaluation
+from callbacks.checkpoint_file import load
 from runs import modes
 from runs.build import build_data, build_module, build_schedule, build_trainer
 from runs.check import check
+from runs.reopen import merge
 from runs.settings import Settings
 from tests.compose import settings
 
@@ -24,6 +26,10 @@ def quick(run_dir: Path, *overrides: str) -> Settings:
     made = settings(*QUICK, f"run_dir={run_dir}", *overrides)
     check(made)
     return made
+
+
+def csv_rows(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.open(encoding="utf-8")))
 
 
 @pytest.fixture(scope="module", params=["supervised", "l2r", "ieg"])
@@ -47,6 +53,9 @@ def test_a_run_leaves_everything_behind(trained: tuple[str, Path, dict[str, Any]
         "results.json",
         "figures",
         "labels.csv",
+        "labels_cleaned.csv",
+        "labels_cleaned.npz",
+        "label_next.csv",
     }
     assert (run_dir / "figures" / "run.png").stat().st_size > 10_000
     assert json.loads((run_dir / "results.json").read_text()) == results
@@ -76,7 +85,7 @@ def test_metrics_are_at_their_steps(trained: tuple[str, Path, dict[str, Any]]) -
 
 def test_labels_are_ranked_by_suspicion(trained: tuple[str, Path, dict[str, Any]]) -> None:
     _, run_dir, _ = trained
-    rows = list(csv.DictReader((run_dir / "labels.csv").open()))
+    rows = csv_rows(run_dir / "labels.csv")
     drawn = np.load(run_dir / "labels.npz")
     given = dict(zip(drawn["train_rows"].tolist(), drawn["given"].tolist(), strict=True))
     clean = dict(zip(drawn["train_rows"].tolist(), drawn["clean"].tolist(), strict=True))
@@ -89,6 +98,34 @@ def test_labels_are_ranked_by_suspicion(trained: tuple[str, Path, dict[str, Any]
     for row in rows:
         assert int(row["given_label"]) == given[int(row["index"])]
         assert int(row["true_label"]) == clean[int(row["index"])]
+
+
+def test_an_audit_of_a_checkpoint_is_the_runs_own(
+    trained: tuple[str, Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    method, run_dir, results = trained
+    before = {path.name: path.read_bytes() for path in run_dir.glob("label*")}
+    run = tmp_path / "run"
+    shutil.copytree(run_dir, run)
+    words = ["mode=audit", f"checkpoint={run}", "audit.label_next=7", "audit.parquet=true"]
+    found = modes.audit(settings(*words), words)
+    # the run saw 700 of 1,197 examples; the audit looks at all
+    assert len(csv_rows(run / "labels.csv")) == 1_197
+    assert len(csv_rows(run / "label_next.csv")) == 7
+    assert (run / "labels.parquet").exists()
+    told = {"test/acc_last", "seconds", "command", "peak_memory_bytes", "finished", "steps"}
+    assert {name: found[name] for name in told} == {name: results[name] for name in told}
+    assert json.loads((run / "results.json").read_text()) == found
+    assert {path.name: path.read_bytes() for path in run_dir.glob("label*")} == before
+    again = modes.audit(settings(*words), words)
+    assert again == {**found, "command": again["command"]}
+    copy = tmp_path / "elsewhere.ckpt"
+    shutil.copy(run / "checkpoints" / "last.ckpt", copy)
+    with pytest.raises(ValueError, match="does not lie in the folder of a run: give run_dir="):
+        modes.audit(settings("mode=audit", f"checkpoint={copy}"), [])
+    into = ["mode=audit", f"checkpoint={copy}", f"run_dir={run}"]
+    with pytest.raises(ValueError, match="holds another run, whose results would be lost"):
+        modes.audit(settings(*into), into)
 
 
 def test_evaluation_gives_the_number_that_training_reported(
@@ -147,16 +184,16 @@ def test_evaluation_keeps_the_precision_and_the_data_of_training(tmp_path: Path)
     overrides = ["mode=evaluate", f"checkpoint={run_dir}"]
     found = modes.evaluate(settings(*overrides), overrides)
     assert found["test/loss"] == results["test/loss_last"]
-    saved = evaluation.load(run_dir / "checkpoints" / "last.ckpt")["experiment"]["settings"]
-    merged = evaluation.merge(saved, settings(*overrides), overrides, run_dir)
+    saved = load(run_dir / "checkpoints" / "last.ckpt")["experiment"]["settings"]
+    merged = merge(saved, settings(*overrides), overrides, run_dir)
     assert merged["dataset"]["data_dir"] == f"{tmp_path}/data"
     assert merged["trainer"]["precision"] == "bf16-mixed"
     overrides += ["data_dir=/elsewhere", "dataset.num_workers=1", "trainer.devices=2"]
-    merged = evaluation.merge(saved, settings(*overrides), overrides, run_dir)
+    merged = merge(saved, settings(*overrides), overrides, run_dir)
     assert merged["dataset"]["data_dir"] == "/elsewhere"
     assert merged["dataset"]["num_workers"] == 1
     with pytest.raises(ValueError, match=r"was made with trainer\.precision=bf16-mixed"):
-        evaluation.merge(saved, settings(), ["trainer.precision=32-true"], run_dir)
+        merge(saved, settings(), ["trainer.precision=32-true"], run_dir)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
@@ -195,14 +232,14 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
 ) -> None:
     made = unfinished(tmp_path / "run")
     last = tmp_path / "run" / "checkpoints" / "last.ckpt"
-    whole = evaluation.load(last)
+    whole = load(last)
     last.write_bytes(damage(last.read_bytes()))
     modes.train(made)
     said = capsys.readouterr().out
     assert "last.ckpt cannot be read as a checkpoint" in said
     assert "It is now last.damaged; going on from previous.ckpt, step 6" in said
     assert last.with_name("last.damaged").exists()
-    again = evaluation.load(last)
+    again = load(last)
     assert again["global_step"] == 7
     for name, value in whole["state_dict"].items():
         assert torch.equal(value, again["state_dict"][name])
@@ -224,7 +261,7 @@ def test_a_run_that_died_between_two_checkpoints_goes_on(tmp_path: Path) -> None
     checkpoints = tmp_path / "run" / "checkpoints"
     (checkpoints / "last.ckpt").rename(checkpoints / "last.ckpt.partial")
     modes.train(made)
-    assert evaluation.load(checkpoints / "last.ckpt")["global_step"] == 7
+    assert load(checkpoints / "last.ckpt")["global_step"] == 7
 
 
 def test_another_runs_checkpoint_is_not_gone_on_from(tmp_path: Path) -> None:
@@ -246,8 +283,7 @@ def test_a_longer_run_goes_on_where_the_schedule_allows(tmp_path: Path) -> None:
     assert modes.train(lasting(tmp_path / "run", 9, restarts))["steps"] == 9
     modes.train(lasting(tmp_path / "whole", 9, restarts))
     ours, theirs = (
-        evaluation.load(tmp_path / one / "checkpoints" / "last.ckpt")["state_dict"]
-        for one in ("run", "whole")
+        load(tmp_path / one / "checkpoints" / "last.ckpt")["state_dict"] for one in ("run", "whole")
     )
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     with pytest.raises(ValueError, match=r"max_steps: 9 → 4\) that has taken 9 steps"):

@@ -1,4 +1,3 @@
-import csv
 import math
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,8 +8,10 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from callbacks.label_audit import Audit, LabelAudit, write_labels
-from datamodules.batch import KNOWN_WRONG, UNKNOWN, Batch
+from audit.look import Look
+from audit.record import Audit
+from callbacks.label_audit import LabelAudit, joined
+from datamodules.batch import UNKNOWN, Batch
 from lightning_modules.objective import Objective
 
 ALONE: Any = SimpleNamespace(world_size=1)
@@ -35,18 +36,38 @@ def data(rows: list[int], given: list[int], clean: list[int]) -> Any:
     return SimpleNamespace(manifest=manifest)
 
 
-def test_trust_is_the_mean_probability_of_the_given_label() -> None:
+def test_what_visits_say_by_hand() -> None:
     audit = LabelAudit(size=6)
     visit(audit, [4, 1], [1, 0], [0.9, 0.75], torch.tensor([0.25, 0.5]))
-    visit(audit, [4], [1], [0.5], torch.tensor([1.0]))
+    visit(audit, [4], [1], [0.4], torch.tensor([0.0]))
     found = audit.audit(data([1, 2, 4], [0, 0, 1], [0, 0, 0]))
     assert found.index.tolist() == [1, 4]  # row 2 was never visited
     assert found.visits.tolist() == [1, 2]
-    assert found.trust.tolist() == pytest.approx([0.25, 0.7])
-    assert found.weight.tolist() == pytest.approx([1.0, (0.5 + 1.0) / 2])
-    assert found.suggested.tolist()[0] == 1
-    assert found.confidence.tolist() == pytest.approx([0.75, 0.5])
+    # margins -0.5; 0.8 and -0.2
+    assert found.trust.tolist() == pytest.approx([0.25, 0.65])
+    assert found.weight.tolist() == pytest.approx([1.0, 0.25])
+    assert found.weight_sd.tolist() == pytest.approx([0.0, 0.25], abs=1e-6)
+    assert found.zero_share.tolist() == [0, 0.5]
+    assert found.suggested.tolist() == [1, 0]
+    assert found.confidence.tolist() == pytest.approx([0.75, 0.6])
     assert found.wrong.tolist() == [False, True]
+    assert found.suspicious.tolist() == [True, False]
+
+
+def test_a_look_at_the_end_counts_half_and_brings_the_suggestion() -> None:
+    audit = LabelAudit(size=6)
+    visit(audit, [4, 1], [1, 0], [0.9, 0.75], None)
+    rows, margins = torch.tensor([4, 1, 2]), torch.tensor([-0.4, 0.3, 0.9])
+    audit.end = Look(rows, margins, torch.tensor([0, 0, 1]), torch.tensor([0.7, 0.65, 0.95]))
+    found = audit.audit(data([1, 2, 4], [0, 1, 1], [0, 1, 0]))
+    assert found.index.tolist() == [1, 2, 4]
+    assert found.trust.tolist() == pytest.approx(
+        [0.5 + (-0.5 + 0.3) / 4, 0.5 + 0.9 / 2, 0.5 + (0.8 - 0.4) / 4]
+    )
+    assert found.suggested.tolist() == [0, 1, 0]
+    assert found.confidence.tolist() == pytest.approx([0.65, 0.95, 0.7])
+    assert found.visits.tolist() == [1, 0, 1]
+    assert np.isnan(found.weight).all()
 
 
 def test_an_example_twice_in_a_batch_counts_twice() -> None:
@@ -55,7 +76,6 @@ def test_an_example_twice_in_a_batch_counts_twice() -> None:
     found = audit.audit(data([0], [1], [1]))
     assert found.visits.tolist() == [3]
     assert found.trust.tolist() == pytest.approx([0.4])
-    assert np.isnan(found.weight).all()
 
 
 def test_state_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -66,57 +86,67 @@ def test_state_goes_on_where_it_was(tmp_path: Path) -> None:
     second.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
     for audit in (whole, second):
         visit(audit, [2, 1], [1, 1], [0.1, 0.9], None)
-    one, other = (audit.audit(data([0, 1, 2], [0, 1, 1], [0, 1, 1])) for audit in (whole, second))
-    assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(one, other, strict=True))
-
-
-def some_audit(count: int) -> Audit:
-    rng = np.random.default_rng(0)
-    given, clean = rng.integers(3, size=(2, count))
-    nothing = np.full(count, np.nan)
-    return Audit(
-        index=np.arange(count) * 2,
-        given=given,
-        clean=np.where(rng.random(count) < 0.2, -1, clean),
-        suggested=clean,
-        confidence=rng.random(count),
-        trust=rng.random(count).round(2),
-        weight=nothing,
-        visits=np.ones(count, dtype=np.int64),
+    saved = LabelAudit.saved(whole.state_dict(), "last.ckpt")
+    one, *others = (
+        audit.audit(data([0, 1, 2], [0, 1, 1], [0, 1, 1])) for audit in (whole, second, saved)
     )
+    for other in others:
+        assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(one, other, strict=True))
 
 
-def test_auroc_equals_scikit_learn_where_truth_is_known() -> None:
-    audit = some_audit(300)
-    known = audit.clean >= 0
-    wrong = audit.given[known] != audit.clean[known]
-    expected = roc_auc_score(wrong, -audit.trust[known])
-    assert audit.auroc(audit.trust) == pytest.approx(expected, abs=1e-12)
+@pytest.mark.parametrize("state", [None, {}, {"tables": [torch.zeros(5, 4)]}])
+def test_an_audit_of_another_kind_is_refused(state: Any) -> None:
+    with pytest.raises(ValueError, match=r"last\.ckpt holds no audit of the kind"):
+        LabelAudit.saved(state, "last.ckpt")
 
 
-def test_a_known_error_of_unknown_class_is_wrong_and_has_no_true_label(tmp_path: Path) -> None:
-    audit = some_audit(4)._replace(
-        given=np.array([0, 1, 2, 0]),
-        clean=np.array([KNOWN_WRONG, 1, UNKNOWN, 2]),
-        trust=np.array([0.95, 0.9, 0.1, 0.3]),
+def halves(seed: int) -> list[tuple[list[int], list[int], list[float], torch.Tensor]]:
+    """Return what two ranks see in a step: distinct examples."""
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(12)
+    return [
+        (part.tolist(), (part % 2).tolist(), rng.uniform(0.1, 0.9, 6).tolist(), torch.rand(6))
+        for part in (rows[:6], rows[6:])
+    ]
+
+
+def test_ranks_together_know_what_one_process_would() -> None:
+    alone, ranks = LabelAudit(size=12), [LabelAudit(size=12) for _ in range(2)]
+    for step in range(5):
+        for one, seen in zip(ranks, halves(step), strict=True):
+            visit(alone, *seen)
+            visit(one, *seen)
+    together = LabelAudit(size=12)
+    together._table = joined([one._table for one in ranks])
+    everyone = data(list(range(12)), [row % 2 for row in range(12)], [0] * 12)
+    expected, found = alone.audit(everyone), together.audit(everyone)
+    for name in ("trust", "weight", "weight_sd", "visits", "zero_share"):
+        assert getattr(found, name) == pytest.approx(getattr(expected, name), abs=1e-6)
+
+
+def test_trust_so_far_is_logged_at_evaluations() -> None:
+    logged: dict[str, float] = {}
+    logger = SimpleNamespace(log_metrics=lambda metrics, step: logged.update(metrics, step=step))
+    audit = LabelAudit(size=4)
+    visit(audit, [0, 1, 2], [1, 1, 1], [0.9, 0.2, 0.3], None)
+    trainer: Any = SimpleNamespace(
+        sanity_checking=False,
+        state=SimpleNamespace(fn="fit"),
+        datamodule=data([0, 1, 2, 3], [1, 1, 1, 1], [1, 0, UNKNOWN, 0]),
+        loggers=[logger],
+        global_step=7,
     )
-    assert audit.known.tolist() == [True, True, False, True]
-    assert audit.wrong.tolist() == [True, False, False, True]
-    assert audit.auroc(audit.trust) == 0.5
-    write_labels(audit, ("a", "b", "c"), tmp_path / "labels.csv")
-    rows = list(csv.DictReader((tmp_path / "labels.csv").open(encoding="utf-8")))
-    assert [row["true_label"] for row in rows] == ["", "c", "b", ""]
+    audit.on_validation_end(trainer, Any)
+    assert logged == {"noise/auroc": 1.0, "noise/ap": 1.0, "step": 7}
+    visit(audit, [0, 0], [1, 1], [0.01, 0.01], None)
+    audit.on_validation_end(trainer, Any)
+    score = [-(0.9 + 0.01 + 0.01) / 3, -0.2]
+    assert logged["noise/auroc"] == roc_auc_score([0, 1], score)
 
 
-def test_labels_are_written_most_suspicious_first(tmp_path: Path) -> None:
-    audit = some_audit(50)
-    write_labels(audit, ("cat", "dog", "été"), tmp_path / "labels.csv")
-    rows = list(csv.DictReader((tmp_path / "labels.csv").open(encoding="utf-8")))
-    trust = [float(row["trust"]) for row in rows]
-    assert trust == sorted(audit.trust.tolist())
-    by_index = {int(row["index"]): row for row in rows}
-    for place, index in enumerate(audit.index):
-        row = by_index[int(index)]
-        assert row["given_label"] == ("cat", "dog", "été")[audit.given[place]]
-        assert (row["true_label"] == "") == (audit.clean[place] < 0)
-        assert row["weight"] == ""
+def test_suspicious_and_wrong_are_told_apart() -> None:
+    fields = {name: np.zeros(2) for name in Audit._fields}
+    made = Audit(**{**fields, "clean": np.array([UNKNOWN, 1]), "trust": np.array([0.49, 0.5])})
+    assert made.suspicious.tolist() == [True, False]
+    assert made.known.tolist() == [False, True]
+    assert made.wrong.tolist() == [False, True]

@@ -3,9 +3,10 @@ import shutil
 import numpy as np
 import pytest
 
-from callbacks.label_audit import Audit
+from audit.detection import detection
 from datamodules.batch import KNOWN_WRONG, UNKNOWN
 from datamodules.food101n import Food101N
+from tests.audit.audits import some_audit
 from tests.datamodules.miniatures import DISHES, food101n
 from tests.datamodules.painted import picture, write
 from tests.datamodules.readers import SETTINGS, check_labels, first_step, rows_of, seen
@@ -84,12 +85,10 @@ def test_known_errors_are_errors_to_everyone(untouched):
     assert summary["wrong_of_unknown_class"] == wrong
     assert np.sum(summary["transition_counts"]) == right
     assert f"effective 0.98 of the {wrong + right} that are known" in drawn.describe()
-    nothing = np.zeros(len(drawn.given))
-    audit = Audit(
-        drawn.train_rows, drawn.given, drawn.clean, drawn.given, nothing, nothing, nothing, nothing
-    )
+    audit = some_audit(len(drawn.given), given=drawn.given, clean=drawn.clean)
     assert audit.wrong.sum() == wrong
-    assert audit.auroc(np.where(audit.wrong, 0.1, 0.9)) == 1.0
+    found = detection(np.where(audit.wrong, 0.1, 0.9), audit.given, audit.clean)
+    assert found["noise/auroc"] == 1.0
 
 
 def test_all_that_is_trusted(untouched):

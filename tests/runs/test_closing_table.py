@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from runs.results import show
+from runs.closing_table import show
 
 RESULTS = {
     "finished": True,

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from runs.evaluate import merge
+from runs.reopen import merge
 from tests.compose import settings
 
 

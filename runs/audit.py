@@ -1,0 +1,71 @@
+"""`mode=audit`: the lists and pages about labels, made anew from a checkpoint."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from audit.look import look_at_all
+from callbacks.checkpoint_file import LAST
+from callbacks.label_audit import LabelAudit
+from runs.build import build_trainer
+from runs.closing_table import show
+from runs.folder import RunFolder
+from runs.reopen import Reopened, reopen
+from runs.results import Ended, leave, surroundings
+from runs.settings import Settings
+
+Results = dict[str, Any]
+
+
+def audit(settings: Settings, overrides: Sequence[str], console: Console) -> Results:
+    """Look at every label with a checkpoint's network; write what the end of a run writes.
+
+    What only the run itself could measure is taken over from its results, where it has some.
+
+    Args:
+        settings: of the command; `audit` decides what is written, `run_dir` where, unless the
+            checkpoint lies in the folder of a run.
+        overrides: what the command line gave; see `runs.reopen`.
+        console: where the result goes.
+
+    Raises:
+        ValueError: if there is no such checkpoint, it is of something else or holds no audit.
+    """
+    opened = reopen(settings, overrides, "fit")
+    folder = RunFolder({**opened.settings, "run_dir": str(_place(settings, opened))})
+    folder.path.mkdir(parents=True, exist_ok=True)
+    trainer = build_trainer(opened.settings, max_steps=1, callbacks=[])
+    noted = LabelAudit.saved(opened.saved["callbacks"].get("LabelAudit"), str(opened.path))
+    noted.end = look_at_all(opened.module, opened.data, trainer, console)
+    ended = Ended.of_checkpoint(opened.saved, noted)
+    results = leave(ended, opened.data, opened.plan, folder, _measured(folder.path))
+    show(results, folder.path, console)
+    return results
+
+
+def _place(settings: Settings, opened: Reopened) -> Path:
+    """Return where to write: what the run itself left is only replaced by its last checkpoint."""
+    own = opened.folder
+    if own is not None and opened.path.name != LAST:
+        own = own / f"audit-{opened.path.stem}"
+    place = Path(settings["run_dir"]) if settings["run_dir"] else own
+    if place is None:
+        raise ValueError(
+            f"{opened.path} does not lie in the folder of a run: give run_dir=<folder to write to>."
+        )
+    if place != own and (place / "config.yaml").exists():
+        raise ValueError(
+            f"run_dir={place} holds another run, whose results would be lost: give another run_dir."
+        )
+    return place
+
+
+def _measured(folder: Path) -> Results:
+    """Return what only the run itself could measure, of a run that ended, or what there is now."""
+    path = folder / "results.json"
+    told = json.loads(path.read_text()) if path.exists() else {}
+    here = surroundings()
+    return {**here, **{name: told[name] for name in ("seconds", *here) if name in told}}

@@ -1,0 +1,87 @@
+"""The short table that ends a run."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from audit.files import CLEANED, LABELS, NEXT
+from datamodules.unreadable import FILE as UNREADABLE
+from runs.loggers import sync_hint
+
+Results = dict[str, Any]
+
+
+def show(results: Results, folder: Path, console: Console | None = None) -> None:
+    """Print the short table that ends a run."""
+    console = console or Console()
+    if not console.is_terminal:
+        console = Console(width=120)
+    table = Table(show_header=False, title="Result" if results["finished"] else "Result so far")
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+
+    def add(name: str, key: str, text: str = "{:.2%}", note: str = "") -> None:
+        if results.get(key) is not None:
+            table.add_row(name, text.format(results[key]) + note)
+
+    add("test accuracy, last", "test/acc_last")
+    add("test accuracy, top 5", "test/top5_last")
+    add("… mean over classes", "test/acc_balanced_last")
+    for key in results:
+        name, _, what = key.partition("/")
+        if name != "test" and what in ("acc_last", "top5_last"):
+            add(f"{name} accuracy, {'last' if what == 'acc_last' else 'top 5'}", key)
+    if results.get("test/step_cycle_end") not in (None, results["steps"]):
+        note = f"  (step {results['test/step_cycle_end']}, cycle_end.ckpt)"
+        add("… at the last cycle's end", "test/acc_cycle_end", note=note)
+    best = f"  (step {results.get('test/step_best_oracle')}; chosen by test data, not a result)"
+    add("test accuracy, best", "test/acc_best_oracle", note=best)
+    for name, what in _labels(results):
+        table.add_row(name, what)
+    add("steps", "steps", "{:,}", f"  ({results['epochs']:g} epochs)")
+    add("time", "seconds", "{:,.0f} s", f"  ({results.get('images_per_second')} images/s)")
+    if results["data/unreadable"]:
+        row = f"{results['data/unreadable']:,} pictures, shown as grey: {folder / UNREADABLE}"
+        table.add_row("not readable", row)
+    table.add_row("picture", str(folder / "figures" / "run.png"))
+    table.add_row("suspicious labels", str(folder / LABELS))
+    table.add_row("cleaned labels", str(folder / CLEANED))
+    table.add_row("labels to check next", str(folder / NEXT))
+    table.add_row("everything", str(folder))
+    console.print(table)
+    if hint := sync_hint(folder):
+        console.print(hint, soft_wrap=True, highlight=False)
+
+
+def _labels(results: Results) -> Iterator[tuple[str, str]]:
+    """Yield what is to be said of the labels, row by row."""
+    rate = results["noise/effective_rate"]
+    if (area := results.get("noise/auroc")) is not None:
+        weight = results.get("noise/auroc_weight")
+        also = "" if weight is None else f", by example weight {weight:.4f}"
+        yield "wrong labels found, AUROC", f"{area:.4f}  by trust score{also}"
+    elif rate is None:
+        yield "wrong labels found", "not known: no true labels are given to compare with"
+    elif not rate:
+        yield "wrong labels found", "there are none to find"
+    share = results.get("noise/suspicious_share")
+    if share is not None:
+        known = [
+            f"{results[f'noise/{what}']:.1%} {words}"
+            for what, words in (("precision", "of them are wrong"), ("recall", "of all wrong ones"))
+            if results.get(f"noise/{what}") is not None
+        ]
+        yield "suspicious", f"{share:.1%} of the labels" + "".join(f", {one}" for one in known)
+    if results.get("cleaned/replaced") is not None:
+        words = f"{results['cleaned/replaced']:,} replaced"
+        if (expected := results["cleaned/expected_precision"]) is not None:
+            words += f" (expected to be right: {expected:.1%}"
+            right = results.get("cleaned/precision")
+            words += ")" if right is None else f", are: {right:.1%})"
+        yield "cleaned", words + f", {results['cleaned/left_out']:,} left out"
+    if results.get("cleaned/noise_after") is not None:
+        before, after = results["cleaned/noise_before"], results["cleaned/noise_after"]
+        yield "… wrong labels", f"{before:.1%} before, {after:.1%} after"

@@ -1,0 +1,126 @@
+"""A checkpoint's run, opened again: its settings, its data, its network."""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from callbacks.checkpoint_file import LAST, load
+from datamodules.base import NoisyLabelDataModule
+from lightning_modules.base import NoisyLabelModule
+from runs.build import Plan, build_data, build_module, build_schedule
+from runs.folder import RunFolder
+from runs.settings import Settings, is_harmless
+
+
+class Reopened(NamedTuple):
+    """A checkpoint and what it is of."""
+
+    path: Path
+    saved: dict[str, Any]  # its content
+    settings: Settings  # of the run, changed where the command said where and how
+    data: NoisyLabelDataModule  # read
+    plan: Plan
+    module: NoisyLabelModule
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the run, if the checkpoint lies in one."""
+        return self.path.parent.parent if self.path.parent.name == "checkpoints" else None
+
+
+def reopen(settings: Settings, overrides: Sequence[str], stage: str) -> Reopened:
+    """Open the checkpoint that the settings name.
+
+    It knows its settings; those given on the command line may only repeat them, or change where
+    and how something is computed.
+
+    Args:
+        settings: of the command.
+        overrides: what the command line gave, such as `["model=resnet29"]`.
+        stage: for which the data are read.
+
+    Raises:
+        ValueError: if there is no such checkpoint, or it is of something else.
+    """
+    path = find_checkpoint(settings)
+    saved = load(path)
+    made = merge(saved["experiment"]["settings"], settings, overrides, path)
+    data = build_data(made)
+    schedule, plan = build_schedule(made, data)
+    module = build_module(made, data, schedule)
+    module.load_state_dict(saved["state_dict"])
+    data.prepare_data()
+    data.setup(stage)
+    if saved["experiment"]["manifest"] != data.manifest.hash:
+        raise ValueError(
+            f"{path} was trained on other draws of noise and probe than its settings give now: the "
+            "data in data_dir have changed since."
+        )
+    return Reopened(path, saved, made, data, plan, module)
+
+
+def find_checkpoint(settings: Settings) -> Path:
+    """Return the checkpoint file that `checkpoint` names, or this command's own run's last.
+
+    Raises:
+        ValueError: if it is not there.
+    """
+    given = settings["checkpoint"]
+    path = Path(given) if given else RunFolder(settings).last
+    if path.is_dir():
+        path = path / "checkpoints" / LAST
+    if not path.is_file():
+        raise ValueError(
+            f"There is no checkpoint at {path}: give checkpoint=<file or run folder>, or the "
+            "settings of a run that was trained here."
+        )
+    return path
+
+
+def merge(made: Settings, given: Settings, overrides: Sequence[str], path: Path) -> Settings:
+    """Return the checkpoint's settings, changed where the command line says where and how.
+
+    The Trainer is the command's: a network trained on many devices may be judged on one. Its
+    precision stays, because that changes the numbers.
+
+    Raises:
+        ValueError: naming the key that says something else than the checkpoint.
+    """
+    merged = deepcopy(made)
+    merged["trainer"] = {**given["trainer"], "precision": made["trainer"]["precision"]}
+    merged["audit"] = given["audit"]
+    for override in overrides:
+        key = override.lstrip("+~").partition("=")[0]
+        free = is_harmless(key) or (key.startswith("trainer.") and key != "trainer.precision")
+        ours, theirs = _look_up(given, key), _look_up(made, key)
+        if not free and ours != theirs:
+            raise ValueError(
+                f"{path} was made with {key}={theirs}, not {key}={ours}: leave {key} out, or give "
+                "a checkpoint that fits."
+            )
+        if key == "data_dir":
+            merged["dataset"] = _moved(merged["dataset"], made["data_dir"], ours)
+        elif key.startswith("dataset."):
+            merged["dataset"][key.removeprefix("dataset.")] = ours
+    return merged
+
+
+def _moved(dataset: Settings, old: str, new: str) -> Settings:
+    """Return a data set's settings with all that lay in one folder in another."""
+    return {
+        key: new + value[len(old) :]
+        if isinstance(value, str) and (value == old or value.startswith(f"{old}/"))
+        else value
+        for key, value in dataset.items()
+    }
+
+
+def _look_up(settings: Settings, key: str) -> Any:
+    """Return a group's choice or a nested value."""
+    if key in settings["choices"]:
+        return settings["choices"][key]
+    value: Any = settings
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value

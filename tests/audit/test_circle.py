@@ -1,0 +1,200 @@
+"""Train, audit, clean, train again: what an audit writes is what data sets read."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from audit.files import write_audit
+from audit.record import Audit
+from datamodules.base import NoisyLabelDataModule
+from datamodules.batch import UNKNOWN
+from datamodules.folder import Folder
+from runs.build import build_data
+from tests.audit.audits import some_audit
+from tests.compose import settings
+
+OPTIONS = {"confidence": 0.5, "label_next": 6, "parquet": False}
+
+
+def audit_of(data: NoisyLabelDataModule) -> Audit:
+    """Return one that doubts every third label, and is sure of half of what it suggests instead."""
+    drawn = data.manifest
+    count = len(drawn.train_rows)
+    doubted, place = np.arange(count) % 3 == 0, np.arange(count)
+    return some_audit(
+        count,
+        index=drawn.train_rows,
+        given=drawn.given,
+        clean=drawn.clean,
+        suggested=np.where(doubted, (drawn.given + 1) % data.num_classes, drawn.given),
+        trust=np.where(doubted, 0.2, 0.9),
+        confidence=np.where(place % 2 == 0, 0.9, 0.3),
+    )
+
+
+def expected(audit: Audit) -> dict[int, int]:
+    """Return row → label of what is trained on."""
+    place = np.arange(len(audit.index))
+    return {
+        row: suggested if doubted else given
+        for row, given, suggested, doubted, sure in zip(
+            audit.index.tolist(),
+            audit.given.tolist(),
+            audit.suggested.tolist(),
+            (place % 3 == 0).tolist(),
+            (place % 2 == 0).tolist(),
+            strict=True,
+        )
+        if sure or not doubted
+    }
+
+
+def digits(*overrides: str) -> NoisyLabelDataModule:
+    data = build_data(settings(*overrides))
+    data.setup()
+    return data
+
+
+def fill_in(path: Path, truth: dict[str, str]) -> None:
+    """Write the right classes into a list of labels to check."""
+    rows = list(csv.DictReader(path.open(encoding="utf-8")))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        for row in rows:
+            where = row.get("path") or row["index"]
+            writer.writerow({**row, "true_label": truth[where]})
+
+
+def test_digits_are_trained_on_again(tmp_path: Path) -> None:
+    first = digits("imbalance=4")
+    audit = audit_of(first)
+    write_audit(audit, first, tmp_path, OPTIONS)
+    again = digits(f"labels={tmp_path}/labels_cleaned.npz", "noise=null", "seed=9")
+    found = again.manifest
+    assert dict(zip(found.train_rows.tolist(), found.given.tolist(), strict=True)) == expected(
+        audit
+    )
+    assert np.array_equal(found.probe_rows, first.manifest.probe_rows)
+    assert again.num_train == len(found.train_rows)
+
+
+def test_checked_digits_join_the_probe(tmp_path: Path) -> None:
+    first = digits()
+    write_audit(audit_of(first), first, tmp_path, OPTIONS)
+    drawn = first.manifest
+    truth = dict(zip(map(str, drawn.train_rows), map(str, drawn.clean), strict=True))
+    listed = tmp_path / "label_next.csv"
+    fill_in(listed, truth)
+    again = digits(f"dataset.trusted={listed}")
+    found = again.manifest
+    joined = set(found.probe_rows) - set(drawn.probe_rows)
+    assert joined == {int(row["index"]) for row in csv.DictReader(listed.open())}
+    assert len(joined) == 6
+    assert set(found.probe_rows) & set(found.train_rows) == set()
+    assert (again.num_train, again.num_probe) == (len(found.train_rows), len(found.probe_rows))
+    stays = np.isin(drawn.train_rows, found.train_rows)
+    assert np.array_equal(drawn.given[stays], found.given)  # the noise that was drawn, no other
+    image, label = again.probe_set.everything.image, again.probe_set.label
+    assert len(image) == len(label) == 106
+    with pytest.raises(ValueError, match="in the probe already: draw as the run did"):
+        fill_in_rows(listed, drawn.probe_rows[:1])
+        digits(f"dataset.trusted={listed}")
+
+
+def fill_in_rows(path: Path, rows: Any) -> None:
+    path.write_text("index,true_label\n" + "".join(f"{row},0\n" for row in rows))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("index,label\n1,2\n", "has no column true_label"),
+        ("index,true_label\n1,twelve\n", "gives example 1 the class 'twelve': give one of 0, 1"),
+        ("index,true_label\n-3,2\n", "lists example '-3': give whole numbers from 0 to 1296"),
+        ("index,true_label\n1297,2\n", "lists example '1297'"),
+        ("index,true_label\n5,2\n5,3\n", "names 5 more than once"),
+    ],
+)
+def test_a_list_that_does_not_fit_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "list.csv").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        build_data(settings(f"dataset.trusted={tmp_path}/list.csv"))
+
+
+def test_a_list_nobody_filled_in_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("index,true_label\n5,\n6,\n")
+    data = digits(f"dataset.trusted={tmp_path}/list.csv")
+    assert (data.num_train, data.num_probe) == (1_197, 100)
+    assert np.array_equal(data.manifest.given, digits().manifest.given)
+
+
+@pytest.fixture
+def zoo(tmp_path: Path) -> Path:
+    for number in range(60):
+        path = tmp_path / "zoo" / ("ape", "bee", "cow")[number % 3] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (9, 8), (number, 2 * number, 3 * number)).save(path)
+    return tmp_path / "zoo"
+
+
+def folder(path: Path, **changes: Any) -> Folder:
+    fixed = {
+        "name": "folder",
+        "noise": None,
+        "noise_model": None,
+        "imbalance": 1,
+        "probe_per_class": None,
+        "batch_size": 4,
+        "eval_batch_size": 4,
+        "augment": "none",
+        "flip": True,
+        "image_size": 8,
+        "pictures": "whole",
+        "seed": 1,
+    }
+    return Folder(folder=path, **{**fixed, **changes})
+
+
+def test_a_folder_is_trained_on_again(zoo: Path, tmp_path: Path) -> None:
+    trusted = tmp_path / "checked.txt"
+    trusted.write_text("".join(f"{('ape', 'bee', 'cow')[n % 3]}/{n}.png\n" for n in range(15)))
+    first = folder(zoo, trusted=str(trusted))
+    first.setup()
+    audit = audit_of(first)
+    write_audit(audit, first, tmp_path, OPTIONS)
+    again = folder(zoo, labels=f"{tmp_path}/labels_cleaned.csv")
+    again.setup()
+    assert again.class_names == first.class_names
+    paths, found = again.listed.files.paths, again.manifest
+    before = first.listed.files.paths
+    said = {paths[row]: label for row, label in zip(found.train_rows, found.given, strict=True)}
+    assert said == {before[row]: label for row, label in expected(audit).items()}
+    for one in (first, again):
+        one.probe = {one.listed.files.paths[row] for row in one.manifest.probe_rows}
+        one.tested_on = dict(one.tested_pictures())
+    assert again.probe == first.probe
+    assert again.tested_on == first.tested_on
+    # what is not trusted is still unknown
+    assert (found.clean == UNKNOWN).all()
+    drawn = folder(zoo, trusted=str(trusted), labels=f"{tmp_path}/labels_cleaned.npz")
+    drawn.setup()
+    assert drawn.num_train == again.num_train
+    fill_in(tmp_path / "label_next.csv", dict.fromkeys(before, "bee"))
+    more = folder(
+        zoo, labels=f"{tmp_path}/labels_cleaned.csv", trusted=f"{tmp_path}/label_next.csv"
+    )
+    assert more.num_probe == first.num_probe + 6
+    assert more.num_train == again.num_train - 6 + left_out_among(tmp_path)
+
+
+def left_out_among(folder: Path) -> int:
+    """Return how many of the labels to check next are left out of the cleaned list."""
+    cleaned = csv.DictReader((folder / "labels_cleaned.csv").open(encoding="utf-8"))
+    left_out = {row["path"] for row in cleaned if row["action"] == "left out"}
+    listed = csv.DictReader((folder / "label_next.csv").open(encoding="utf-8"))
+    return sum(row["path"] in left_out for row in listed)

@@ -1,0 +1,33 @@
+import numpy as np
+import pytest
+import torch
+
+from audit.trust import margin, trust
+
+
+def test_margin_by_hand() -> None:
+    probability = torch.tensor([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [0.1, 0.1, 0.8]])
+    found = margin(probability, torch.tensor([0, 2, 2]))
+    assert found.tolist() == pytest.approx([0.2, -0.3, 0.7])
+
+
+def test_margin_of_two_classes_is_twice_the_probability_less_one() -> None:
+    p = torch.linspace(0, 1, 11, dtype=torch.float64)
+    found = margin(torch.stack([p, 1 - p], dim=1), torch.zeros(11, dtype=torch.int64))
+    torch.testing.assert_close(found, 2 * p - 1)
+
+
+def test_trust_by_hand() -> None:
+    visits, end = np.array([1.0, -1.0, 0.5, np.nan]), np.array([1.0, -1.0, -0.1, 0.6])
+    assert trust(visits, end).tolist() == pytest.approx([1, 0, 0.6, 0.8])
+    assert trust(visits[:3], None).tolist() == pytest.approx([1, 0, 0.75])
+
+
+def test_trust_is_below_one_half_where_another_class_is_believed_in() -> None:
+    rng = np.random.default_rng(0)
+    p = rng.dirichlet(np.ones(4), size=(200, 2))
+    given = torch.from_numpy(rng.integers(4, size=200))
+    visits, end = (margin(torch.from_numpy(p[:, one]), given).numpy() for one in range(2))
+    agree = (visits > 0) == (end > 0)
+    assert ((trust(visits, end) > 0.5) == (visits > 0))[agree].all()
+    assert agree.sum() > 50
