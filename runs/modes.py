@@ -1,4 +1,4 @@
-"""What `mode=` chooses: train, check (all but the training) or evaluate."""
+"""What `mode=` chooses, but for `compare`: train, check (all but the training) or evaluate."""
 
 import errno
 import json
