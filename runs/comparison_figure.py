@@ -140,11 +140,12 @@ def _over_noise(
         colour, marker = marks[name]
         rates = list(seeds)
         means = [mean(seeds[rate]) for rate in rates]
-        axis.plot(rates, means, marker="_", markersize=12, markeredgewidth=1.5, color=colour)
+        several = any(len(seeds[rate]) > 1 for rate in rates)
+        bar = "_" if several else ""
+        axis.plot(rates, means, marker=bar, markersize=12, markeredgewidth=1.5, color=colour)
         low, high = [min(seeds[rate]) for rate in rates], [max(seeds[rate]) for rate in rates]
         axis.fill_between(rates, low, high, color=colour, alpha=0.15, linewidth=0)
         # beside one another, or points of one method would hide another's
-        several = any(len(seeds[rate]) > 1 for rate in rates)
         shift = step * (place - (len(values) - 1) / 2) if several else 0.0
         points = [(rate + shift, value) for rate in rates for value in seeds[rate]]
         _points(axis, points, colour, marker)
