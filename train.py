@@ -15,6 +15,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from runs.check import check
+from runs.compare import compare
 from runs.ranks import end_with_parent
 from runs.settings import plain
 
@@ -32,7 +33,9 @@ def run(cfg: DictConfig) -> Results:
     end_with_parent()
     settings = plain(cfg)
     check(settings, sweeping=HydraConfig.get().mode == RunMode.MULTIRUN)
-    # The libraries take seconds to import: a mistyped value is told before.
+    if settings["mode"] == "compare":
+        return compare(settings)
+    # The libraries that train take seconds to import: a mistyped value is told before.
     from runs import modes
 
     if settings["mode"] in ("evaluate", "audit"):

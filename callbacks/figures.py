@@ -1,4 +1,4 @@
-"""Pictures of a run and of a sweep, from numbers to PNG files.
+"""The picture of a run, from numbers to PNG files.
 
 Matplotlib is imported when a picture is drawn; figures are drawn without pyplot, so that no window
 system and no global state is touched.
@@ -24,7 +24,7 @@ _BLUE, _ORANGE, _GREEN, _PURPLE, _YELLOW, _SKY = (
     "#E69F00",
     "#56B4E9",
 )
-_CYCLE = (_BLUE, _ORANGE, _GREEN, _PURPLE, _YELLOW, _SKY)
+CYCLE = (_BLUE, _ORANGE, _GREEN, _PURPLE, _YELLOW, _SKY)
 
 
 def draw_run(
@@ -45,7 +45,9 @@ def draw_run(
         wrong: which of these labels are wrong, `(N,)` bool, or None where nobody knows.
     """
     has_trust = trust is not None and len(trust) > 0
-    figure, axes = _canvas(3 if has_trust else 2, title)
+    figure, (axes,) = canvas(1, 3 if has_trust else 2, (4.6, 4.4))
+    if title:
+        figure.suptitle(title)
     _curves(
         axes[0],
         metrics,
@@ -72,64 +74,25 @@ def draw_run(
         axes[1].set(title="Loss", ylabel="loss (nats)")
     if trust is not None and has_trust:
         _trust(axes[2], trust, wrong)
-    _save(figure, path)
+    save(figure, path)
 
 
-def draw_sweep(rows: Sequence[Mapping[str, Any]], path: str | Path) -> None:
-    """Draw final test accuracy against noise rate, a panel a data set and a line a method.
-
-    Lines are means over seeds, bands reach from the worst to the best seed.
-
-    Args:
-        rows: finished jobs, with `dataset`, `noise`, `method`, `model`, `test/acc_last`, and
-            `settings` where jobs differ in something else.
-        path: the PNG file to write.
-    """
-    datasets = sorted({str(row["dataset"]) for row in rows})
-    several_models = len({row["model"] for row in rows}) > 1
-    figure, axes = _canvas(len(datasets), "", share_y=True)
-    names = sorted({_line_name(row, several_models) for row in rows})
-    for axis, dataset in zip(axes, datasets, strict=True):
-        for place, name in enumerate(names):
-            by_noise: dict[float, list[float]] = {}
-            for row in rows:
-                if row["dataset"] == dataset and _line_name(row, several_models) == name:
-                    by_noise.setdefault(row["noise"] or 0.0, []).append(row["test/acc_last"])
-            if not by_noise:
-                continue
-            noise = sorted(by_noise)
-            seeds = [by_noise[rate] for rate in noise]
-            colour = _CYCLE[place % len(_CYCLE)]
-            axis.plot(noise, [np.mean(accs) for accs in seeds], "o-", color=colour, label=name)
-            low, high = [min(accs) for accs in seeds], [max(accs) for accs in seeds]
-            axis.fill_between(noise, low, high, color=colour, alpha=0.2, linewidth=0)
-        axis.set(title=dataset, xlabel="nominal noise rate (fraction)")
-        if all(row["noise"] is None for row in rows if row["dataset"] == dataset):
-            axis.set_xticks([0.0], ["its own"])  # none was drawn
-        _legend(axis)
-    axes[0].set_ylabel("final test accuracy (fraction)")
-    _save(figure, path)
-
-
-def _line_name(row: Mapping[str, Any], with_model: bool) -> str:
-    parts = [row["method"], row["model"] if with_model else "", row.get("settings", "")]
-    return ", ".join(str(part) for part in parts if part)
-
-
-def _canvas(panels: int, title: str, share_y: bool = False) -> tuple[Any, "list[Axes]"]:
+def canvas(
+    rows: int, columns: int, panel: tuple[float, float], widths: Sequence[float] | None = None
+) -> tuple[Any, "list[list[Axes]]"]:
+    """Return a figure and its panels, `panel` inches each; `widths` relative to one another."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.6 * panels, 4.4), layout="constrained")
+    widths = widths or [1.0] * columns
+    figure = Figure(figsize=(panel[0] * sum(widths), panel[1] * rows), layout="constrained")
     FigureCanvasAgg(figure)
-    if title:
-        figure.suptitle(title)
-    axes = list(figure.subplots(1, panels, squeeze=False, sharey=share_y)[0])
-    for axis in axes:
+    axes = figure.subplots(rows, columns, squeeze=False, width_ratios=widths)
+    for axis in axes.flat:
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(alpha=0.25, linewidth=0.6)
         axis.set_axisbelow(True)
-    return figure, axes
+    return figure, [list(row) for row in axes]
 
 
 def _curves(axis: "Axes", metrics: Mapping[str, Curve], styles: Mapping[str, Any]) -> None:
@@ -178,6 +141,7 @@ def _legend(axis: "Axes") -> None:
         )
 
 
-def _save(figure: Any, path: str | Path) -> None:
+def save(figure: Any, path: str | Path) -> None:
+    """Write a PNG file, and the folder that it lies in."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)

@@ -12,7 +12,7 @@ from datamodules.noise import check_rate
 from lightning_modules.bounds import above, one_of, within
 from runs.settings import Settings
 
-MODES = ("train", "evaluate", "audit", "check")
+MODES = ("train", "evaluate", "audit", "check", "compare")
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
@@ -47,6 +47,9 @@ def check(settings: Settings, sweeping: bool = False) -> None:
         ValueError: naming the key, what was given, what is allowed and what to change.
     """
     one_of("mode", settings["mode"], MODES)
+    if settings["mode"] == "compare":  # no other key chooses anything
+        _check_compared(settings["run_dir"], sweeping)
+        return
     for key, least in (("batch_size", 1), ("log_every", 1), ("seed", 0)):
         _whole(key, settings[key], least)
     for key, least in _WHOLE_OR_NULL.items():
@@ -82,6 +85,17 @@ def check(settings: Settings, sweeping: bool = False) -> None:
             "sweep once more on every device: sweep jobs of one device, or launch each job by "
             "SLURM (hydra/launcher=submitit_slurm)."
         )
+
+
+def _check_compared(run_dir: Any, sweeping: bool) -> None:
+    if sweeping:
+        raise ValueError(
+            "mode=compare is no job of a multirun: leave out --multirun, and give the folders as "
+            "a list, run_dir=[a,b]."
+        )
+    places = run_dir if isinstance(run_dir, list) else [] if run_dir is None else [run_dir]
+    if run_dir == [] or not all(isinstance(one, str) and one for one in places):
+        raise ValueError(f"run_dir={run_dir} is not a folder, a pattern, or a list of these.")
 
 
 def _is_launched() -> bool:

@@ -10,6 +10,7 @@ import yaml
 
 from callbacks.checkpoint_file import LAST, PREVIOUS
 from datamodules.atomic import replacing
+from runs.rows import SET_ASIDE
 from runs.settings import LENGTH, Settings, default_run_dir, differences
 
 
@@ -85,7 +86,7 @@ class RunFolder:
         self._take_lock()
         self.close()
         here, number = self.path.resolve(), 1
-        while (aside := here.with_name(f"{here.name}.replaced-{number}")).exists():
+        while (aside := here.with_name(f"{here.name}{SET_ASIDE}{number}")).exists():
             number += 1
         return here.rename(aside)
 

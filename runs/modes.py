@@ -1,4 +1,4 @@
-"""What `mode=` chooses: train, check (all but the training), evaluate or audit."""
+"""What `mode=` chooses, but for `compare`: train, check (all but that), evaluate or audit."""
 
 import errno
 import json

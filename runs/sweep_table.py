@@ -17,10 +17,12 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from runs.compare import failures, write, write_tables
-
-# their values have columns of their own
-_TOLD_ELSEWHERE = {"dataset", "noise", "method", "model", "seed"}
+from datamodules.atomic import replacing
+from runs.apart import not_counted, told_apart
+from runs.compare import write
+from runs.rows import JOBS, read_jobs
+from runs.settings import plain
+from runs.table import write_tables
 
 
 class SweepTable(Callback):
@@ -40,13 +42,14 @@ class SweepTable(Callback):
             result = {"error": f"{type(error).__name__}: {error}"}
         if not isinstance(result, dict):
             return
-        overrides = list(job_return.overrides or [])
-        settings = [one for one in overrides if one.partition("=")[0] not in _TOLD_ELSEWHERE]
-        row = {"job": " ".join(overrides), **result, "settings": " ".join(settings)}
+        row = {"job": " ".join(job_return.overrides or []), **result}
+        if "error" not in result and job_return.cfg is not None:
+            row["settings"] = plain(job_return.cfg)
         jobs = _jobs(config)
         jobs.mkdir(parents=True, exist_ok=True)
-        (jobs / f"{config.hydra.job.num:05d}.json").write_text(json.dumps(row, default=str))
-        write_tables(_rows(config), config.hydra.sweep.dir)
+        with replacing(jobs / f"{config.hydra.job.num:05d}.json") as partial:
+            partial.write_text(json.dumps(row, default=str))
+        write_tables(told_apart(read_jobs(jobs.parent)), jobs.parent)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write and print the table.
@@ -54,17 +57,14 @@ class SweepTable(Callback):
         Raises:
             SystemExit: with code 1 if a job has no result.
         """
-        if not (rows := _rows(config)):
+        folder = Path(config.hydra.sweep.dir)
+        if not (rows := read_jobs(folder)):
             return
-        write(rows, config.hydra.sweep.dir)
-        if failed := failures(rows):
+        write(rows, folder)
+        if failed := not_counted(rows):
             print(f"{len(failed)} of {len(rows)} jobs have no result.", file=sys.stderr)
             raise SystemExit(1)
 
 
 def _jobs(config: DictConfig) -> Path:
-    return Path(config.hydra.sweep.dir) / "jobs"
-
-
-def _rows(config: DictConfig) -> list[dict[str, Any]]:
-    return [json.loads(file.read_text()) for file in sorted(_jobs(config).glob("*.json"))]
+    return Path(config.hydra.sweep.dir) / JOBS

@@ -122,7 +122,7 @@ def test_a_sweep_goes_past_a_failure_and_ends_in_a_table(tmp_path: Path) -> None
         assert (tmp_path / f"run-{noise}" / "results.json").exists()
         assert f"| digits_asym | {noise} | supervised | resnet11 |" in table
     assert (tmp_path / "sweep" / "results.csv").exists()
-    assert (tmp_path / "sweep" / "sweep.png").exists()
+    assert (tmp_path / "sweep" / "comparison.png").exists()
 
 
 def test_wandb_runs_offline_without_a_key_and_says_how_to_sync(tmp_path: Path) -> None:

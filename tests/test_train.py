@@ -103,7 +103,7 @@ def test_labels_are_ranked_by_suspicion(trained: tuple[str, Path, dict[str, Any]
 def test_an_audit_of_a_checkpoint_is_the_runs_own(
     trained: tuple[str, Path, dict[str, Any]], tmp_path: Path
 ) -> None:
-    method, run_dir, results = trained
+    _, run_dir, results = trained
     before = {path.name: path.read_bytes() for path in run_dir.glob("label*")}
     run = tmp_path / "run"
     shutil.copytree(run_dir, run)

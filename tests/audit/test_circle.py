@@ -101,13 +101,9 @@ def test_checked_digits_join_the_probe(tmp_path: Path) -> None:
     assert np.array_equal(drawn.given[stays], found.given)  # the noise that was drawn, no other
     image, label = again.probe_set.everything.image, again.probe_set.label
     assert len(image) == len(label) == 106
+    listed.write_text(f"index,true_label\n{drawn.probe_rows[0]},0\n")
     with pytest.raises(ValueError, match="in the probe already: draw as the run did"):
-        fill_in_rows(listed, drawn.probe_rows[:1])
         digits(f"dataset.trusted={listed}")
-
-
-def fill_in_rows(path: Path, rows: Any) -> None:
-    path.write_text("index,true_label\n" + "".join(f"{row},0\n" for row in rows))
 
 
 @pytest.mark.parametrize(

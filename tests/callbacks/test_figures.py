@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from callbacks.figures import draw_run, draw_sweep
+from callbacks.figures import draw_run
 
 BLUE, ORANGE = (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)
 
@@ -60,33 +60,6 @@ def test_trust_where_nobody_knows_the_truth(tmp_path):
 def test_one_group_and_equal_scores(tmp_path, wrong):
     draw_run({}, "", tmp_path / "run.png", trust=np.ones(5), wrong=wrong)
     assert (tmp_path / "run.png").exists()
-
-
-def test_a_sweep_has_a_panel_for_each_data_set(tmp_path):
-    rows = [
-        {
-            "dataset": d,
-            "noise": r,
-            "method": m,
-            "model": "n",
-            "seed": s,
-            "test/acc_last": 0.9 - r / 2,
-        }
-        for d in ("one", "two")
-        for r in (0.2, 0.4)
-        for m in ("ieg", "l2r")
-        for s in (1, 2)
-    ]
-    draw_sweep(rows, tmp_path / "two.png")
-    draw_sweep(rows[:8], tmp_path / "one.png")
-    assert width(tmp_path / "two.png") == pytest.approx(2 * width(tmp_path / "one.png"))
-    assert pixels(tmp_path / "one.png", BLUE) > 50
-    # one job alone is a sweep too
-    draw_sweep(rows[:1], tmp_path / "single.png")
-    assert pixels(tmp_path / "single.png", BLUE) > 10
-    # noise that nobody drew
-    draw_sweep([{**row, "noise": None} for row in rows[:2]], tmp_path / "own.png")
-    assert pixels(tmp_path / "own.png", BLUE) > 10
 
 
 def test_matplotlib_is_imported_only_to_draw():

@@ -1,0 +1,203 @@
+"""The figure of a comparison: accuracy, and how well wrong labels were found, by noise rate."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import mean
+from textwrap import fill
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from callbacks.figures import CYCLE, canvas, save
+from runs.table import order
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_MEASURES = {
+    "test/acc_last": "final test accuracy (fraction)",
+    "noise/auroc": "wrong labels found (AUROC)",
+}
+_MARKERS = "osD^vP"
+_NOTE = "line, bar: mean over seeds;  band: worst to best;  point: a seed"
+
+Row = Mapping[str, Any]
+
+
+class _Panel(NamedTuple):
+    """One data set: over its noise rates, or where there is one only, over what was compared."""
+
+    title: str
+    rates: list[float]
+    runs: dict[str, list[Row]]
+
+    @property
+    def width(self) -> float:
+        """In inches; names side by side need their room."""
+        longest = max(len(line) for name in self.runs for line in _broken(name).splitlines())
+        beside = max(3.6, 0.7 + len(self.runs) * max(0.9, 0.15 + 0.068 * longest))
+        return 4.6 if self.rates else beside
+
+
+def draw_comparison(rows: Sequence[Row], path: str | Path) -> None:
+    """Draw a column of panels for each data set: accuracy, and below it noise detection if known.
+
+    Over several noise rates each method is a line. At one rate, or where noise is not drawn, the
+    methods stand side by side.
+
+    Args:
+        rows: runs that count, with `dataset`, `noise`, `method`, `model`, `settings`, and what was
+            measured.
+        path: the PNG file to write.
+    """
+    named = _named(rows)
+    names = sorted({name for name, _ in named}, key=_plain_first)
+    # where colours begin anew, marks do not: 36 of them all differ
+    marks = {
+        name: (CYCLE[place % 6], _MARKERS[(place + place // 6) % 6])
+        for place, name in enumerate(names)
+    }
+    panels = _panels(named)
+    measures = [key for key in _MEASURES if any(row.get(key) is not None for row in rows)]
+    widths = [panel.width for panel in panels]
+    figure, axes = canvas(len(measures), len(panels), (1.0, 3.7), widths)
+    for line, key in zip(axes, measures, strict=True):
+        for axis, panel in zip(line, panels, strict=True):
+            values = {name: _values(panel.runs[name], key) for name in names if name in panel.runs}
+            if not any(values.values()):
+                axis.set_axis_off()
+            elif panel.rates:
+                _over_noise(axis, panel, values, marks)
+            else:
+                _side_by_side(axis, values, marks)
+            axis.set_ylim(top=min(axis.get_ylim()[1], 1.003))  # both are fractions
+            if key == measures[0]:
+                axis.set_title(panel.title)
+        line[0].set_ylabel(_MEASURES[key])
+    _legend(figure, axes[0])
+    save(figure, path)
+
+
+def _legend(figure: Any, axes: "Sequence[Axes]") -> None:
+    """Name the lines, below all panels, on as much more height as that takes."""
+    handles = {
+        fill(name, 60): handle
+        for axis in axes
+        for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    names = sorted(handles, key=_plain_first)
+    width, height = figure.get_size_inches()
+    longest = max((len(line) for name in names for line in name.splitlines()), default=1)
+    columns = max(1, min(len(names), int(width / (0.6 + 0.075 * longest))))
+    lines = sum(name.count("\n") + 1 for name in names) / columns + 2
+    figure.set_size_inches(width, height + 0.19 * lines)
+    figure.legend(
+        [handles[name] for name in names],
+        names,
+        title=fill(_NOTE, int(width / 0.07)),
+        title_fontsize=8,
+        loc="outside lower center",
+        ncols=columns,
+        frameon=False,
+        fontsize=9,
+    )
+
+
+def _panels(named: Sequence[tuple[str, Row]]) -> list[_Panel]:
+    """Return a panel for each data set, and one more where its noise was both drawn and not."""
+    groups: dict[tuple[str, bool], list[tuple[str, Row]]] = {}
+    for name, row in named:
+        groups.setdefault((str(row["dataset"]), row["noise"] is None), []).append((name, row))
+    panels = []
+    for (dataset, given), members in sorted(groups.items()):
+        rates = sorted({row["noise"] for _, row in members if not given})
+        title = f"{dataset}, labels as given" if given else dataset
+        if len(rates) == 1:
+            title = f"{dataset}, noise {rates[0]}"
+        runs: dict[str, list[Row]] = {}
+        for name, row in members:
+            runs.setdefault(name, []).append(row)
+        panels.append(_Panel(title, rates if len(rates) > 1 else [], runs))
+    return panels
+
+
+def _values(rows: Sequence[Row], key: str) -> dict[Any, list[float]]:
+    """Return the seeds' values at each noise rate."""
+    values: dict[Any, list[float]] = {}
+    for row in sorted(rows, key=lambda row: order(row["noise"])):
+        if row.get(key) is not None:
+            values.setdefault(row["noise"], []).append(float(row[key]))
+    return values
+
+
+def _over_noise(
+    axis: "Axes",
+    panel: _Panel,
+    values: Mapping[str, Mapping[float, list[float]]],
+    marks: Mapping[str, tuple[str, str]],
+) -> None:
+    step = min(0.012, 0.05 / len(values)) * (panel.rates[-1] - panel.rates[0])
+    for place, (name, seeds) in enumerate(values.items()):
+        colour, marker = marks[name]
+        rates = list(seeds)
+        means = [mean(seeds[rate]) for rate in rates]
+        several = any(len(seeds[rate]) > 1 for rate in rates)
+        bar = "_" if several else ""
+        axis.plot(rates, means, marker=bar, markersize=12, markeredgewidth=1.5, color=colour)
+        low, high = [min(seeds[rate]) for rate in rates], [max(seeds[rate]) for rate in rates]
+        axis.fill_between(rates, low, high, color=colour, alpha=0.15, linewidth=0)
+        # beside one another, or points of one method would hide another's
+        shift = step * (place - (len(values) - 1) / 2) if several else 0.0
+        points = [(rate + shift, value) for rate in rates for value in seeds[rate]]
+        _points(axis, points, colour, marker)
+        axis.plot([], [], color=colour, marker=marker, markersize=5, label=name)
+    axis.set_xticks(panel.rates)
+    axis.set_xlabel("nominal noise rate (fraction)")
+
+
+def _side_by_side(
+    axis: "Axes",
+    values: Mapping[str, Mapping[Any, list[float]]],
+    marks: Mapping[str, tuple[str, str]],
+) -> None:
+    for place, (name, seeds) in enumerate(values.items()):
+        colour, marker = marks[name]
+        for found in seeds.values():
+            axis.hlines(mean(found), place - 0.3, place + 0.3, color=colour, linewidth=2.5)
+            step = 0.3 / max(len(found), 3)
+            shifts = [step * (which - (len(found) - 1) / 2) for which in range(len(found))]
+            points = [(place + x, value) for x, value in zip(shifts, found, strict=True)]
+            _points(axis, points, colour, marker)
+    axis.set_xlim(-0.6, len(values) - 0.4)
+    axis.set_xticks(range(len(values)), [_broken(name) for name in values])
+    axis.tick_params(axis="x", labelsize=8, length=0)
+    axis.grid(False, axis="x")
+
+
+def _points(axis: "Axes", points: Sequence[tuple[float, float]], colour: str, marker: str) -> None:
+    xs, ys = zip(*points, strict=True)
+    axis.scatter(xs, ys, s=20, marker=marker, color=colour, alpha=0.75, linewidth=0, zorder=3)
+
+
+def _plain_first(name: str) -> tuple[Any, ...]:
+    """Return what gives methods as such the first colours, whatever variants there are."""
+    return name.count(","), order(name)
+
+
+def _broken(name: str) -> str:
+    """Return a name in short lines."""
+    parts = name.replace(", ", " ").split()
+    return "\n".join(part.replace("=", "=\n") if len(part) > 16 else part for part in parts)
+
+
+def _named(rows: Sequence[Row]) -> list[tuple[str, Row]]:
+    """Return each run with its line's name; the usual model of a data set is not told."""
+    models: dict[Any, Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        models[row["dataset"]][row["model"]] += 1
+    named = []
+    for row in rows:
+        count = models[row["dataset"]]
+        model = "" if 2 * count[row["model"]] > count.total() else row["model"]
+        parts = (row["method"], model, row.get("settings", ""))
+        named.append((", ".join(str(part) for part in parts if part), row))
+    return named

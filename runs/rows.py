@@ -1,0 +1,129 @@
+"""One row for each run: its flat results, and the settings it was made with.
+
+A run's folder holds both, in `results.json` and `config.yaml`; a multirun's folder holds a row for
+each of its jobs, those that failed too.
+"""
+
+import glob
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Row = dict[str, Any]
+
+# A folder that fresh=true replaced is named so, with a number.
+SET_ASIDE = ".replaced-"
+JOBS = "jobs"
+
+
+def problem(row: Mapping[str, Any]) -> str | None:
+    """Return why a run has no result to count, or None."""
+    if row.get("error"):
+        return str(row["error"])
+    if not row.get("finished", True):
+        return "stopped before its last step: run the same command again to go on"
+    return "its result has no test/acc_last" if row.get("test/acc_last") is None else None
+
+
+def find(places: Sequence[str]) -> list[Row]:
+    """Return a row for each run, and for each job of a multirun, in some places.
+
+    Args:
+        places: folders, or patterns of folders such as `outputs/*ieg*`: run folders, multirun
+            folders, and any that hold some at any depth. Runs that fresh=true set aside are only
+            found by their own name.
+
+    Returns:
+        Rows with `settings` as in `config.yaml`; `error` says what is wrong with a run, or that a
+        place holds none.
+    """
+    rows: list[Row] = []
+    for place in places:
+        roots = _roots(place)
+        folders = [found for root in roots for found in _below(root)]
+        if not folders:
+            why = "there is no run below it" if roots else "there is no such folder"
+            rows.append({"run_dir": place, "error": why})
+        for folder in folders:
+            rows += read_jobs(folder) if holds_jobs(folder) else [read_run(folder)]
+    seen: dict[object, Row] = {}
+    for row in rows:  # a multirun's jobs have folders, and places may overlap
+        where = Path(row["run_dir"]).resolve() if "run_dir" in row else id(row)
+        seen.setdefault(where, row)
+    return list(seen.values())
+
+
+def read_jobs(folder: Path) -> list[Row]:
+    """Return a row for each job of a multirun; one that was finished later has its later result."""
+    rows = []
+    for file in sorted((folder / JOBS).glob("*.json")):
+        row = _read(file) or {"job": str(file), "error": f"{file.name} is damaged"}
+        if problem(row) and "run_dir" in row:
+            later = read_run(Path(row["run_dir"]))
+            row = row if problem(later) else later
+        rows.append(row)
+    return rows
+
+
+def read_run(folder: Path) -> Row:
+    """Return a run folder's row; `error` says what is missing or damaged there."""
+    row: Row = {"run_dir": str(folder)}
+    if not (folder / "results.json").exists():
+        why = "not finished: unless a process trains there, run the same command again to go on"
+        return {**row, "error": why}
+    files = {name: _read(folder / name) for name in ("results.json", "config.yaml")}
+    for name, content in files.items():
+        if content is None:
+            why = "damaged" if (folder / name).exists() else "missing"
+            return {**row, "error": f"its {name} is {why}"}
+    return {**files["results.json"], **row, "settings": files["config.yaml"]}
+
+
+def _read(file: Path) -> Any:
+    """Return what a JSON or YAML file holds, or None if it cannot be read or holds no keys."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        content = json.loads(text) if file.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _roots(place: str) -> list[Path]:
+    """Return the folder of that name, or those that a pattern matches."""
+    path = Path(place).expanduser()
+    if path.is_dir():
+        return [path]
+    matches = map(Path, sorted(glob.glob(str(path), recursive=True)))
+    return [one for one in matches if one.is_dir() and SET_ASIDE not in str(one)]
+
+
+def _below(root: Path) -> Iterator[Path]:
+    """Yield run folders and multirun folders, by name; in a run folder, no other is looked for."""
+    seen = set()
+    for name, below, _ in os.walk(root, followlinks=True):
+        folder, real = Path(name), os.path.realpath(name)
+        if real in seen:  # a link to a folder above
+            below.clear()
+            continue
+        seen.add(real)
+        if _is_run(folder):
+            below.clear()
+            yield folder
+        elif holds_jobs(folder):
+            yield folder
+        below[:] = sorted(one for one in below if one[0] != "." and SET_ASIDE not in one)
+
+
+def _is_run(folder: Path) -> bool:
+    begun = (folder / "config.yaml").exists() and (folder / "checkpoints").is_dir()
+    return begun or (folder / "results.json").exists()
+
+
+def holds_jobs(folder: Path) -> bool:
+    """Return whether a folder is a multirun's."""
+    return any((folder / JOBS).glob("*.json"))

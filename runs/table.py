@@ -1,0 +1,168 @@
+"""The table of a comparison: means over seeds, as CSV, Markdown and on the terminal."""
+
+import csv
+import re
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from runs.apart import COLUMNS, Comparison
+from runs.rows import Row
+
+Entry = dict[str, Any]
+
+_KEYS = (*COLUMNS, "settings")
+# What is measured: its head, its format, and whether its spread is shown too.
+_MEASURED = {
+    "test/acc_last": ("test acc, last", "{:.4f}", True),
+    "test/acc_best_oracle": ("best, oracle", "{:.4f}", True),
+    "noise/auroc": ("AUROC", "{:.3f}", True),
+    "noise/ap": ("AP", "{:.3f}", True),
+    "noise/effective_rate": ("effective\nnoise", "{:.3f}", False),
+    "steps": ("steps", "{:.0f}", False),
+    "seconds": ("seconds", "{:.0f}", False),
+}
+# Where a terminal is narrow.
+_FIRST_TO_GO = (
+    "seconds", "test/acc_best_oracle", "noise/ap", "steps", "noise/effective_rate", "noise/auroc"
+)  # fmt: skip
+
+
+def table(rows: Iterable[Row]) -> list[Entry]:
+    """Return one entry for each data set, noise rate, method, model and set of other settings.
+
+    Args:
+        rows: those that count, with `settings` as text.
+
+    Returns:
+        Sorted entries: the keys, `n`, and for each measured quantity its mean over seeds, and its
+        sample standard deviation under the same name with `/sd` (None for one seed).
+    """
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row.get(name) for name in _KEYS), []).append(row)
+    entries = []
+    for key, members in sorted(groups.items(), key=lambda item: tuple(map(order, item[0]))):
+        entry: Entry = {**dict(zip(_KEYS, key, strict=True)), "n": len(members)}
+        for name in _MEASURED:
+            values = [float(row[name]) for row in members if row.get(name) is not None]
+            entry[name] = statistics.mean(values) if values else None
+            entry[f"{name}/sd"] = statistics.stdev(values) if len(values) > 1 else None
+        entries.append(entry)
+    return entries
+
+
+def order(value: Any) -> tuple[Any, ...]:
+    """Return what sorts numbers as numbers, also within text, and None last."""
+    if value is None:
+        return (2,)
+    if isinstance(value, int | float):
+        return (0, value)
+    parts = re.split(r"(\d+\.?\d*)", str(value))
+    return (1, *(float(part) if place % 2 else part for place, part in enumerate(parts)))
+
+
+def _cells(entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
+    """Return the heads and the lines of what is known of any entry."""
+    heads = {**{key: key for key in _KEYS}, "n": "n"}
+    heads |= {name: head for name, (head, _, _) in _MEASURED.items()}
+    shown = [name for name in heads if any(entry.get(name) not in (None, "") for entry in entries)]
+    lines = [[_cell(entry, name) for name in shown] for entry in entries]
+    return [heads[name] for name in shown], lines
+
+
+def _cell(entry: Entry, name: str) -> str:
+    if entry[name] is None:
+        return ""
+    if name not in _MEASURED:
+        return str(entry[name])
+    _, form, with_spread = _MEASURED[name]
+    spread = entry[f"{name}/sd"] if with_spread else None
+    return form.format(entry[name]) + (f" ± {form.format(spread)}" if spread is not None else "")
+
+
+def markdown(compared: Comparison) -> str:
+    """Return the table, and what does not count, as Markdown."""
+    heads, lines = _cells(table(compared.counted))
+    parts = []
+    if lines:
+        drawn = [[head.replace("\n", " ") for head in heads], ["---"] * len(heads), *lines]
+        parts.append("\n".join(f"| {' | '.join(line)} |" for line in drawn))
+        parts.append("Fractions: mean ± sample standard deviation over n seeds.")
+    if compared.usual:
+        parts.append(_listed("Where no setting is named", compared.usual))
+    if compared.not_counted:
+        parts.append(_listed("Not counted", compared.not_counted))
+    return "\n\n".join(parts) + "\n"
+
+
+def _listed(head: str, lines: Sequence[str]) -> str:
+    return f"{head}:\n\n" + "\n".join(f"- {line}" for line in lines)
+
+
+def show(compared: Comparison, console: Console) -> None:
+    """Print the table, with as many columns as there is room for, and what does not count."""
+    entries = table(compared.counted)
+    hidden: list[str] = []
+    for name in [one for one in _FIRST_TO_GO if any(entry[one] is not None for entry in entries)]:
+        if _least_width(entries, console) <= console.width:
+            break
+        entries = [{**entry, name: None} for entry in entries]
+        hidden.append(_MEASURED[name][0].replace("\n", " "))
+    if entries:
+        # rather let the terminal break the lines than cut digits off
+        console.width = max(console.width, _least_width(entries, console))
+        console.print(_drawn(entries))
+    for head, told in (
+        ("Too wide for here, but in table.md", hidden and ["; ".join(hidden)]),
+        ("Where no setting is named", compared.usual),
+        ("Not counted", compared.not_counted),
+    ):
+        for one in told:
+            console.print(f"{head}: {one}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _least_width(entries: Sequence[Entry], console: Console) -> int:
+    boundless = console.options.update(width=10_000)
+    return console.measure(_drawn(entries), options=boundless).minimum
+
+
+def _drawn(entries: Sequence[Entry]) -> Table:
+    """Return the table for a terminal; only `settings` may be broken into lines, between words."""
+    heads, lines = _cells(entries)
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for place, head in enumerate(heads):
+        whole = "\n".join([head, *(line[place] for line in lines)])
+        drawn.add_column(
+            head,
+            justify="left" if head in _KEYS else "right",
+            no_wrap=head != "settings",
+            min_width=None if head == "settings" else max(map(len, whole.split("\n"))),
+            max_width=32 if head == "settings" else None,
+            overflow="fold",
+        )
+    for line in lines:
+        drawn.add_row(*map(escape, line))
+    return drawn
+
+
+def write_tables(compared: Comparison, folder: Path) -> None:
+    """Write `results.csv`, one line a run, and the table as `table.csv` and `table.md`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_csv(compared.rows, folder / "results.csv")
+    _write_csv(table(compared.counted), folder / "table.csv")
+    (folder / "table.md").write_text(markdown(compared), encoding="utf-8")
+
+
+def _write_csv(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    columns = dict.fromkeys(name for row in rows for name in row)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(columns))
+        writer.writeheader()
+        writer.writerows(rows)
