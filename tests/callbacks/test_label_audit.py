@@ -105,7 +105,12 @@ def halves(seed: int) -> list[tuple[list[int], list[int], list[float], torch.Ten
     rng = np.random.default_rng(seed)
     rows = rng.permutation(12)
     return [
-        (part.tolist(), (part % 2).tolist(), rng.uniform(0.1, 0.9, 6).tolist(), torch.rand(6))
+        (
+            part.tolist(),
+            (part % 2).tolist(),
+            rng.uniform(0.1, 0.9, 6).tolist(),
+            torch.from_numpy(rng.random(6, dtype=np.float32)),
+        )
         for part in (rows[:6], rows[6:])
     ]
 
@@ -120,8 +125,10 @@ def test_ranks_together_know_what_one_process_would() -> None:
     together._table = joined([one._table for one in ranks])
     everyone = data(list(range(12)), [row % 2 for row in range(12)], [0] * 12)
     expected, found = alone.audit(everyone), together.audit(everyone)
-    for name in ("trust", "weight", "weight_sd", "visits", "zero_share"):
-        assert getattr(found, name) == pytest.approx(getattr(expected, name), abs=1e-6)
+    for name in ("trust", "weight", "visits", "zero_share"):
+        assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-5)
+    # the root of a difference of float32 sums
+    assert found.weight_sd == pytest.approx(expected.weight_sd, abs=1e-3)
 
 
 def test_trust_so_far_is_logged_at_evaluations() -> None:
