@@ -14,10 +14,12 @@ from hydra.core.hydra_config import HydraConfig
 from rich.console import Console
 from rich.table import Table
 
+from callbacks.beliefs_over_time import BeliefsOverTime
 from callbacks.csv_log import read_metrics
 from callbacks.evaluations import Evaluations
 from callbacks.figures import draw_run
 from callbacks.label_audit import Audit, LabelAudit, write_labels
+from callbacks.weight_histogram import write_weights
 from datamodules.base import NoisyLabelDataModule
 from datamodules.unreadable import FILE as UNREADABLE
 from datamodules.unreadable import read_unreadable
@@ -64,6 +66,8 @@ def finish(
     results = {name: None if value != value else value for name, value in results.items()}  # NaN
     names = data.manifest.class_names
     write_labels(audit, names, folder.path / "labels.csv", data.paths)
+    if weights := _callback(trainer, BeliefsOverTime).weights:
+        write_weights(weights, folder.path / "weights.csv")
     _draw(folder, audit, results)
     # Last, because it says that the run is finished.
     write_atomically(folder.path / "results.json", json.dumps(results, indent=2, allow_nan=False))
@@ -111,8 +115,7 @@ def _accuracies(history: list[dict[str, float]], plan: Plan) -> Results:
         "test/acc_best_oracle": best["acc"],
         "test/step_best_oracle": int(best["step"]),
     }
-    if "top5" in last:
-        results["test/top5_last"] = last["top5"]
+    results |= {f"test/{name}_last": last[name] for name in ("ece", "top5") if name in last}
     # further test sets
     results |= {f"{name}_last": value for name, value in last.items() if "/" in name}
     cycles = [entry for entry in history if entry["step"] in plan.cycle_ends]
@@ -178,6 +181,7 @@ def show(results: Results, folder: Path, console: Console | None = None) -> None
     add("test accuracy, last", "test/acc_last")
     add("test accuracy, top 5", "test/top5_last")
     add("… mean over classes", "test/acc_balanced_last")
+    add("test calibration error", "test/ece_last", "{:.4f}")
     for key in results:
         name, _, what = key.partition("/")
         if name != "test" and what in ("acc_last", "top5_last"):
