@@ -53,7 +53,7 @@ def quality(audit: Audit) -> dict[str, Any]:
         facts["noise/auroc_weight"] = of_weight.get("noise/auroc")
     found = int((called & audit.wrong).sum())
     if (called & known).any():
-        facts["noise/precision"] = found / int((called & known).sum())
+        facts["noise/suspicious_precision"] = found / int((called & known).sum())
     if audit.wrong.any():
-        facts["noise/recall"] = found / int(audit.wrong.sum())
+        facts["noise/suspicious_recall"] = found / int(audit.wrong.sum())
     return facts

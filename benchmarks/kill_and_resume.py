@@ -4,9 +4,9 @@
 
 Each time, the command is started and killed `--kills` times, from the reading of its settings to
 its last figure, then left alone. A signal goes to one rank, or to all of them and their loader
-workers. Compared are, bit by bit: weights, averaged weights, optimiser, open windows, audit tables
-and evaluations in the last checkpoint; `metrics.csv` without its clock; `labels.csv`; and the
-accuracies in `results.json`. The exit codes are looked at as well.
+workers. Compared are, bit by bit: weights, averaged weights, optimiser, open windows, audit tables,
+counts and evaluations in the last checkpoint; `metrics.csv` without pace and memory; `labels.csv`;
+and the accuracies in `results.json`. The exit codes are looked at as well.
 """
 
 import argparse
@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # run from anywhere
 from benchmarks.started import Started
 
 SIGNALS = {"KILL": signal.SIGKILL, "TERM": signal.SIGTERM, "INT": signal.SIGINT}
-CLOCK = ("images_per_second",)
+MACHINE = ("images_per_second", "memory_bytes")
 
 
 def settings(ranks: int, workers: int, steps: int) -> list[str]:
@@ -96,10 +96,10 @@ def outcome(folder: Path) -> dict[str, Any]:
         "step": saved["global_step"],
         "weights": saved["state_dict"],
         "optimiser": saved["optimizer_states"],
-        "audit tables": callbacks,
+        "audit tables and counts": callbacks,
         "windows": log["windows"],
         "evaluations": evaluations["history"],
-        "metrics.csv": [{k: v for k, v in row.items() if k not in CLOCK} for row in rows],
+        "metrics.csv": [{k: v for k, v in row.items() if k not in MACHINE} for row in rows],
         "labels.csv": (folder / "labels.csv").read_text(),
         "results.json": {k: v for k, v in results.items() if k.startswith(("test/", "noise/"))},
     }

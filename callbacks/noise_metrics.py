@@ -1,14 +1,15 @@
 """How well a method's beliefs about labels tell right labels from wrong ones.
 
 Pure functions on tensors. B is the number of examples, C the number of classes. Nothing here but
-`auroc` waits for the device. What is to be averaged is a pair: values `(B,)`, and the group of
-examples they are averaged over, `(B,)` bool.
+`auroc` and `average_precision` waits for the device. What is to be averaged is a pair: values
+`(B,)`, and the group of examples they are averaged over, `(B,)` bool.
 """
 
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor
+from torchmetrics.functional.classification import binary_auroc, binary_average_precision
 
 from datamodules.batch import UNKNOWN
 
@@ -34,6 +35,28 @@ def accuracies(logits: Tensor, label: Tensor, clean_label: Tensor) -> dict[str, 
     return {
         "train/acc": (guess == label, torch.ones_like(known)),
         "train/acc_clean": (guess == clean_label, known),
+    }
+
+
+def detections(logits: Tensor, label: Tensor, clean_label: Tensor) -> dict[str, Grouped]:
+    """Return how well the network itself, whatever the method, finds and mends wrong labels.
+
+    A label is called wrong where the network predicts another class. A wrong label that it does
+    predict is memorised, so recall and the memorised share add up to 1.
+
+    Args:
+        logits: `(B, C)`.
+        label: given labels, `(B,)`.
+        clean_label: true labels, `(B,)`, `UNKNOWN`, or `KNOWN_WRONG`.
+    """
+    guess = logits.argmax(dim=1)
+    clean, wrong = label_groups(label, clean_label)
+    called_wrong = guess != label
+    return {
+        "noise/precision": (wrong, called_wrong & (clean | wrong)),
+        "noise/recall": (called_wrong, wrong),
+        "noise/memorised": (~called_wrong, wrong),
+        "noise/corrected": (guess == clean_label, wrong & (clean_label >= 0)),
     }
 
 
@@ -101,20 +124,37 @@ def suspicion(label: Tensor, clean_label: Tensor, example_weight: Tensor) -> Ten
 def auroc(pairs: Tensor) -> float | None:
     """Return the area under the ROC curve of `suspicion`'s pairs, or None where a group is empty.
 
-    It is the chance that a wrong label is more suspect than a right one, ties counting half
-    (Mann and Whitney's U). Written out because torchmetrics' `binary_auroc` puts scores outside
-    [0, 1] through a sigmoid, which ties the small weights that matter here.
+    It is the chance that a wrong label is more suspect than a right one, ties counting half.
 
     Args:
         pairs: `(N, 2)`; rows with a NaN are left out.
     """
+    known = _ranked(pairs)
+    return None if known is None else float(binary_auroc(*known))
+
+
+def average_precision(pairs: Tensor) -> float | None:
+    """Return the average precision of `suspicion`'s pairs, or None where a group is empty.
+
+    It is the mean, over the wrong labels, of the share of wrong ones among all labels that are at
+    least as suspect. Chance gives the share of wrong labels.
+
+    Args:
+        pairs: `(N, 2)`; rows with a NaN are left out.
+    """
+    known = _ranked(pairs)
+    return None if known is None else float(binary_average_precision(*known))
+
+
+def _ranked(pairs: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Return scores in [0, 1) in the order of the suspicions, ties kept, and who is wrong (0, 1).
+
+    torchmetrics would put suspicions, which are negative, through a sigmoid, and so tie the small
+    weights that matter here. Only their order counts.
+    """
     pairs = pairs.detach().double().cpu()
     score, wrong = pairs[~pairs.isnan().any(dim=1)].unbind(dim=1)
-    n_wrong = wrong.sum()
-    n_clean = len(wrong) - n_wrong
-    if n_wrong == 0 or n_clean == 0:
+    if wrong.unique().numel() < 2:
         return None
-    _, place, size = score.unique(return_inverse=True, return_counts=True)
-    middle_rank = size.cumsum(0) - (size - 1) / 2
-    u = (middle_rank[place] * wrong).sum() - n_wrong * (n_wrong + 1) / 2
-    return float(u / (n_wrong * n_clean))
+    values, place = score.unique(return_inverse=True)
+    return place.double() / len(values), wrong.long()

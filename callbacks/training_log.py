@@ -10,16 +10,19 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.strategies import Strategy
 from torch import Tensor
 
-from callbacks.messages import everyones, mine
+from callbacks.messages import everyones, largest, mine
 from callbacks.noise_metrics import (
     accuracies,
     auroc,
+    average_precision,
     beliefs,
     class_counts,
+    detections,
     sums,
     suspicion,
 )
 from datamodules.batch import Batch
+from inspection.memory import resident
 from lightning_modules.objective import Objective
 
 
@@ -49,6 +52,7 @@ class Window:
         scalars = {"train/loss": objective.loss, **objective.terms}
         grouped = {
             **accuracies(objective.logits, given, clean),
+            **detections(objective.logits, given, clean),
             **beliefs(given, clean, weight, objective.label_mix, objective.pseudo_label),
         }
         of_scalars = torch.stack([value.float() for value in scalars.values()])
@@ -75,9 +79,9 @@ class Window:
             # a state loaded from a file lies on the CPU
             device = self._suspicion[-1].device
             pairs = torch.cat([part.to(device) for part in self._suspicion])
-            area = auroc(strategy.all_gather(pairs).reshape(-1, 2))
-            if area is not None:
-                metrics["weight/auroc"] = area
+            pairs = strategy.all_gather(pairs).reshape(-1, 2)
+            ranked = {"weight/auroc": auroc(pairs), "weight/ap": average_precision(pairs)}
+            metrics |= {name: value for name, value in ranked.items() if value is not None}
         if self._classes is not None:
             counts = strategy.reduce(self._classes, reduce_op="sum")
             metrics["pseudo/top_class_share"] = float(counts.max() / counts.sum())
@@ -99,6 +103,8 @@ class Window:
 
 class TrainingLog(Callback):
     """Log the mean of every `every` steps: losses, accuracies, pace, and beliefs about labels.
+
+    docs/metrics.md says what each name means.
 
     `training_step` must return `{"objective": Objective, "batch": Batch}`; the data module gives
     `batch_size` (over all devices) and `num_train`.
@@ -155,6 +161,7 @@ class TrainingLog(Callback):
             "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
             "epoch": trainer.global_step * data.batch_size / data.num_train,
             "images_per_second": self._steps * data.batch_size / seconds,
+            "memory_bytes": float(*largest(_memory(trainer.strategy.root_device))),
         }
         self._steps, self._seconds, self._since = 0, 0.0, now
         return pace
@@ -176,3 +183,10 @@ class TrainingLog(Callback):
         """Go on in the middle of a window."""
         self._window.load_state_dict(mine(state_dict["windows"]))
         self.latest = dict(state_dict["latest"])
+
+
+def _memory(device: torch.device) -> int:
+    """Return the most bytes that a GPU had to give so far, else those the process holds now."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)  # does not wait for it
+    return resident()

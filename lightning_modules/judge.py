@@ -4,13 +4,16 @@ from typing import Any
 
 from torch import Tensor, nn
 from torchmetrics import MeanMetric
-from torchmetrics.classification import MulticlassAccuracy
+from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibrationError
 
 from lightning_modules.losses import cross_entropy
 
 
 class Judge(nn.Module):
-    """Accuracy, its mean over classes, loss, and from ten classes on that of five guesses.
+    """Accuracy, its mean over classes, loss, calibration, and from ten classes on five guesses'.
+
+    The calibration error (ECE) is the mean difference between confidence and accuracy over fifteen
+    bins of confidence (Guo et al. 2017). Of each example only these two numbers are kept.
 
     Args:
         name: of the test set; what is computed is called `<name>/acc` and so on.
@@ -29,16 +32,20 @@ class Judge(nn.Module):
             accuracies["top5"] = MulticlassAccuracy(num_classes, top_k=5, average="micro")
         self.accuracies: Any = nn.ModuleDict(accuracies)
         self.loss = MeanMetric()
+        self.ece = MulticlassCalibrationError(num_classes, n_bins=15, norm="l1")
 
     def update(self, logits: Tensor, label: Tensor) -> None:
-        """Take in logits (B, C) and true classes (B,)."""
+        """Take in logits (B, C) and true classes (B,); none where ranks outnumber examples."""
+        if not len(label):
+            return
         for accuracy in self.accuracies.values():
             accuracy.update(logits, label)
+        self.ece.update(logits.float().softmax(dim=1), label)
         self.loss.update(cross_entropy(nn.functional.one_hot(label, self.num_classes), logits))
 
     def results(self) -> dict[str, Tensor]:
         """Return the results over all ranks, and begin anew."""
-        metrics = {**self.accuracies, "loss": self.loss}
+        metrics = {**self.accuracies, "loss": self.loss, "ece": self.ece}
         results = {f"{self.name}/{what}": metric.compute() for what, metric in metrics.items()}
         for metric in metrics.values():
             metric.reset()

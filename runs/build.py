@@ -11,6 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import Callback
 
+from callbacks.beliefs_over_time import BeliefsOverTime
 from callbacks.checkpoint_file import CheckpointFile
 from callbacks.evaluations import Evaluations
 from callbacks.finite_loss import FiniteLoss
@@ -126,6 +127,7 @@ def build_callbacks(
         FiniteLoss(min(settings["log_every"], MOST_STEPS_UNSEEN)),
         TrainingLog(settings["log_every"]),
         LabelAudit(data.train_size),
+        BeliefsOverTime(data.num_classes),
         RunProgress(),
         UnreadableWarning(folder.path),
         Evaluations(

@@ -30,6 +30,7 @@ def show(results: Results, folder: Path, console: Console | None = None) -> None
     add("test accuracy, last", "test/acc_last")
     add("test accuracy, top 5", "test/top5_last")
     add("… mean over classes", "test/acc_balanced_last")
+    add("test calibration error", "test/ece_last", "{:.4f}")
     for key in results:
         name, _, what = key.partition("/")
         if name != "test" and what in ("acc_last", "top5_last"):
@@ -70,9 +71,9 @@ def _labels(results: Results) -> Iterator[tuple[str, str]]:
     share = results.get("noise/suspicious_share")
     if share is not None:
         known = [
-            f"{results[f'noise/{what}']:.1%} {words}"
+            f"{results[f'noise/suspicious_{what}']:.1%} {words}"
             for what, words in (("precision", "of them are wrong"), ("recall", "of all wrong ones"))
-            if results.get(f"noise/{what}") is not None
+            if results.get(f"noise/suspicious_{what}") is not None
         ]
         yield "suspicious", f"{share:.1%} of the labels" + "".join(f", {one}" for one in known)
     if results.get("cleaned/replaced") is not None:

@@ -15,10 +15,12 @@ from hydra.core.hydra_config import HydraConfig
 
 from audit.files import write_audit
 from audit.record import Audit
+from callbacks.beliefs_over_time import BeliefsOverTime
 from callbacks.csv_log import read_metrics
 from callbacks.evaluations import Evaluations
 from callbacks.figures import draw_run
 from callbacks.label_audit import LabelAudit
+from callbacks.weight_histogram import write_weights
 from datamodules.base import NoisyLabelDataModule
 from datamodules.unreadable import read_unreadable
 from inspection.memory import peak_of_life
@@ -37,13 +39,19 @@ class Ended(NamedTuple):
     seconds: float  # of training
     history: list[dict[str, float]]  # of evaluations
     labels: LabelAudit
+    beliefs: BeliefsOverTime
 
     @classmethod
     def of(cls, trainer: pl.Trainer) -> "Ended":
         """Return what the callbacks noted, after `fit`."""
         evaluations = _callback(trainer, Evaluations)
-        labels = _callback(trainer, LabelAudit)
-        return cls(trainer.global_step, evaluations.seconds, evaluations.history, labels)
+        return cls(
+            trainer.global_step,
+            evaluations.seconds,
+            evaluations.history,
+            _callback(trainer, LabelAudit),
+            _callback(trainer, BeliefsOverTime),
+        )
 
     @classmethod
     def of_checkpoint(cls, saved: Mapping[str, Any], labels: LabelAudit) -> "Ended":
@@ -53,8 +61,11 @@ class Ended(NamedTuple):
             saved: content of the checkpoint.
             labels: the audit, which has looked at all labels since.
         """
-        evaluations = saved["callbacks"]["Evaluations"]
-        return cls(saved["global_step"], evaluations["seconds"], evaluations["history"], labels)
+        noted = saved["callbacks"]
+        evaluations, beliefs = noted["Evaluations"], BeliefsOverTime(0)
+        beliefs.load_state_dict(noted["BeliefsOverTime"])
+        steps, seconds = saved["global_step"], evaluations["seconds"]
+        return cls(steps, seconds, evaluations["history"], labels, beliefs)
 
 
 def leave(
@@ -89,6 +100,8 @@ def leave(
         **measured,
     }
     results = {name: None if value != value else value for name, value in results.items()}  # NaN
+    if ended.beliefs.weights:
+        write_weights(ended.beliefs.weights, folder.path / "weights.csv")
     _draw(folder, audit, results)
     # Last, because it says that the run is finished.
     write_atomically(folder.path / "results.json", json.dumps(results, indent=2, allow_nan=False))
@@ -148,8 +161,7 @@ def _accuracies(history: list[dict[str, float]], plan: Plan) -> Results:
         "test/acc_best_oracle": best["acc"],
         "test/step_best_oracle": int(best["step"]),
     }
-    if "top5" in last:
-        results["test/top5_last"] = last["top5"]
+    results |= {f"test/{name}_last": last[name] for name in ("ece", "top5") if name in last}
     # further test sets
     results |= {f"{name}_last": value for name, value in last.items() if "/" in name}
     cycles = [entry for entry in history if entry["step"] in plan.cycle_ends]

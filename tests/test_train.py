@@ -12,12 +12,14 @@ import pytest
 import torch
 
 from callbacks.checkpoint_file import load
+from callbacks.weight_histogram import GROUPS
 from runs import modes
 from runs.build import build_data, build_module, build_schedule, build_trainer
 from runs.check import check
 from runs.reopen import merge
 from runs.settings import Settings
 from tests.compose import settings
+from tests.metrics_page import documented
 
 QUICK = ("logger=csv", "max_steps=7", "evaluate_every=3", "log_every=2", "trainer=cpu")
 
@@ -56,7 +58,7 @@ def test_a_run_leaves_everything_behind(trained: tuple[str, Path, dict[str, Any]
         "labels_cleaned.csv",
         "labels_cleaned.npz",
         "label_next.csv",
-    }
+    } | (set() if method == "supervised" else {"weights.csv"})
     assert (run_dir / "figures" / "run.png").stat().st_size > 10_000
     assert json.loads((run_dir / "results.json").read_text()) == results
     assert results["method"] == method
@@ -74,13 +76,52 @@ def test_metrics_are_at_their_steps(trained: tuple[str, Path, dict[str, Any]]) -
     rows = list(csv.DictReader((run_dir / "metrics.csv").open()))
     at = {
         name: [int(row["step"]) for row in rows if row.get(name)]
-        for name in ("test/acc", "train/loss", "lr", "weight/auroc", "meta/loss")
+        for name in (
+            "test/acc",
+            "transition/error",
+            "train/loss",
+            "lr",
+            "weight/auroc",
+            "weight/ap",
+            "meta/loss",
+        )
     }
-    assert at["test/acc"] == [3, 6, 7]
+    assert at["test/acc"] == at["transition/error"] == [3, 6, 7]
     assert at["train/loss"] == at["lr"] == [2, 4, 6, 7]
     assert at["meta/loss"] == ([] if method == "supervised" else [2, 4, 6, 7])
-    assert at["weight/auroc"] == at["meta/loss"]
+    assert at["weight/auroc"] == at["weight/ap"] == at["meta/loss"]
     assert float(rows[-1]["test/acc"]) == pytest.approx(results["test/acc_last"], rel=1e-6)
+
+
+def test_what_is_logged_is_documented_and_what_is_documented_is_logged(
+    trained: tuple[str, Path, dict[str, Any]],
+) -> None:
+    method, run_dir, results = trained
+    logged = set(csv.DictReader((run_dir / "metrics.csv").open()).fieldnames or []) - {"step"}
+    if method != "supervised":  # in metrics.csv there is no room for histograms
+        groups = {row["group"] for row in csv.DictReader((run_dir / "weights.csv").open())}
+        assert groups == set(GROUPS)
+        logged |= {f"weight/{group}" for group in groups}
+    assert logged | {"<test set>/…"} == documented("Metrics", method)
+    assert documented("`results.json`", method) == set(results)
+
+
+def test_weights_are_counted_from_evaluation_to_evaluation(
+    trained: tuple[str, Path, dict[str, Any]],
+) -> None:
+    method, run_dir, _ = trained
+    if method == "supervised":
+        return
+    examples: dict[str, dict[str, int]] = {}
+    for row in csv.DictReader((run_dir / "weights.csv").open()):
+        of_step = examples.setdefault(row["step"], dict.fromkeys(GROUPS, 0))
+        of_step[row["group"]] += int(row["count"])
+    assert {step: sum(groups.values()) for step, groups in examples.items()} == {
+        "3": 300,
+        "6": 300,
+        "7": 100,
+    }
+    assert all(groups["unknown"] == 0 < groups["wrong"] for groups in examples.values())
 
 
 def test_labels_are_ranked_by_suspicion(trained: tuple[str, Path, dict[str, Any]]) -> None:
@@ -140,6 +181,7 @@ def test_evaluation_gives_the_number_that_training_reported(
         assert found["test/acc"] == results["test/acc_last"]
         assert found["test/top5"] == results["test/top5_last"]
         assert found["test/loss"] == results["test/loss_last"]
+        assert found["test/ece"] == results["test/ece_last"]
         assert found["steps"] == 7
     assert json.loads((run_dir / "evaluation-last.json").read_text()) == found
     assert f'"test/acc": {results["test/acc_last"]}' in capsys.readouterr().out

@@ -5,12 +5,13 @@ import signal
 import pytest
 import torch
 
+from callbacks.beliefs_over_time import BeliefsOverTime
 from callbacks.checkpoint_file import CheckpointFile
 from callbacks.csv_log import CSVLog, read_metrics
 from callbacks.evaluations import Evaluations
 from callbacks.stop_signals import StopSignals
 from callbacks.training_log import TrainingLog
-from tests.callbacks.tiny_run import TinyData, TinyModule, trainer
+from tests.callbacks.tiny_run import CLASSES, TinyData, TinyModule, trainer
 
 STEPS = (3, 7, 8)
 
@@ -28,7 +29,8 @@ class Run:
         self.evaluations = Evaluations(STEPS, self.folder, signals=signals, **options)
         log = CSVLog(self.folder / "metrics.csv")
         # Evaluations is named first: Lightning must move it behind what it saves
-        watching = [self.evaluations, TrainingLog(4), signals]
+        self.beliefs = BeliefsOverTime(CLASSES)
+        watching = [self.evaluations, TrainingLog(4), self.beliefs, signals]
         self.trainer = trainer(self.folder, watching, log, max_steps, plugins)
         resume = self.last if self.last.exists() else None
         with signals:
@@ -42,7 +44,7 @@ class Run:
     @property
     def metrics(self):
         metrics = read_metrics(self.folder / "metrics.csv")
-        del metrics["images_per_second"]
+        del metrics["images_per_second"], metrics["memory_bytes"]
         return metrics
 
 
@@ -54,6 +56,8 @@ def whole(tmp_path_factory):
 def assert_same(run, whole):
     assert run.evaluations.history == whole.evaluations.history
     assert run.metrics == whole.metrics
+    assert run.beliefs.weights == whole.beliefs.weights
+    assert torch.equal(run.beliefs.transition, whole.beliefs.transition)
     for mine, theirs in zip(run.module.parameters(), whole.module.parameters(), strict=True):
         assert torch.equal(mine, theirs)
 
@@ -67,8 +71,10 @@ def test_exactly_the_chosen_steps_and_the_last(whole):
 
 
 def test_the_saved_state_holds_its_own_evaluation(whole):
-    state = torch.load(whole.last, weights_only=True)["callbacks"]["Evaluations"]
-    assert state["history"] == whole.evaluations.history
+    states = torch.load(whole.last, weights_only=True)["callbacks"]
+    assert states["Evaluations"]["history"] == whole.evaluations.history
+    assert [step for step, _ in states["BeliefsOverTime"]["weights"]] == [3, 7, 8, 20]
+    assert torch.equal(states["BeliefsOverTime"]["transition"], whole.beliefs.transition)
     assert sorted(os.listdir(whole.folder)) == ["last.ckpt", "metrics.csv", "previous.ckpt"]
 
 

@@ -1,12 +1,19 @@
 import pytest
 import torch
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import (
+    average_precision_score,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+)
 
 from callbacks.noise_metrics import (
     accuracies,
     auroc,
+    average_precision,
     beliefs,
     class_counts,
+    detections,
     label_groups,
     sums,
     suspicion,
@@ -52,6 +59,32 @@ def test_accuracies_by_hand():
     )
 
 
+def test_detections_are_those_of_scikit_learn():
+    generator = torch.Generator().manual_seed(0)
+    label, clean, guess = torch.randint(3, (3, 400), generator=generator)
+    unknown = torch.rand(400, generator=generator) < 0.3
+    wrong, called = (label != clean)[~unknown], (label != guess)[~unknown]
+    logits = torch.nn.functional.one_hot(guess, 3).float()
+    found = means(detections(logits, label, clean.masked_fill(unknown, UNKNOWN)))
+    assert found["noise/precision"] == pytest.approx(precision_score(wrong, called))
+    assert found["noise/recall"] == pytest.approx(recall_score(wrong, called))
+
+
+def test_what_the_network_makes_of_wrong_labels_by_hand():
+    label = torch.tensor([0, 0, 0, 0, 0, 0, 0])
+    clean = torch.tensor([1, 1, 1, KNOWN_WRONG, KNOWN_WRONG, 0, UNKNOWN])
+    guess = torch.tensor([0, 1, 2, 0, 1, 1, 1])
+    logits = torch.nn.functional.one_hot(guess, 3).float()
+    assert means(detections(logits, label, clean)) == pytest.approx(
+        {
+            "noise/precision": 3 / 4,  # of a label of unknown truth, nobody knows
+            "noise/recall": 3 / 5,
+            "noise/memorised": 2 / 5,
+            "noise/corrected": 1 / 3,  # of those whose class is known
+        }
+    )
+
+
 def test_beliefs_by_hand():
     pseudo = torch.nn.functional.one_hot(torch.tensor([0, 2, 0, 0, 1]), 3).float()
     grouped = beliefs(
@@ -89,8 +122,8 @@ def test_class_counts():
     assert class_counts(pseudo).tolist() == [2.0, 0.0, 1.0]
 
 
-@pytest.mark.parametrize("scale", [1.0, 1e-7], ids=["plain", "tiny weights"])
-def test_auroc_is_that_of_scikit_learn(scale):
+@pytest.mark.parametrize("scale", [1.0, 1e-20], ids=["plain", "tiny weights"])
+def test_ranking_is_that_of_scikit_learn(scale):
     generator = torch.Generator().manual_seed(0)
     label = torch.randint(4, (500,), generator=generator)
     clean = torch.randint(-1, 4, (500,), generator=generator)
@@ -98,17 +131,26 @@ def test_auroc_is_that_of_scikit_learn(scale):
     weight = torch.randn(500, generator=generator).clamp(min=0) * scale
     weight = torch.where(label == clean, weight * 2, weight)
     known = clean >= 0
-    expected = roc_auc_score((label != clean)[known], -weight[known])
-    assert auroc(suspicion(label, clean, weight)) == pytest.approx(expected, abs=1e-12)
-    assert 0.51 < expected < 0.99
+    wrong, trust = (label != clean)[known], weight[known]
+    pairs = suspicion(label, clean, weight)
+    area, precision = roc_auc_score(wrong, -trust), average_precision_score(wrong, -trust)
+    assert auroc(pairs) == pytest.approx(area, abs=1e-6)
+    assert average_precision(pairs) == pytest.approx(precision, abs=1e-6)
+    assert 0.51 < area < 0.99
+    assert wrong.float().mean() + 0.01 < precision < 0.99
 
 
-def test_auroc_of_perfect_beliefs():
+def test_ranking_by_perfect_beliefs():
     weight = (LABEL == CLEAN).float()
     assert auroc(suspicion(LABEL, CLEAN, weight)) == 1.0
     assert auroc(suspicion(LABEL, CLEAN, 1 - weight)) == 0.0
+    assert average_precision(suspicion(LABEL, CLEAN, weight)) == 1.0
+    # two wrong ones behind two right ones: found at the third place and the fourth, together
+    assert average_precision(suspicion(LABEL, CLEAN, 1 - weight)) == 0.5
 
 
 @pytest.mark.parametrize("clean", [LABEL, (LABEL + 1) % 3, torch.full((5,), -1)])
-def test_no_auroc_without_both_groups(clean):
-    assert auroc(suspicion(LABEL, clean, torch.rand(5))) is None
+def test_no_ranking_without_both_groups(clean):
+    pairs = suspicion(LABEL, clean, torch.rand(5))
+    assert auroc(pairs) is None
+    assert average_precision(pairs) is None

@@ -1,7 +1,7 @@
 import pytest
 import pytorch_lightning as pl
 import torch
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from callbacks.csv_log import CSVLog, read_metrics
 from callbacks.training_log import TrainingLog, Window
@@ -50,10 +50,15 @@ def test_a_row_is_the_mean_of_its_window(run, step, first, last):
         "meta/loss": mean([one.terms["meta/loss"] for one in objectives]),
         "train/acc": mean([guess == given]),
         "train/acc_clean": mean([(guess == clean)[known]]),
+        "noise/precision": mean([wrong[known & (guess != given)]]),
+        "noise/recall": mean([(guess != given)[wrong]]),
+        "noise/memorised": mean([(guess == given)[wrong]]),
+        "noise/corrected": mean([(guess == clean)[wrong]]),
         "weight/zero_share": mean([weight <= 0]),
         "weight/clean_mean": mean([weight[right]]),
         "weight/wrong_mean": mean([weight[wrong]]),
         "weight/auroc": roc_auc_score(wrong[known], -weight[known]),
+        "weight/ap": average_precision_score(wrong[known], -weight[known]),
         "label_mix/clean": mean([mix[right]]),
         "label_mix/wrong": mean([mix[wrong]]),
         "pseudo/acc_clean": mean([(pseudo == clean)[right]]),
@@ -64,6 +69,7 @@ def test_a_row_is_the_mean_of_its_window(run, step, first, last):
     }
     logged = {name: dict(curve).get(step) for name, curve in metrics.items()}
     assert logged.pop("images_per_second") > 0
+    assert 2**20 < logged.pop("memory_bytes") < 2**40
     assert logged == pytest.approx(expected, rel=1e-6)
 
 

@@ -1,0 +1,97 @@
+"""Histograms of example weights among right, wrong and unknown labels: bins, file, loggers.
+
+A weight of 1 is that of an average example. Zero has a bin of its own; from 1/32 to 32, bins are
+half an octave wide. In batches of 100, more than nine in ten positive weights of L2R and IEG lie
+between these.
+"""
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
+from torch import Tensor
+
+from callbacks.noise_metrics import label_groups
+from datamodules.atomic import replacing
+
+GROUPS = ("clean", "wrong", "unknown")
+
+# A bin holds low < weight <= high, and the first one holds 0.
+HIGH = (0.0, *(2 ** (half / 2) for half in range(-10, 11)), math.inf)
+LOW = (0.0, *HIGH[:-1])
+
+
+class Weighed(NamedTuple):
+    """The example weights of the steps from one evaluation to the next."""
+
+    step: int  # of the latter
+    counts: list[list[int]]  # a row of bins for each of GROUPS
+
+
+def ends() -> Tensor:
+    """Return the finite ends of the bins, `(bins - 1,)` float32."""
+    return torch.tensor(HIGH[:-1])
+
+
+def add_weights(
+    counts: Tensor, ends: Tensor, weight: Tensor, label: Tensor, clean_label: Tensor
+) -> None:
+    """Count a batch's weights in place, without waiting for the device.
+
+    Args:
+        counts: `(groups, bins)` integers.
+        ends: as `ends` gives them, on the device.
+        weight: example weights, `(B,)`, 1 on average.
+        label: given labels, `(B,)`.
+        clean_label: true labels, `(B,)`, `UNKNOWN`, or `KNOWN_WRONG`.
+    """
+    clean, wrong = label_groups(label, clean_label)
+    group = wrong + 2 * ~(clean | wrong)  # a place in GROUPS
+    place = group * counts.shape[1] + torch.bucketize(weight.float(), ends)
+    counts.view(-1).index_add_(0, place, torch.ones_like(place, dtype=counts.dtype))
+
+
+def write_weights(history: Sequence[Weighed], path: Path) -> None:
+    """Write a CSV file with one row for each evaluation, group and bin."""
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["step", "group", "low", "high", "count"])
+        for step, counts in history:
+            for group, row in zip(GROUPS, counts, strict=True):
+                for low, high, count in zip(LOW, HIGH, row, strict=True):
+                    writer.writerow([step, group, f"{low:.6g}", f"{high:.6g}", count])
+
+
+def log_weights(weighed: Weighed, logger: Logger) -> None:
+    """Send `weight/clean` and so on to a logger that can draw histograms; others get nothing.
+
+    Where edges must rise and end, zero lies just below 0, and the last bin ends at 64.
+    """
+    edges = np.array([-HIGH[1], *HIGH[:-1], 2 * HIGH[-2]])
+    middles = (edges[:-1] + edges[1:]) / 2
+    for group, row in zip(GROUPS, weighed.counts, strict=True):
+        name, counts = f"weight/{group}", np.array(row)
+        if not counts.any():
+            continue
+        if isinstance(logger, WandbLogger):
+            import wandb
+
+            picture: Any = {name: wandb.Histogram(np_histogram=(counts, edges))}
+            logger.log_metrics(picture, step=weighed.step)
+        elif isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_histogram_raw(
+                name,
+                min=edges[0],
+                max=edges[-1],
+                num=counts.sum(),
+                sum=counts @ middles,
+                sum_squares=counts @ middles**2,
+                bucket_limits=edges[1:].tolist(),
+                bucket_counts=row,
+                global_step=weighed.step,
+            )
