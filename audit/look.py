@@ -11,7 +11,7 @@ from rich.progress import track
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from audit.trust import margin
+from audit.trust import levelled, margin
 from callbacks.messages import everyones
 from datamodules.augment import normalise
 from datamodules.base import NoisyLabelDataModule
@@ -37,6 +37,7 @@ def look_at_all(
     module: NoisyLabelModule,
     data: NoisyLabelDataModule,
     trainer: pl.Trainer,
+    level: Tensor,
     console: Console | None = None,
 ) -> Look:
     """Return what the averaged network says of every noisy example; each rank looks at its share.
@@ -47,9 +48,15 @@ def look_at_all(
         module: the method.
         data: read.
         trainer: whose device and precision are used.
+        level: of each class, (C,), see `audit.trust`.
         console: where a bar goes; standard output by default.
     """
-    logits = evaluator(module, trainer)
+    network = evaluator(module, trainer)
+
+    def logits(batch: Batch) -> Tensor:
+        said = network(batch).float()
+        return levelled(said, level.to(said.device))
+
     temperature = 1.0
     if data.num_probe and not module.learns_probe:
         temperature = fit_temperature(data.each_once(data.probe_set, shared=False), logits)
@@ -78,12 +85,12 @@ def look(batches: Iterable[Batch], logits: Logits, temperature: float = 1.0) -> 
 
     Args:
         batches: of given labels.
-        logits: what the network says of a batch, (B, C).
+        logits: what the network says of a batch, levelled, (B, C) float32.
         temperature: logits are divided by it for the confidence; margins are as they are.
     """
     looks = []
     for batch in batches:
-        said = logits(batch).float()
+        said = logits(batch)
         given = batch.label.to(said.device)
         confidence, suggested = (said / temperature).softmax(dim=1).max(dim=1)
         one = Look(batch.index, margin(said.softmax(dim=1), given), suggested, confidence)
@@ -99,7 +106,7 @@ def fit_temperature(batches: Iterable[Batch], logits: Logits) -> float:
 
     Args:
         batches: of trusted examples, at least one.
-        logits: what the network says of a batch, (B, C).
+        logits: what the network says of a batch, levelled, (B, C).
     """
     said, label = [], []
     for batch in batches:

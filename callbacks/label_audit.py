@@ -17,7 +17,7 @@ from torch import Tensor
 from audit.detection import detection
 from audit.look import Look, look_at_all
 from audit.record import Audit
-from audit.trust import margin, trust
+from audit.trust import levelled, levels, margin, trust
 from callbacks.messages import everyones, mine, total
 from datamodules.base import NoisyLabelDataModule
 
@@ -33,20 +33,26 @@ class LabelAudit(Callback):
 
     Args:
         size: examples in the data set's training list.
+        num_classes: C.
         console: where the bar of the last look goes; standard output by default.
 
     Attributes:
         end: the last look, where one was taken.
     """
 
-    def __init__(self, size: int, console: Console | None = None) -> None:
+    def __init__(self, size: int, num_classes: int, console: Console | None = None) -> None:
         self._table = torch.zeros(len(_SUMS) + len(_LAST), size)
+        self._level = torch.ones(num_classes)
+        # since the epoch began, by given label: sums of its probability, and of examples
+        self._open = torch.zeros(2, num_classes)
         self.end: Look | None = None
         self._console = console
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Bring the table to the device."""
-        self._table = self._table.to(pl_module.device)
+        self._table, self._level, self._open = (
+            one.to(pl_module.device) for one in (self._table, self._level, self._open)
+        )
 
     @torch.no_grad()
     def on_train_batch_end(
@@ -59,17 +65,25 @@ class LabelAudit(Callback):
     ) -> None:
         """Add one step's visits. A row may stand in a small data set's batch more than once."""
         objective, examples = outputs["objective"], outputs["batch"]
-        probability = objective.logits.float().softmax(dim=1)
+        logits, given = objective.logits.float(), examples.label
+        probability = levelled(logits, self._level).softmax(dim=1)
         confidence, suggested = probability.max(dim=1)
         one = torch.ones_like(confidence)
         weight = one * torch.nan
         if objective.example_weight is not None:
             weight = objective.example_weight * (len(one) * trainer.world_size)
-        of_given = margin(probability, examples.label)
-        sums = torch.stack([one, of_given, weight, weight**2, (weight <= 0).float()])
+        sums = torch.stack(
+            [one, margin(probability, given), weight, weight**2, (weight <= 0).float()]
+        )
         last = torch.stack([suggested.to(confidence.dtype), confidence])
         self._table[: len(_SUMS)].index_add_(1, examples.index, sums)
         self._table[len(_SUMS) :].index_copy_(1, examples.index, last)
+        unlevelled = logits.softmax(dim=1).gather(1, given[:, None])[:, 0]
+        self._open.index_add_(1, given, torch.stack([unlevelled, one]))
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        if trainer.global_step % data.steps_per_epoch == 0:
+            self._level = levels(*total(self._open.cpu())).to(self._open.device)
+            self._open.zero_()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log how well the trust so far tells wrong labels from right ones."""
@@ -95,19 +109,28 @@ class LabelAudit(Callback):
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         if self._table[0].sum() >= data.num_train:
             module: Any = pl_module
-            self.end = look_at_all(module, data, trainer, self._console)
+            self.end = look_at_all(module, data, trainer, self._level, self._console)
 
     def audit(self, data: NoisyLabelDataModule) -> Audit:
         """Return what is known of the noisy examples that were visited or looked at."""
         return _audit(self._table, data, self.end)
 
-    def state_dict(self) -> dict[str, list[Tensor]]:
-        """Return every rank's table."""
-        return {"tables": everyones(self._table.cpu())}
+    def state_dict(self) -> dict[str, Any]:
+        """Return every rank's table and open sums, and the levels, which are everyone's."""
+        return {
+            "tables": everyones(self._table.cpu()),
+            "open": everyones(self._open.cpu()),
+            "level": self._level.cpu(),
+        }
 
-    def load_state_dict(self, state_dict: dict[str, list[Tensor]]) -> None:
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with a saved table."""
-        self._table = mine(_tables(state_dict, "the checkpoint")).to(self._table.device)
+        device = self._table.device
+        self._table = mine(_tables(state_dict, "the checkpoint")).to(device)
+        self._open, self._level = (
+            mine(state_dict["open"]).to(device),
+            state_dict["level"].to(device),
+        )
 
     @classmethod
     def saved(cls, state: Mapping[str, Any] | None, checkpoint: str) -> "LabelAudit":
@@ -121,14 +144,22 @@ class LabelAudit(Callback):
             ValueError: if it holds no audit of this kind.
         """
         table = joined(_tables(state, checkpoint))
-        made = cls(table.shape[1])
-        made._table = table
+        assert state is not None
+        made = cls(table.shape[1], len(state["level"]))
+        made._table, made._level = table, state["level"]
         return made
+
+    @property
+    def level(self) -> Tensor:
+        """The level of each class in the last whole epoch, (C,); see `audit.trust`."""
+        return self._level
 
 
 def _tables(state: Mapping[str, Any] | None, checkpoint: str) -> list[Tensor]:
-    tables: list[Tensor] = (state or {}).get("tables", [])
-    if not tables or any(len(table) != len(_SUMS) + len(_LAST) for table in tables):
+    known = state or {}
+    tables: list[Tensor] = known.get("tables", [])
+    rows = len(_SUMS) + len(_LAST)
+    if not tables or "level" not in known or any(len(table) != rows for table in tables):
         raise ValueError(
             f"{checkpoint} holds no audit of the kind that this version keeps: train anew "
             "(fresh=true sets the old run aside)."

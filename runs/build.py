@@ -126,7 +126,7 @@ def build_callbacks(
         Identity(settings, data),
         FiniteLoss(min(settings["log_every"], MOST_STEPS_UNSEEN)),
         TrainingLog(settings["log_every"]),
-        LabelAudit(data.train_size),
+        LabelAudit(data.train_size, data.num_classes),
         BeliefsOverTime(data.num_classes),
         RunProgress(),
         UnreadableWarning(folder.path),

@@ -48,6 +48,7 @@ def show(results: Results, folder: Path, console: Console | None = None) -> None
         row = f"{results['data/unreadable']:,} pictures, shown as grey: {folder / UNREADABLE}"
         table.add_row("not readable", row)
     table.add_row("picture", str(folder / "figures" / "run.png"))
+    table.add_row("report", str(folder / "report.html"))
     table.add_row("suspicious labels", str(folder / LABELS))
     table.add_row("cleaned labels", str(folder / CLEANED))
     table.add_row("labels to check next", str(folder / NEXT))

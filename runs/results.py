@@ -20,14 +20,19 @@ from callbacks.csv_log import read_metrics
 from callbacks.evaluations import Evaluations
 from callbacks.figures import draw_run
 from callbacks.label_audit import LabelAudit
-from callbacks.weight_histogram import write_weights
+from callbacks.weight_histogram import HIGH, write_weights
 from datamodules.base import NoisyLabelDataModule
+from datamodules.noise import transition_counts
 from datamodules.unreadable import read_unreadable
 from inspection.memory import peak_of_life
+from report.page import write_report
+from report.story import Story, WeightHistory
 from runs.build import Plan
 from runs.folder import RunFolder, write_atomically
 
 Results = dict[str, Any]
+
+REPORT = "report.html"
 
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy")
 
@@ -103,9 +108,30 @@ def leave(
     if ended.beliefs.weights:
         write_weights(ended.beliefs.weights, folder.path / "weights.csv")
     _draw(folder, audit, results)
+    write_report(folder.path / REPORT, _story(ended, data, folder, audit, results))
     # Last, because it says that the run is finished.
     write_atomically(folder.path / "results.json", json.dumps(results, indent=2, allow_nan=False))
     return results
+
+
+def _story(
+    ended: Ended, data: NoisyLabelDataModule, folder: RunFolder, audit: Audit, results: Results
+) -> Story:
+    weights, size, has_class = ended.beliefs.weights, data.num_classes, audit.clean >= 0
+    true = transition_counts(audit.clean[has_class], audit.given[has_class], size)
+    return Story(
+        results=results,
+        metrics=read_metrics(folder.path / "metrics.csv"),
+        audit=audit,
+        class_names=data.manifest.class_names,
+        command=results["command"],
+        settings=folder.settings,
+        pictures=data.train_set.images.plain,
+        files=data.paths,
+        weights=WeightHistory(HIGH[:-1], weights) if weights else None,
+        true_transition=true if has_class.any() else None,
+        estimated_transition=transition_counts(audit.suggested, audit.given, size),
+    )
 
 
 def surroundings() -> Results:

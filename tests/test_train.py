@@ -58,6 +58,7 @@ def test_a_run_leaves_everything_behind(trained: tuple[str, Path, dict[str, Any]
         "labels_cleaned.csv",
         "labels_cleaned.npz",
         "label_next.csv",
+        "report.html",
     } | (set() if method == "supervised" else {"weights.csv"})
     assert (run_dir / "figures" / "run.png").stat().st_size > 10_000
     assert json.loads((run_dir / "results.json").read_text()) == results

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from audit.trust import margin, trust
+from audit.trust import MOST, levelled, levels, margin, trust
 
 
 def test_margin_by_hand() -> None:
@@ -31,3 +31,20 @@ def test_trust_is_below_one_half_where_another_class_is_believed_in() -> None:
     agree = (visits > 0) == (end > 0)
     assert ((trust(visits, end) > 0.5) == (visits > 0))[agree].all()
     assert agree.sum() > 50
+
+
+def test_levelled_probabilities_by_hand() -> None:
+    probability = torch.tensor([[0.6, 0.3, 0.1]])
+    found = levelled(probability.log(), torch.tensor([0.9, 0.3, 0.5])).softmax(dim=1)
+    share = [0.6 / 0.9, 0.3 / 0.3, 0.1 / 0.5]
+    assert found[0].tolist() == pytest.approx([one / sum(share) for one in share])
+
+
+def test_a_class_that_is_never_believed_in_is_not_levelled_up_without_bound() -> None:
+    found = levelled(torch.zeros(1, 2), torch.tensor([0.5, 0.0])).exp()
+    assert float(found[0, 1] / found[0, 0]) == pytest.approx(MOST, rel=1e-4)
+
+
+def test_levels_by_hand() -> None:
+    found = levels(torch.tensor([1.5, 0.0, 0.3]), torch.tensor([3.0, 0.0, 1.0]))
+    assert found.tolist() == pytest.approx([0.5, 1.8 / 4, 0.3])

@@ -14,11 +14,19 @@ from callbacks.label_audit import LabelAudit, joined
 from datamodules.batch import UNKNOWN, Batch
 from lightning_modules.objective import Objective
 
-ALONE: Any = SimpleNamespace(world_size=1)
+EPOCH = 3
+ALONE: Any = SimpleNamespace(
+    world_size=1, global_step=1, datamodule=SimpleNamespace(steps_per_epoch=EPOCH)
+)
 
 
 def visit(
-    audit: LabelAudit, index: list[int], label: list[int], p: list[float], weight: Any
+    audit: LabelAudit,
+    index: list[int],
+    label: list[int],
+    p: list[float],
+    weight: Any,
+    trainer: Any = ALONE,
 ) -> None:
     """Show the audit two-class predictions with probability `p` for class 1."""
     logits = torch.tensor([[0.0, math.log(one / (1 - one))] for one in p])
@@ -26,7 +34,7 @@ def visit(
     rows = torch.tensor(index)
     batch = Batch(torch.empty(0), torch.tensor(label), torch.tensor(label), rows)
     outputs = {"objective": objective, "batch": batch}
-    audit.on_train_batch_end(ALONE, Any, outputs, batch, 0)
+    audit.on_train_batch_end(trainer, Any, outputs, batch, 0)
 
 
 def data(rows: list[int], given: list[int], clean: list[int]) -> Any:
@@ -37,7 +45,7 @@ def data(rows: list[int], given: list[int], clean: list[int]) -> Any:
 
 
 def test_what_visits_say_by_hand() -> None:
-    audit = LabelAudit(size=6)
+    audit = LabelAudit(size=6, num_classes=2)
     visit(audit, [4, 1], [1, 0], [0.9, 0.75], torch.tensor([0.25, 0.5]))
     visit(audit, [4], [1], [0.4], torch.tensor([0.0]))
     found = audit.audit(data([1, 2, 4], [0, 0, 1], [0, 0, 0]))
@@ -55,7 +63,7 @@ def test_what_visits_say_by_hand() -> None:
 
 
 def test_a_look_at_the_end_counts_half_and_brings_the_suggestion() -> None:
-    audit = LabelAudit(size=6)
+    audit = LabelAudit(size=6, num_classes=2)
     visit(audit, [4, 1], [1, 0], [0.9, 0.75], None)
     rows, margins = torch.tensor([4, 1, 2]), torch.tensor([-0.4, 0.3, 0.9])
     audit.end = Look(rows, margins, torch.tensor([0, 0, 1]), torch.tensor([0.7, 0.65, 0.95]))
@@ -70,8 +78,25 @@ def test_a_look_at_the_end_counts_half_and_brings_the_suggestion() -> None:
     assert np.isnan(found.weight).all()
 
 
+def test_after_an_epoch_probabilities_are_levelled() -> None:
+    audit = LabelAudit(size=6, num_classes=2)
+    first = SimpleNamespace(**{**vars(ALONE), "global_step": EPOCH})
+    visit(audit, [0, 1, 2], [1, 1, 0], [0.9, 0.5, 0.6], None, trainer=first)
+    assert audit.level.tolist() == pytest.approx([0.4, 0.7])
+    visit(audit, [3], [1], [0.6], None)
+    of_one, of_zero = 0.6 / 0.7, 0.4 / 0.4
+    expected = (of_one - of_zero) / (of_one + of_zero)
+    found = audit.audit(data([3], [1], [0]))
+    assert found.trust.tolist() == pytest.approx([(1 + expected) / 2])
+    assert found.suggested.tolist() == [0]  # though class 1 is the likelier one
+    # the next epoch's level comes from unlevelled probabilities of its own
+    second = SimpleNamespace(**{**vars(ALONE), "global_step": 2 * EPOCH})
+    visit(audit, [4], [0], [0.8], None, trainer=second)
+    assert audit.level.tolist() == pytest.approx([0.2, 0.6])
+
+
 def test_an_example_twice_in_a_batch_counts_twice() -> None:
-    audit = LabelAudit(size=2)
+    audit = LabelAudit(size=2, num_classes=2)
     visit(audit, [0, 0, 0], [1, 1, 1], [0.2, 0.4, 0.6], None)
     found = audit.audit(data([0], [1], [1]))
     assert found.visits.tolist() == [3]
@@ -79,7 +104,7 @@ def test_an_example_twice_in_a_batch_counts_twice() -> None:
 
 
 def test_state_goes_on_where_it_was(tmp_path: Path) -> None:
-    whole, first, second = (LabelAudit(size=3) for _ in range(3))
+    whole, first, second = (LabelAudit(size=3, num_classes=2) for _ in range(3))
     for audit in (whole, first):
         visit(audit, [0, 2], [0, 1], [0.3, 0.8], None)
     torch.save(first.state_dict(), tmp_path / "state")
@@ -94,7 +119,9 @@ def test_state_goes_on_where_it_was(tmp_path: Path) -> None:
         assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(one, other, strict=True))
 
 
-@pytest.mark.parametrize("state", [None, {}, {"tables": [torch.zeros(5, 4)]}])
+@pytest.mark.parametrize(
+    "state", [None, {}, {"tables": [torch.zeros(5, 4)]}, {"tables": [torch.zeros(7, 4)]}]
+)
 def test_an_audit_of_another_kind_is_refused(state: Any) -> None:
     with pytest.raises(ValueError, match=r"last\.ckpt holds no audit of the kind"):
         LabelAudit.saved(state, "last.ckpt")
@@ -116,12 +143,15 @@ def halves(seed: int) -> list[tuple[list[int], list[int], list[float], torch.Ten
 
 
 def test_ranks_together_know_what_one_process_would() -> None:
-    alone, ranks = LabelAudit(size=12), [LabelAudit(size=12) for _ in range(2)]
+    alone, ranks = (
+        LabelAudit(size=12, num_classes=2),
+        [LabelAudit(size=12, num_classes=2) for _ in range(2)],
+    )
     for step in range(5):
         for one, seen in zip(ranks, halves(step), strict=True):
             visit(alone, *seen)
             visit(one, *seen)
-    together = LabelAudit(size=12)
+    together = LabelAudit(size=12, num_classes=2)
     together._table = joined([one._table for one in ranks])
     everyone = data(list(range(12)), [row % 2 for row in range(12)], [0] * 12)
     expected, found = alone.audit(everyone), together.audit(everyone)
@@ -134,7 +164,7 @@ def test_ranks_together_know_what_one_process_would() -> None:
 def test_trust_so_far_is_logged_at_evaluations() -> None:
     logged: dict[str, float] = {}
     logger = SimpleNamespace(log_metrics=lambda metrics, step: logged.update(metrics, step=step))
-    audit = LabelAudit(size=4)
+    audit = LabelAudit(size=4, num_classes=2)
     visit(audit, [0, 1, 2], [1, 1, 1], [0.9, 0.2, 0.3], None)
     trainer: Any = SimpleNamespace(
         sanity_checking=False,

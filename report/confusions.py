@@ -1,0 +1,141 @@
+"""Which class is taken for which: transition matrices, and what the network would change."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audit.record import Audit
+from report.marks import shade
+from report.svg import Axis, Figure, Frame, letters, percent
+
+NAMED = 14  # classes, at most, whose matrix has names and numbers
+DRAWN = 100  # classes, at most, whose matrix is drawn
+_LISTED = 12
+_LONGEST = 12  # letters of a class beside a matrix
+
+
+class Change(NamedTuple):
+    """What the network would change often."""
+
+    given: str
+    suggested: str
+    changed: int
+    share: float  # of all labels that were given so
+    right: float | None  # share of these suggestions that are the true class, where it is known
+
+
+class Flip(NamedTuple):
+    """A true class that was given another's label."""
+
+    true: str
+    given: str
+    true_share: float | None  # of the true class
+    estimated_share: float | None
+
+
+def changes(audit: Audit, class_names: Sequence[str]) -> list[Change]:
+    """Return what the network would change most often, the most frequent first."""
+    size = len(class_names)
+    changed = audit.suggested != audit.given
+    given, suggested, clean = (
+        part[changed] for part in (audit.given, audit.suggested, audit.clean)
+    )
+    pairs, pair, counts = np.unique(
+        given * size + suggested, return_inverse=True, return_counts=True
+    )
+    knowns = np.bincount(pair, weights=clean >= 0, minlength=len(counts))
+    rights = np.bincount(pair, weights=clean == suggested, minlength=len(counts))
+    given_so = np.bincount(audit.given, minlength=size)
+    most = np.argsort(-counts, kind="stable")[:_LISTED]
+    return [
+        Change(
+            class_names[pairs[one] // size],
+            class_names[pairs[one] % size],
+            int(counts[one]),
+            float(counts[one] / given_so[pairs[one] // size]),
+            float(rights[one] / knowns[one]) if knowns[one] else None,
+        )
+        for one in most
+    ]
+
+
+def matrices(
+    true: NDArray[Any] | None, estimated: NDArray[Any] | None, class_names: Sequence[str]
+) -> list[Figure]:
+    """Return the heat maps of the transition matrices there are; of too many classes, none."""
+    if len(class_names) > DRAWN:
+        return []
+    named = {"True": true, "Estimated": estimated}
+    return [
+        _matrix(f"{title} transition matrix", shares(counts), class_names)
+        for title, counts in named.items()
+        if counts is not None and np.any(counts)
+    ]
+
+
+def flips(
+    true: NDArray[Any] | None, estimated: NDArray[Any] | None, class_names: Sequence[str]
+) -> list[Flip]:
+    """Return the largest entries off the diagonal, where they cannot be read off the heat maps."""
+    counts = estimated if estimated is not None else true
+    if counts is None or len(class_names) <= NAMED:
+        return []
+    off = np.array(counts, dtype=np.float64)
+    np.fill_diagonal(off, 0)
+    most = np.argsort(-off, axis=None, kind="stable")[:_LISTED]
+    both = [None if one is None else shares(one) for one in (true, estimated)]
+    rows, columns = np.unravel_index(most, off.shape)
+    return [
+        Flip(
+            class_names[row],
+            class_names[column],
+            *(None if share is None else float(share[row, column]) for share in both),
+        )
+        for row, column in zip(rows, columns, strict=True)
+        if off[row, column] > 0
+    ]
+
+
+def shares(counts: NDArray[Any]) -> NDArray[np.float64]:
+    """Return counts as shares of their row; an empty row stays empty."""
+    counts = np.asarray(counts, dtype=np.float64)
+    return counts / np.maximum(counts.sum(axis=1, keepdims=True), np.finfo(float).tiny)
+
+
+def wrong_share(counts: NDArray[Any]) -> float | None:
+    """Return which share of all labels lies off the diagonal, or None where there are none."""
+    total = float(np.sum(counts))
+    return 1 - float(np.trace(counts)) / total if total else None
+
+
+def _matrix(title: str, share: NDArray[np.float64], class_names: Sequence[str]) -> Figure:
+    size = len(share)
+    ticks = _ticks(class_names)
+    x = Axis("given label", 0, size, ticks, slanted=max(letters(text) for _, text in ticks) > 3)
+    y = Axis("true class", size, 0, ticks)
+    kept = percent(float(np.trace(share)) / size)
+    label = f"{title}; {kept} of a class keep their label, mean over classes"
+    frame = Frame(label, x, y, square=True)
+    shade(frame, share, [*range(size + 1)], [*range(size + 1)], "blue", 1.0)
+    if size <= NAMED:
+        for row, column in zip(*np.nonzero(np.rint(share * 100)), strict=True):
+            words = f"{share[row, column] * 100:.0f}"
+            frame.text(frame.x(column + 0.5), frame.y(row + 0.5) + 4, words, "cell middle")
+    return Figure(title, frame.svg, shades=[percent(one) for one in (0, 0.25, 1)])
+
+
+def _ticks(class_names: Sequence[str]) -> list[tuple[float, str]]:
+    if len(class_names) <= NAMED:
+        return [(place + 0.5, _short(name)) for place, name in enumerate(class_names)]
+    every = 10 if len(class_names) > 50 else 5
+    return [(place + 0.5, str(place)) for place in range(0, len(class_names), every)]
+
+
+def _short(name: str) -> str:
+    if letters(name) <= _LONGEST:
+        return name
+    while letters(name) >= _LONGEST:
+        name = name[:-1]
+    return f"{name}…"

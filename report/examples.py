@@ -1,0 +1,122 @@
+"""Which examples are shown: those least trusted, and the surest corrections of each class."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from audit.record import Audit
+from datamodules.batch import KNOWN_WRONG, UNKNOWN
+from report.story import Story
+from report.thumbnails import Thumbnail, thumbnails
+
+SUSPICIOUS = 60
+CORRECTIONS, OF_A_CLASS = 100, 10
+
+
+class Example(NamedTuple):
+    """A card: a picture and what is said of its label."""
+
+    row: int  # of the training list
+    given: str
+    suggested: str | None  # None: the network agrees
+    trust: float
+    confidence: float
+    verdict: str  # what is known of its true class, or nothing
+    wrong: bool | None  # whether the given label is, where that is known
+    right: bool | None  # whether the suggestion is that class, where it is known
+    picture: Thumbnail | None
+    file: str | None
+
+
+class Corrections(NamedTuple):
+    """The surest corrections to one class."""
+
+    name: str
+    changed: int  # of all corrections to it
+    examples: list[Example]
+
+
+class Shown(NamedTuple):
+    """All examples that are shown."""
+
+    suspicious: list[Example]  # the first of `labels.csv`, in its order
+    corrections: list[Corrections]
+
+
+def shown(story: Story) -> Shown:
+    """Return the cards; their pictures are asked for once."""
+    audit = story.audit
+    first = np.argsort(audit.trust, kind="stable")[:SUSPICIOUS]
+    by_class = surest(audit)
+    places = np.concatenate([first, *(few for few, _ in by_class.values())]).astype(np.int64)
+    rows = np.unique(audit.index[places])
+    pictures: dict[int, Thumbnail] = {}
+    if story.pictures is not None and len(rows):
+        made = thumbnails(story.pictures(torch.from_numpy(rows)))
+        pictures = dict(zip(rows.tolist(), made, strict=True))
+    cards = {int(place): _card(story, int(place), pictures) for place in places}
+    return Shown(
+        [cards[int(place)] for place in first],
+        [
+            Corrections(story.class_names[one], count, [cards[int(place)] for place in few])
+            for one, (few, count) in by_class.items()
+        ],
+    )
+
+
+def judged(examples: Sequence[Example]) -> str:
+    """Return how many of the suspicious labels are wrong, and suggestions right, or nothing."""
+    wrong = [one.wrong for one in examples if one.wrong is not None]
+    if not wrong:
+        return ""
+    right = [one.right for one in examples if one.right is not None]
+    suggestions = f", and the suggestion is right for {sum(right):,} of {len(right):,}"
+    return (
+        f"Of the {len(wrong):,} whose truth is known, {sum(wrong):,} are wrong"
+        f"{suggestions if right else ''}."
+    )
+
+
+def surest(audit: Audit) -> dict[int, tuple[NDArray[np.int64], int]]:
+    """Return, for each suggested class, where its surest corrections are, and how many it has.
+
+    Of more classes than there may be corrections, those with the most are kept.
+    """
+    changed = np.flatnonzero(audit.suggested != audit.given)
+    changed = changed[np.argsort(-audit.confidence[changed], kind="stable")]
+    to = audit.suggested[changed]
+    counts = np.bincount(to, minlength=1)
+    classes = np.argsort(-counts, kind="stable")[: min(CORRECTIONS, np.count_nonzero(counts))]
+    each = min(OF_A_CLASS, CORRECTIONS // max(len(classes), 1))
+    return {one: (changed[to == one][:each], int(counts[one])) for one in sorted(classes.tolist())}
+
+
+def _card(story: Story, place: int, pictures: dict[int, Thumbnail]) -> Example:
+    audit, names = story.audit, story.class_names
+    given, suggested = int(audit.given[place]), int(audit.suggested[place])
+    row, clean = int(audit.index[place]), int(audit.clean[place])
+    return Example(
+        row=row,
+        given=names[given],
+        suggested=None if suggested == given else names[suggested],
+        trust=float(audit.trust[place]),
+        confidence=float(audit.confidence[place]),
+        verdict=_verdict(given, suggested, clean, names),
+        wrong=None if clean == UNKNOWN else clean != given,
+        right=suggested == clean if clean >= 0 else None,
+        picture=pictures.get(row),
+        file=None if story.files is None else story.files[row],
+    )
+
+
+def _verdict(given: int, suggested: int, clean: int, names: Sequence[str]) -> str:
+    if clean == UNKNOWN:
+        return ""
+    if clean == KNOWN_WRONG:
+        return "known to be wrong"
+    if clean == given:
+        return "given is right"
+    return "right" if clean == suggested else f"truly {names[clean]}"

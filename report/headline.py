@@ -1,0 +1,128 @@
+"""The numbers of a run, as one says them."""
+
+from typing import Any, NamedTuple
+
+from callbacks.progress import duration
+from datamodules.words import counted
+from report.confusions import wrong_share
+from report.story import Story
+
+
+class Fact(NamedTuple):
+    """A number, what it is, and what more is to be said of it."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+def title(story: Story) -> str:
+    """Return what run it is."""
+    results = story.results
+    return f"{results.get('method') or 'Training'} on {results.get('dataset') or 'a data set'}"
+
+
+def subtitle(story: Story) -> list[str]:
+    """Return the rest of what run it is."""
+    results = story.results
+    parts = [results.get("model"), _with("seed", results.get("seed"))]
+    if results.get("noise") is not None:
+        parts.append(f"nominal noise {results['noise']:g}")
+    parts.append(f"{len(story.class_names):,} classes")
+    return [part for part in parts if part]
+
+
+def unfinished(story: Story) -> str:
+    """Return that the run is not finished, or nothing."""
+    if story.results.get("finished"):
+        return ""
+    steps = story.results.get("steps")
+    so_far = "" if steps is None else f" after {counted(steps, 'step')}"
+    return (
+        f"This run is not finished: what is shown is how it stood{so_far}. "
+        "The command at the end goes on with it."
+    )
+
+
+def headline(story: Story) -> list[Fact]:
+    """Return the numbers that come first."""
+    return [_accuracy(story), _found(story), _wrong(story), _changes(story), _time(story)]
+
+
+def costs(story: Story) -> list[Fact]:
+    """Return what the run cost, as far as it is known."""
+    results = story.results
+    wanted = [
+        ("steps", "steps", "{:,}".format),
+        ("epochs", "epochs", "{:g}".format),
+        ("time", "seconds", duration),
+        ("images a second", "images_per_second", "{:,.0f}".format),
+        ("peak memory", "peak_memory_bytes", memory),
+        ("pictures not readable", "data/unreadable", "{:,}".format),
+    ]
+    facts = [
+        Fact(name, text(results[key]))
+        for name, key, text in wanted
+        if results.get(key) is not None and (key != "data/unreadable" or results[key])
+    ]
+    versions = results.get("versions") or {}
+    return facts + [Fact(name, version) for name, version in versions.items()]
+
+
+def memory(size: int) -> str:
+    """Return a size in bytes as people say it."""
+    return f"{size / 2**30:.2f} GiB" if size >= 2**30 else f"{size / 2**20:,.0f} MiB"
+
+
+def _accuracy(story: Story) -> Fact:
+    results = story.results
+    last = results.get("test/acc_last")
+    if last is None:
+        return Fact("test accuracy, last", "none yet", "the run was not evaluated")
+    best, step = results.get("test/acc_best_oracle"), results.get("test/step_best_oracle")
+    note = ""
+    if best is not None:
+        at = "" if step is None else f" at step {step:,}"
+        note = f"best {best:.2%}{at}: chosen by test data, not a result"
+    return Fact("test accuracy, last", f"{last:.2%}", note)
+
+
+def _found(story: Story) -> Fact:
+    name, results = "wrong labels found", story.results
+    if results.get("noise/auroc") is not None:
+        note = "AUROC of the trust score: 1 is perfect, 0.5 is chance"
+        return Fact(name, f"{results['noise/auroc']:.4f}", note)
+    if not story.audit.known.any():
+        return Fact(name, "not known", "no true labels are given to compare with")
+    if not story.audit.wrong.any():
+        return Fact(name, "none", "there are none to find")
+    return Fact(name, "not known", "right and wrong labels are needed to compare")
+
+
+def _wrong(story: Story) -> Fact:
+    audit, estimated = story.audit, story.estimated_transition
+    share = None if estimated is None else wrong_share(estimated)
+    how = "by the estimated transition matrix"
+    if share is None and len(audit.index):
+        share = float((audit.suggested != audit.given).mean())
+        how = "labels the network would change"
+    truth = f"; truly {audit.wrong[audit.known].mean():.1%}" if audit.known.any() else ""
+    if share is None:
+        return Fact("labels wrong, estimated", "not known", "no example was visited")
+    return Fact("labels wrong, estimated", f"{share:.1%}", how + truth)
+
+
+def _changes(story: Story) -> Fact:
+    audit = story.audit
+    count = int((audit.suggested != audit.given).sum())
+    return Fact("labels with another suggestion", f"{count:,}", f"of {len(audit.index):,} visited")
+
+
+def _time(story: Story) -> Fact:
+    seconds, steps = story.results.get("seconds"), story.results.get("steps")
+    note = "" if steps is None else counted(steps, "step")
+    return Fact("time", "not known" if seconds is None else duration(seconds), note)
+
+
+def _with(name: str, value: Any) -> str | None:
+    return None if value is None else f"{name} {value}"

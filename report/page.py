@@ -1,0 +1,62 @@
+"""`report.html`: a run told on one page, which needs no network and no other file to be seen."""
+
+from pathlib import Path
+
+from datamodules.atomic import replacing
+from report import confusions, curves, headline, spreads
+from report.examples import judged, shown
+from report.story import Story
+
+
+def write_report(path: str | Path, story: Story) -> None:
+    """Write the page of a run.
+
+    Args:
+        path: of the file to write; `labels.csv`, to which it points, is looked for beside it.
+        story: what to tell.
+    """
+    page = render(story).encode("utf-8", "backslashreplace")  # file names in whatever encoding
+    with replacing(Path(path)) as partial:
+        partial.write_bytes(page)
+
+
+def render(story: Story) -> str:
+    """Return the page."""
+    import yaml
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    examples = shown(story)
+    true, estimated, names = story.true_transition, story.estimated_transition, story.class_names
+    return environment.get_template("page.html.j2").render(
+        title=headline.title(story),
+        subtitle=headline.subtitle(story),
+        unfinished=headline.unfinished(story),
+        headline=headline.headline(story),
+        curves=curves.learning_curves(story.metrics),
+        trust=[one for one in (spreads.trust(story.audit), spreads.found(story.audit)) if one],
+        mean_weights=curves.mean_weights(story.metrics),
+        weights_over_time=spreads.weights_over_time(story.weights),
+        matrices=[
+            *confusions.matrices(true, estimated, names),
+            *curves.transition_error(story.metrics),
+        ],
+        numbered=len(names) > confusions.NAMED,
+        flips=confusions.flips(true, estimated, names),
+        changes=confusions.changes(story.audit, names),
+        any_known=bool((story.audit.clean >= 0).any()),
+        shown=examples,
+        judged=judged(examples.suspicious),
+        visited=len(story.audit.index),
+        memory=curves.memory(story.metrics),
+        costs=headline.costs(story),
+        command=story.command,
+        run_dir=story.results.get("run_dir"),
+        settings=yaml.safe_dump(dict(story.settings), sort_keys=False, allow_unicode=True),
+    )

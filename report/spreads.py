@@ -1,0 +1,126 @@
+"""How trust is spread at the end of a run, and example weights in its course."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audit.record import Audit
+from report.marks import area, line, shade
+from report.story import WeightHistory
+from report.svg import Axis, Figure, Frame, Key, numbers, percent, plain, steps
+
+_BINS = 40
+_POINTS = 250  # of a curve
+_COLUMNS = 60  # of a heat map over time, at most
+
+_RIGHT, _WRONG = ("right labels", "blue"), ("wrong labels", "orange")
+_UNKNOWN, _ALL = ("not known", "purple"), ("all labels", "purple")
+_QUARTERS = (0, 0.25, 0.5, 0.75, 1)
+
+
+def trust(audit: Audit) -> Figure | None:
+    """Return the histogram of trust: right labels against wrong ones, or all; None without any."""
+    known, wrong = audit.known, audit.wrong
+    groups = {_RIGHT: known & ~wrong, _WRONG: wrong, _UNKNOWN: ~known}
+    if not known.any():
+        groups = {_ALL: ~known}
+    groups = {style: group for style, group in groups.items() if group.any()}
+    if not groups:
+        return None
+    edges = np.linspace(0, 1, _BINS + 1)
+    shares = {
+        style: np.histogram(audit.trust[group], edges)[0] / group.sum()
+        for style, group in groups.items()
+    }
+    keys = [
+        Key(colour, name, f"{group.sum():,}, median {np.median(audit.trust[group]):.2f}")
+        for (name, colour), group in groups.items()
+    ]
+    said = "; ".join(f"{key.name} {key.value}" for key in keys)
+    x = Axis("trust in the given label", 0, 1, [(one, plain(one)) for one in _QUARTERS])
+    y = numbers("share of the group's labels", 0, max(map(np.max, shares.values())), percent)
+    frame = Frame(f"How trust is spread: {said}", x, y)
+    for (_, colour), share in shares.items():
+        area(frame, edges.tolist(), share.tolist(), colour)
+    return Figure("Trust at the end", frame.svg, keys)
+
+
+def found(audit: Audit) -> Figure | None:
+    """Return how many wrong labels are found by who looks through the least trusted first.
+
+    None where it is not known which are wrong, or all or none are.
+    """
+    order = np.argsort(audit.trust[audit.known], kind="stable")
+    wrong = audit.wrong[audit.known][order]
+    if not 0 < wrong.sum() < len(wrong):
+        return None
+    share = float(wrong.mean())
+    hits = np.concatenate([[0], wrong.cumsum()]) / wrong.sum()
+    # what is found by who looks through as many as there are wrong ones
+    hit = float(hits[wrong.sum()])
+    keys = [
+        Key(colour, name, f"{percent(value)} at {percent(share)}")
+        for colour, name, value in (
+            ("blue", "least trusted first", hit),
+            ("orange", "in any order", share),
+            ("green", "at best", 1.0),
+        )
+    ]
+    quarters = [(one, percent(one)) for one in _QUARTERS]
+    x = Axis("labels looked through", 0, 1, quarters)
+    y = Axis("wrong labels found", 0, 1, quarters, grid=True)
+    said = "; ".join(f"{key.name} {key.value}" for key in keys)
+    frame = Frame(f"Wrong labels found by looking: {said}", x, y)
+    line(frame, [(0, 0), (share, 1), (1, 1)], "green")
+    line(frame, [(0, 0), (1, 1)], "orange")
+    looked = np.linspace(0, len(wrong), _POINTS).astype(int)
+    line(frame, [(float(one / len(wrong)), float(hits[one])) for one in looked], "blue")
+    return Figure("Found by looking through", frame.svg, keys)
+
+
+def weights_over_time(weights: WeightHistory | None) -> list[Figure]:
+    """Return a heat map for each group of labels: which weights it had, as the run went on."""
+    if weights is None or not weights.counts:
+        return []
+    until, counts = _joined(weights)  # (T,), (T, 3, bins)
+    sizes = counts.sum(axis=2, keepdims=True)
+    shares = counts / np.maximum(sizes, 1)
+    styles = [_RIGHT, _WRONG, _UNKNOWN]
+    if not sizes[:, :2].any():
+        styles[2] = _ALL
+    deepest = float(shares.max())
+    figures = []
+    for place, (name, colour) in enumerate(styles):
+        if not sizes[:, place].any():
+            continue
+        bins = counts.shape[2]
+        y = Axis("example weight", 0, bins, _weight_ticks(weights.edges))
+        zero = percent(float(shares[-1, place, 0]))
+        title = f"Weights of {name}" if name != _UNKNOWN[0] else "Weights where nobody knows"
+        frame = Frame(f"{title}, by training step; {zero} are 0 at the end", steps(until[-1]), y)
+        shade(frame, shares[:, place].T, [0, *until], [*range(bins + 1)], colour, deepest)
+        key = [percent(share) for share in (0, deepest / 4, deepest)]
+        figures.append(Figure(title, frame.svg, shades=key, colour=colour))
+    return figures
+
+
+def _joined(weights: WeightHistory) -> tuple[list[int], NDArray[np.float64]]:
+    """Return the history with neighbours added up until it is short enough to be drawn."""
+    steps_, counts = zip(*weights.counts, strict=True)
+    together = -(-len(steps_) // _COLUMNS)
+    table = np.stack([np.asarray(one, dtype=np.float64) for one in counts])
+    firsts = range(0, len(steps_), together)
+    summed = np.add.reduceat(table, list(firsts), axis=0)
+    return [int(steps_[min(first + together, len(steps_)) - 1]) for first in firsts], summed
+
+
+def _weight_ticks(edges: Sequence[float]) -> list[tuple[float, str]]:
+    """Return where zero and powers of ten are; bin k lies between k and k + 1."""
+    logs = np.log10(edges[1:])
+    if not len(logs):
+        return [(0.5, "0")]
+    powers = np.arange(np.ceil(logs[0] - 1e-6), logs[-1] + 1e-6)
+    places = np.interp(powers, logs, np.arange(len(logs)) + 2.0)
+    marks = [(float(at), plain(10.0**power)) for at, power in zip(places, powers, strict=True)]
+    return [(0.5, "0"), *marks]

@@ -1,0 +1,76 @@
+import base64
+import csv
+import io
+
+import numpy as np
+import torch
+from PIL import Image
+
+from callbacks.label_audit import write_labels
+from datamodules.batch import KNOWN_WRONG, UNKNOWN
+from report.examples import judged, shown, surest
+from report.thumbnails import thumbnails
+from tests.report.stories import audit, story
+
+
+def test_the_most_suspicious_are_the_first_of_the_list(tmp_path):
+    told = story(size=200)
+    told.audit.trust[:] = told.audit.trust.round(1)  # with ties
+    write_labels(told.audit, tuple(told.class_names), tmp_path / "labels.csv")
+    with (tmp_path / "labels.csv").open() as file:
+        listed = list(csv.DictReader(file))
+    for example, line in zip(shown(told).suspicious, listed, strict=False):
+        assert str(example.row) == line["index"]
+        assert example.given == line["given_label"]
+        assert (example.suggested or example.given) == line["suggested_label"]
+
+
+def test_the_surest_corrections_by_hand():
+    found = audit(
+        given=[0, 0, 1, 2, 2, 0],
+        suggested=[1, 1, 1, 1, 0, 2],
+        confidence=[0.5, 0.9, 1.0, 0.7, 0.8, 0.3],
+    )
+    chosen = {one: (few.tolist(), count) for one, (few, count) in surest(found).items()}
+    assert chosen == {0: ([4], 1), 1: ([1, 3, 0], 3), 2: ([5], 1)}
+    assert surest(audit(given=[0, 1])) == {}
+
+
+def test_of_many_classes_those_with_most_corrections_stay():
+    suggested = np.concatenate([np.arange(1, 151), np.arange(51, 151)])
+    chosen = surest(audit(given=np.zeros(250, dtype=int), suggested=suggested))
+    assert list(chosen) == list(range(51, 151))
+    assert all(len(few) == 1 and count == 2 for few, count in chosen.values())
+
+
+def test_verdicts_by_hand():
+    clean = [UNKNOWN, KNOWN_WRONG, 0, 1, 2, 0, 1]
+    found = audit(
+        given=[0] * 7,
+        suggested=[1, 1, 1, 1, 1, 0, 0],
+        clean=clean,
+        trust=np.arange(7) / 10,
+    )
+    examples = shown(story(class_names=["a", "b", "c"], audit=found)).suspicious
+    assert [(one.verdict, one.right, one.wrong) for one in examples] == [
+        ("", None, None),
+        ("known to be wrong", None, True),
+        ("given is right", False, False),
+        ("right", True, True),
+        ("truly c", False, True),
+        ("given is right", True, False),
+        ("truly b", False, True),
+    ]
+    assert [one.suggested for one in examples] == ["b"] * 5 + [None] * 2
+    assert judged(examples) == (
+        "Of the 6 whose truth is known, 4 are wrong, and the suggestion is right for 2 of 5."
+    )
+    assert judged(examples[:1]) == ""
+
+
+def test_large_pictures_become_small():
+    (picture,) = thumbnails(torch.full((1, 3, 300, 400), 200, dtype=torch.uint8))
+    assert (picture.width, picture.height, picture.pixelated) == (96, 72, False)
+    kind, _, data = picture.uri.partition(",")
+    assert kind == "data:image/jpeg;base64"
+    assert Image.open(io.BytesIO(base64.b64decode(data))).size == (96, 72)

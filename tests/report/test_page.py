@@ -1,0 +1,185 @@
+import base64
+import io
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import report.page
+from report import headline
+from report.marks import DEEPEST
+from report.page import render, write_report
+from tests.report.stories import HOSTILE, Page, audit, nothing, story
+
+STORIES = {
+    "everything": story(),
+    "no truth": story(known=False, results={"finished": False, "steps": 7}),
+    "no weights": story(weights=None),
+    "many classes": story(classes=20),
+    "more classes than are drawn": story(classes=130),
+    "hostile": story(classes=6, class_names=HOSTILE, files=["/a/<b>&\"'.png"] * 400),
+    "one evaluation": story(metrics={"test/acc": [(30, 0.5)], "train/acc": [(30, np.inf)]}),
+    "no pictures": story(pictures=None),
+    "all right": story(audit=audit(given=[0, 1], clean=[0, 1])),
+    "nothing": nothing(),
+}
+
+
+@pytest.fixture(params=STORIES.values(), ids=list(STORIES))
+def text(request):
+    return render(request.param)
+
+
+def test_a_page_is_whole_and_stands_alone(text):
+    page = Page(text)  # every element is closed
+    linked = [
+        value
+        for _, attributes, _ in page.elements
+        for name, value in attributes.items()
+        if name in ("src", "href", "srcset", "poster", "action", "data") or "xlink" in name
+    ]
+    assert all(link.startswith(("data:", "#")) or link == "labels.csv" for link in linked)
+    assert not re.search(r"url\(|@import|javascript:", text)
+    assert {"script", "iframe", "object"}.isdisjoint(name for name, _, _ in page.elements)
+    assert not any(name.startswith("on") for _, given, _ in page.elements for name in given)
+
+
+def test_a_page_is_accessible(text):
+    page = Page(text)
+    levels = [int(name[1]) for name, _, _ in page.elements if re.fullmatch(r"h\d", name)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(below - above <= 1 for above, below in pairwise(levels))
+    for picture in page.all("img"):
+        assert picture["alt"]
+        assert 0 < int(picture["width"]) <= 96
+        assert 0 < int(picture["height"]) <= 96
+        assert picture["loading"] == "lazy"
+    for drawing in page.all("svg"):
+        assert drawing.get("aria-label") if "role" in drawing else drawing["aria-hidden"] == "true"
+    names = {given["id"] for _, given, _ in page.elements if "id" in given}
+    assert {link["href"][1:] for link in page.all("a") if link["href"][0] == "#"} == names
+
+
+def test_headline_by_hand():
+    told = story(
+        audit=audit(given=[0, 0, 1, 1], clean=[0, 1, 1, -1], suggested=[1, 1, 1, 1]),
+        estimated_transition=np.array([[6, 1], [2, 11]]),
+    )
+    page = Page(render(told))
+    assert page.texts("h1") == ["ieg on digits"]
+    assert page.texts("div", "value") == ["93.21%", "0.9876", "15.0%", "2", "2 min 05 s"]
+    notes = page.texts("div", "note")
+    assert notes[0] == "best 94.12% at step 20: chosen by test data, not a result"
+    assert "truly 33.3%" in notes[2]  # one of the three that are known
+    assert notes[3:] == ["of 4 visited", "1,030 steps"]
+    assert not page.texts("p", "unfinished")
+    facts = dict(zip(page.texts("dt")[5:], page.texts("dd")[5:], strict=True))
+    assert facts["images a second"] == "812"
+    assert facts["peak memory"] == "1.50 GiB"
+    assert headline.memory(998 * 2**20) == "998 MiB"
+    assert facts["torch"] == "2.15.0"
+    assert page.texts("pre")[0] == told.command
+    assert "momentum: 0.9" in page.texts("pre")[1]
+
+
+def test_an_unfinished_run_says_so_and_guesses_nothing():
+    told = STORIES["no truth"]._replace(estimated_transition=None)
+    page = Page(render(told))
+    assert "after 7 steps" in page.texts("p", "unfinished")[0]
+    changed = told.audit.suggested != told.audit.given
+    share, count = f"{changed.mean():.1%}", str(changed.sum())
+    values = ["none yet", "not known", share, count, "not known"]
+    assert page.texts("div", "value") == values
+    assert not page.texts("span", "good")
+    assert not page.texts("span", "bad")
+
+
+@pytest.mark.parametrize(
+    ("clean", "value"), [([0, 1], "none"), ([1, 0], "not known"), ([-1, -1], "not known")]
+)
+def test_what_cannot_be_found_is_not_said_to_be(clean, value):
+    told = story(results={}, audit=audit(given=[0, 1], clean=clean))
+    assert headline.headline(told)[1].value == value
+
+
+def test_names_and_paths_are_text_whatever_they_are(tmp_path):
+    told = STORIES["hostile"]
+    page = Page(render(told))
+    assert set(page.texts("bdi")) == {" ".join(name.split()) for name in HOSTILE}
+    assert "<b>&\"'.png" in page.texts("p", "file")
+    path = tmp_path / "report.html"
+    odd = story(files=["undecodable \udcff.png"] * 400, class_names=["\udcfe", *"bcde"])
+    write_report(path, odd)
+    assert "undecodable \\udcff.png" in Page(path.read_text(encoding="utf-8")).texts("p", "file")
+    assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_the_pictures_are_those_of_the_rows():
+    rng = np.random.default_rng(0)
+    pictures = torch.from_numpy(rng.integers(256, size=(900, 3, 8, 8), dtype=np.uint8))
+    rows = rng.permutation(900)[:100]  # those of the training list that were visited
+    trust = rng.random(100)
+    told = story(pictures=lambda rows: pictures[rows])
+    told = told._replace(audit=audit(given=np.zeros(100, dtype=int), index=rows, trust=trust))
+    shown = Page(render(told)).all("img")
+    assert len(shown) == 60
+    for picture, row in zip(shown, rows[np.argsort(trust)], strict=False):
+        kind, _, data = picture["src"].partition(",")
+        assert kind == "data:image/png;base64"
+        pixels = np.array(Image.open(io.BytesIO(base64.b64decode(data))))
+        assert np.array_equal(pixels, pictures[row].permute(1, 2, 0))
+        assert str(row) in picture["alt"]
+
+
+@pytest.mark.parametrize("classes", [10, 100])
+def test_a_page_of_fifty_thousand_examples_is_small(classes):
+    asked: list[torch.Tensor] = []
+
+    def noise(rows):  # no picture compresses worse
+        asked.append(rows)
+        return torch.randint(256, (len(rows), 3, 32, 32), dtype=torch.uint8)
+
+    curve = [(step, 0.5 + 0.1 * (step % 7)) for step in range(50, 200_001, 50)]
+    metrics = dict.fromkeys(("test/acc", "train/acc", "noise/auroc", "weight/auroc"), curve)
+    told = story(size=50_000, classes=classes, pictures=noise, metrics=metrics)
+    assert len(render(told).encode()) < 1_500_000
+    (rows,) = asked
+    assert len(rows) == len(rows.unique()) <= 160
+    assert rows.dtype == torch.int64
+
+
+def luminance(colour):
+    channels = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)]) / 255
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return linear @ [0.2126, 0.7152, 0.0722]
+
+
+def contrast(one, other):
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("mode", [0, 1], ids=["light", "dark"])
+def test_text_can_be_read_in_light_and_dark(mode):
+    style = Path(report.page.__file__).with_name("page.css").read_text()
+    block = style.split(":root {")[1 + mode].split("}")[0]
+    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block))
+    deep = [int(colours["deep-blue"][at : at + 2], 16) for at in (1, 3, 5)]
+    card = [int(colours["card"][at : at + 2], 16) for at in (1, 3, 5)]
+    mixed = [
+        round(DEEPEST * one + (1 - DEEPEST) * other) for one, other in zip(deep, card, strict=True)
+    ]
+    colours["deepest"] = "#" + "".join(f"{one:02x}" for one in mixed)
+    pairs = [
+        *((text, place) for text in ("text", "soft", "blue") for place in ("page", "card")),
+        *((text, "card") for text in ("green", "orange")),
+        ("text", "note"),
+        ("text", "deepest"),
+    ]
+    for text, place in pairs:
+        assert contrast(colours[text], colours[place]) >= 4.5, (text, place)
