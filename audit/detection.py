@@ -3,9 +3,8 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import rankdata
-from torchmetrics.functional.classification import binary_auroc, binary_average_precision
 
+from callbacks.noise_metrics import auroc, average_precision
 from datamodules.batch import UNKNOWN
 
 
@@ -23,13 +22,8 @@ def detection(
         {} where no label, or every one, is known to be wrong.
     """
     known = clean != UNKNOWN
-    wrong = torch.from_numpy((given != clean)[known])
-    if wrong.all() or not wrong.any():
+    pairs = torch.from_numpy(np.stack([-score, given != clean], axis=1)[known])
+    area, precision = auroc(pairs), average_precision(pairs)
+    if area is None or precision is None:
         return {}
-    # ranks in [0, 1], because torchmetrics puts what lies elsewhere through a sigmoid, which ties
-    distrust = torch.from_numpy(1 - rankdata(score[known]) / len(wrong))
-    target = wrong.long()
-    return {
-        "noise/auroc": float(binary_auroc(distrust, target)),
-        "noise/ap": float(binary_average_precision(distrust, target)),
-    }
+    return {"noise/auroc": area, "noise/ap": precision}

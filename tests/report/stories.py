@@ -32,10 +32,10 @@ def audit(**columns: Any) -> Audit:
         "suggested": columns["given"],
         "confidence": np.ones(size),
         "trust": np.ones(size),
-        "weight": np.full(size, np.nan),
+        **dict.fromkeys(("weight", "weight_sd", "zero_share"), np.full(size, np.nan)),
         "visits": np.ones(size, dtype=np.int64),
     }
-    given = {**dict.fromkeys(Audit._fields), **plain, **columns}
+    given = {**plain, **columns}
     return Audit(**{name: np.asarray(column) for name, column in given.items()})
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from callbacks.label_audit import write_labels
+from audit.table import columns, write_csv
 from datamodules.batch import KNOWN_WRONG, UNKNOWN
 from report.examples import judged, shown, surest
 from report.thumbnails import thumbnails
@@ -16,7 +16,7 @@ from tests.report.stories import audit, story
 def test_the_most_suspicious_are_the_first_of_the_list(tmp_path):
     told = story(size=200)
     told.audit.trust[:] = told.audit.trust.round(1)  # with ties
-    write_labels(told.audit, tuple(told.class_names), tmp_path / "labels.csv")
+    write_csv(columns(told.audit, told.class_names), tmp_path / "labels.csv")
     with (tmp_path / "labels.csv").open() as file:
         listed = list(csv.DictReader(file))
     for example, line in zip(shown(told).suspicious, listed, strict=False):
