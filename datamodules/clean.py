@@ -1,7 +1,7 @@
 """Clean data on which label noise is drawn: what experiments on CIFAR and the digits share."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -20,6 +20,7 @@ from datamodules.noise_models import GIVEN, Noise
 from datamodules.randomness import numpy_generator
 from datamodules.released_draws import RELEASED_MODELS, released_draws
 from datamodules.split import Known, check_probe_per_class
+from datamodules.tables import several
 
 
 class Source(NamedTuple):
@@ -46,7 +47,8 @@ class CleanDataModule(NoisyLabelDataModule):
             released TensorFlow code draws them with the same seed.
         labels: a file of drawn labels to train on: the `labels.npz` of a run, which brings its
             probe, too, or given labels for the whole training list (see `read_stated`).
-        trusted: a table of examples that were checked (see `read_checked`), which join the probe.
+        trusted: a table of examples that were checked (see `read_checked`), or several: they join
+            the probe.
         probe_per_class: trusted examples of each class, taken out of the training set.
         augment: kind of the strong view.
         pad: pixels of padding of the weak view's random crop.
@@ -77,7 +79,7 @@ class CleanDataModule(NoisyLabelDataModule):
         imbalance: float = 1,
         draws: str = "ours",
         labels: str | None = None,
-        trusted: str | None = None,
+        trusted: str | Sequence[str] | None = None,
         **rest: Any,
     ) -> None:
         views = Augment(pad=pad, flip=flip, strong=augment)
@@ -108,12 +110,11 @@ class CleanDataModule(NoisyLabelDataModule):
                 "give a number."
             )
         self._check_draws()
-        self._checked = trusted and read_checked(trusted, self.train_size, self.class_names)
+        self._checked = read_checked(several(trusted), self.train_size, self.class_names)
         check_probe_per_class(probe_per_class, min(self.class_sizes))
         self._count(probe_per_class)
-        if self._checked:
-            self.num_train -= len(self._checked[0])
-            self.num_probe += len(self._checked[0])
+        self.num_train -= len(self._checked[0])
+        self.num_probe += len(self._checked[0])
 
     def _check_draws(self) -> None:
         if self.draws not in ("ours", "released"):
@@ -160,7 +161,7 @@ class CleanDataModule(NoisyLabelDataModule):
 
     def _drawn(self, source: Source) -> Manifest:
         drawn = self._drawn_without_checks(source)
-        return drawn.with_checked(*self._checked) if self._checked else drawn
+        return drawn.with_checked(*self._checked) if len(self._checked[0]) else drawn
 
     def _drawn_without_checks(self, source: Source) -> Manifest:
         true, stated = source.train_label, self.stated

@@ -16,6 +16,7 @@ from datamodules.noise import Labels
 from datamodules.picture_data import PictureDataModule
 from datamodules.randomness import numpy_generator
 from datamodules.split import Mask
+from datamodules.tables import several
 
 # Labels to check for a first probe, of each class.
 FIRST_PER_CLASS = 10
@@ -31,7 +32,7 @@ class Folder(PictureDataModule):
         folder: the pictures'. Unlike other data sets' `data_dir`, it says which data they are.
         labels: the table (see `folder_rows.from_table`), or the `labels.npz` of a run, or None:
             then folders are classes.
-        trusted: a list of checked pictures (see `folder_rows.trust`), or None.
+        trusted: a list of checked pictures (see `folder_rows.trust`), several, or None.
         test_share: of what is trusted, where there is no test split.
         rest: see `PictureDataModule`.
 
@@ -45,7 +46,7 @@ class Folder(PictureDataModule):
         folder: str | Path,
         labels: str | None = None,
         table: str | None = None,
-        trusted: str | None = None,
+        trusted: str | Sequence[str] | None = None,
         test_share: float = 0.2,
         **rest: Any,
     ) -> None:
@@ -55,7 +56,7 @@ class Folder(PictureDataModule):
             )
         drawn = labels is not None and labels.endswith(".npz")
         self.table = table if drawn else labels or table
-        self.trusted = trusted
+        self.trusted = several(trusted)
         self.test_share = test_share
         super().__init__(data_dir=folder, labels=labels if drawn else None, **rest)
 
@@ -69,8 +70,8 @@ class Folder(PictureDataModule):
             rows = from_folders(self.data_dir)
         else:
             rows = from_table(Path(self.table).expanduser().absolute(), "labels")
-        if self.trusted is not None:
-            rows = trust(rows, Path(self.trusted).expanduser().absolute())
+        for checked in self.trusted:
+            rows = trust(rows, Path(checked).expanduser().absolute())
         names = tuple(
             sorted(
                 {row.label for row in rows} | {row.true_label for row in rows} - {""}, key=natural

@@ -56,38 +56,39 @@ def read_stated(given: str, size: int, class_names: Sequence[str]) -> Manifest |
     return label
 
 
-def read_checked(given: str, size: int, class_names: Sequence[str]) -> tuple[Labels, Labels]:
+def read_checked(
+    given: Sequence[str], size: int, class_names: Sequence[str]
+) -> tuple[Labels, Labels]:
     """Return the rows that `dataset.trusted=` lists, and their classes, (K,) each.
 
     Args:
-        given: path of a table with `index` and `true_label`; rows without the latter do not count.
+        given: paths of tables with `index` and `true_label`; rows without the latter do not count.
         size: N, rows of the data set's training list.
         class_names: of its C classes.
 
     Raises:
-        ValueError: if it is no such table, or does not fit the data set.
+        ValueError: if one is no such table, does not fit the data set, or names a row twice.
     """
     key, number = "dataset.trusted", class_numbers(class_names)
-    table = read_table(Path(given).expanduser(), key, ("index", "true_label"))
-    checked = {
-        index: name for index, name in zip(table["index"], table["true_label"], strict=True) if name
-    }
-    refuse_twice(
-        [index for index, name in zip(table["index"], table["true_label"], strict=True) if name],
-        f"{key}={given}",
-    )
-    for index, name in checked.items():
+    checked: list[tuple[str, str]] = []
+    for file in given:
+        table = read_table(Path(file).expanduser(), key, ("index", "true_label"))
+        pairs = zip(table["index"], table["true_label"], strict=True)
+        checked += [(index, name) for index, name in pairs if name]
+    said = f"{key}={', '.join(given)}"
+    refuse_twice([index for index, _ in checked], said)
+    for index, name in checked:
         if name not in number:
             raise ValueError(
-                f"{key}={given} gives example {index} the class {name!r}: give one of "
+                f"{said} gives example {index} the class {name!r}: give one of "
                 f"{some(class_names)}, or its number."
             )
-        if not index.isdigit() or int(index) >= size:
+        if not index.isdecimal() or int(index) >= size:
             raise ValueError(
-                f"{key}={given} lists example {index!r}: give whole numbers from 0 to {size - 1}."
+                f"{said} lists example {index!r}: give whole numbers from 0 to {size - 1}."
             )
-    rows = np.array([int(index) for index in checked], dtype=np.int64)
-    return rows, np.array([number[name] for name in checked.values()], dtype=np.int64)
+    rows = np.array([int(index) for index, _ in checked], dtype=np.int64)
+    return rows, np.array([number[name] for _, name in checked], dtype=np.int64)
 
 
 def _check_manifest(stated: Manifest, given: str, size: int, class_names: Sequence[str]) -> None:

@@ -41,6 +41,11 @@ def class_numbers(names: Sequence[str]) -> dict[str, int]:
     }
 
 
+def several(given: str | Sequence[str] | None) -> list[str]:
+    """Return the tables that a setting names: none, one or a list."""
+    return [given] if isinstance(given, str) else list(given or ())
+
+
 def refuse_twice(paths: Sequence[str], what: str) -> None:
     """Refuse a table that has a picture twice.
 

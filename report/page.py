@@ -57,6 +57,7 @@ def render(story: Story) -> str:
         memory=curves.memory(story.metrics),
         costs=headline.costs(story),
         command=story.command,
+        next_steps=story.next_steps,
         run_dir=story.results.get("run_dir"),
         settings=yaml.safe_dump(dict(story.settings), sort_keys=False, allow_unicode=True),
     )

@@ -33,6 +33,7 @@ class Story(NamedTuple):
     class_names: Sequence[str]  # of the C classes
     command: str  # what does this run again
     settings: Mapping[str, Any]  # the resolved config
+    next_steps: Sequence[tuple[str, str]] = ()  # what can be done next: what for, and the command
     # rows of the training list, (B,) int64 → their pictures, (B, 3, H, W) uint8, as `Images.plain`;
     # asked once, for the few that are shown; None: the pictures are not at hand
     pictures: Callable[[Tensor], Tensor] | None = None

@@ -29,6 +29,7 @@ from report.page import write_report
 from report.story import Story, WeightHistory
 from runs.build import Plan
 from runs.folder import RunFolder, write_atomically
+from runs.next_steps import next_steps
 
 Results = dict[str, Any]
 
@@ -126,6 +127,7 @@ def _story(
         class_names=data.manifest.class_names,
         command=results["command"],
         settings=folder.settings,
+        next_steps=next_steps(results["command"], folder.path, folder.settings["dataset"]),
         pictures=data.train_set.images.plain,
         files=data.paths,
         weights=WeightHistory(HIGH[:-1], weights) if weights else None,

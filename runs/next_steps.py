@@ -1,0 +1,58 @@
+"""What to type next: train on the cleaned labels, and with more labels that were checked."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from audit.files import CLEANED, CLEANED_DRAWS, NEXT
+
+# What cleaned labels bring along, or what belongs to one run.
+_LEFT_OUT = (
+    "labels", "noise", "noise_model", "imbalance", "dataset.trusted", "dataset.table",
+    "dataset.draws", "run_dir", "fresh", "mode", "checkpoint",
+)  # fmt: skip
+
+Step = tuple[str, str]
+
+
+def next_steps(command: str, folder: Path, dataset: Mapping[str, Any]) -> list[Step]:
+    """Return what can be done with what a run left, each as (what for, command).
+
+    Args:
+        command: of the run.
+        folder: of the run.
+        dataset: settings of the data set.
+    """
+    words = shlex.split(command)[2:]
+    earlier = [word.partition("=")[2] for word in words if word.startswith("dataset.trusted=")]
+    checked = [*(one.strip("[]") for one in earlier), _quoted(folder / NEXT)]
+    trusted = checked[0] if len(checked) == 1 else f"[{','.join(checked)}]"
+    kept = [word for word in words if word.lstrip("+~").partition("=")[0] not in _LEFT_OUT]
+    if dataset["name"] == "folder":
+        cleaned = [f"labels={_quoted(folder / CLEANED)}"]
+    else:
+        cleaned = [f"labels={_quoted(folder / CLEANED_DRAWS)}", "noise=null"]
+    own = ("run_dir", "fresh", "dataset.trusted")
+    same = [word for word in words if word.lstrip("+~").partition("=")[0] not in own]
+    again = ("train again, on the cleaned labels", _line([*kept, *cleaned]))
+    if "trusted" not in dataset:
+        return [again]
+    return [
+        again,
+        (
+            f"or fill in the column true_label of {folder / NEXT}, and train with these trusted",
+            _line([*same, f"dataset.trusted={trusted}"]),
+        ),
+    ]
+
+
+def _quoted(path: Path) -> str:
+    """Return a path as Hydra takes any: its signs mean nothing in quotes."""
+    text = str(path)
+    plain = all(sign.isalnum() or sign in "/._-" for sign in text)
+    return text if plain else "'" + text.replace("'", "\\'") + "'"
+
+
+def _line(words: Sequence[str]) -> str:
+    return shlex.join(["python", "train.py", *words])
