@@ -8,7 +8,7 @@ is replaced: the share of the replacements that should be right.
 """
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -117,23 +117,6 @@ def write_csv(
             labels=` reads, which does not train on a row without a label.
         tested: path and label of what is tested on.
     """
-    actions = np.where(cleaned.replaced, "replaced", np.where(cleaned.left_out, "left out", "kept"))
-    rows = [
-        (row, label, "train", "no", true, given, f"{sure:.4f}", action)
-        for row, label, true, given, sure, action in zip(
-            audit.index.tolist(),
-            cleaned.label.tolist(),
-            audit.clean.tolist(),
-            audit.given.tolist(),
-            audit.confidence.tolist(),
-            actions.tolist(),
-            strict=True,
-        )
-    ]
-    rows += [
-        (row, label, "train", "yes", label, -1, "", "trusted")
-        for row, label in zip(drawn.probe_rows.tolist(), drawn.probe_label.tolist(), strict=True)
-    ]
     name = {LEFT_OUT: "", UNKNOWN: "", KNOWN_WRONG: "", **dict(enumerate(drawn.class_names))}
     with (
         replacing(path) as partial,
@@ -141,10 +124,26 @@ def write_csv(
     ):
         writer = csv.writer(file)
         writer.writerow(["index" if files is None else "path", *_COLUMNS])
-        for row, label, split, trusted, true, given, sure, action in rows:
+        for row, label, split, trusted, true, given, sure, action in _rows(cleaned, audit, drawn):
             place = row if files is None else files[row]
             writer.writerow(
                 [place, name[label], split, trusted, name[true], name[given], sure, action]
             )
         for picture, label in tested:
             writer.writerow([picture, name[label], "test", "no", name[label], "", "", "tested on"])
+
+
+_Row = tuple[int, int, str, str, int, int, str, str]
+
+
+def _rows(cleaned: Cleaned, audit: Audit, drawn: Manifest) -> Iterator[_Row]:
+    """Yield row, label, split, whether trusted, true and given label, confidence and action."""
+    for place, row in enumerate(audit.index):
+        label = int(cleaned.label[place])
+        action = "left out" if label == LEFT_OUT else "kept"
+        if cleaned.replaced[place]:
+            action = "replaced"
+        true, given = int(audit.clean[place]), int(audit.given[place])
+        yield int(row), label, "train", "no", true, given, f"{audit.confidence[place]:.4f}", action
+    for row, label in zip(drawn.probe_rows, drawn.probe_label, strict=True):
+        yield int(row), int(label), "train", "yes", int(label), UNKNOWN, "", "trusted"

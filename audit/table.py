@@ -25,6 +25,9 @@ COLUMNS: Mapping[str, int | None] = {
     "true_label": None,  # empty where nobody knows its class
 }
 
+# Rows that are text at the same time: of millions of labels, that would be too much.
+_AT_ONCE = 50_000
+
 
 def columns(
     audit: Audit, class_names: Sequence[str], files: Sequence[str] | None = None
@@ -58,14 +61,19 @@ def columns(
 
 def write_csv(table: Mapping[str, Sequence[Any]], path: Path) -> None:
     """Write the columns as CSV; what is not a number is an empty cell."""
-    cells = [_text(values, COLUMNS.get(name)) for name, values in table.items()]
+    size = len(next(iter(table.values())))
     with (
         replacing(path) as partial,
         partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
         writer = csv.writer(file)
         writer.writerow(table)
-        writer.writerows(zip(*cells, strict=True))
+        for start in range(0, size, _AT_ONCE):
+            cells = [
+                _text(values[start : start + _AT_ONCE], COLUMNS.get(name))
+                for name, values in table.items()
+            ]
+            writer.writerows(zip(*cells, strict=True))
 
 
 def write_parquet(table: Mapping[str, Sequence[Any]], path: Path) -> None:
