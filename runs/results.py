@@ -33,8 +33,8 @@ PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-
 
 def finish(
     trainer: pl.Trainer, data: NoisyLabelDataModule, plan: Plan, folder: RunFolder
-) -> Results:
-    """Write all that a finished (or stopped) run leaves behind; return its results.
+) -> tuple[Results, Audit]:
+    """Write all that a finished (or stopped) run leaves behind; return its results and its audit.
 
     Args:
         trainer: after `fit`.
@@ -67,7 +67,7 @@ def finish(
     _draw(folder, audit, results)
     # Last, because it says that the run is finished.
     write_atomically(folder.path / "results.json", json.dumps(results, indent=2, allow_nan=False))
-    return results
+    return results, audit
 
 
 def saved_step(trainer: pl.Trainer) -> int:
