@@ -29,7 +29,7 @@ class WandbLog(WandbLogger):
 
     def __init__(self, folder: Path, **kwargs: Any) -> None:
         super().__init__(save_dir=folder, **kwargs)
-        self._wandb_init.pop("anonymous")  # wandb warns of it even where it is None
+        self._wandb_init.pop("anonymous", None)  # wandb warns of it even where it is None
         self._metrics = folder / "metrics.csv"
         self._caught_up = False
         self._sent = -1  # the last step W&B has from earlier parts of the run
