@@ -19,13 +19,14 @@ def read_metrics(path: str | Path) -> dict[str, list[tuple[int, float]]]:
     Empty cells are left out. A file that does not exist has no metrics.
     """
     metrics: dict[str, list[tuple[int, float]]] = {}
-    for step, row in sorted(_read_rows(Path(path)).items()):
+    for step, row in sorted(read_rows(Path(path)).items()):
         for name, value in row.items():
             metrics.setdefault(name, []).append((step, value))
     return metrics
 
 
-def _read_rows(path: Path) -> dict[int, dict[str, float]]:
+def read_rows(path: Path) -> dict[int, dict[str, float]]:
+    """Return the rows of a `metrics.csv` by step; see `read_metrics`."""
     if not path.exists():
         return {}
     # a run that died while it wrote leaves half a last line: no newline, no row
@@ -53,7 +54,7 @@ class CSVLog(Logger):
     def __init__(self, path: str | Path) -> None:
         super().__init__()
         self.path = Path(path)
-        self._rows = _read_rows(self.path)
+        self._rows = read_rows(self.path)
         self._columns = [
             "step",
             *dict.fromkeys(name for row in self._rows.values() for name in row),

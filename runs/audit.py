@@ -40,7 +40,7 @@ def audit(settings: Settings, overrides: Sequence[str], console: Console) -> Res
     trainer = build_trainer(opened.settings, max_steps=1, callbacks=[])
     noted = LabelAudit.saved(opened.saved["callbacks"].get("LabelAudit"), str(opened.path))
     noted.end = look_at_all(opened.module, opened.data, trainer, noted.level, console)
-    ended = Ended.of_checkpoint(opened.saved, noted)
+    ended = Ended.of_checkpoint(opened.saved, noted.audit(opened.data))
     results = leave(ended, opened.data, opened.plan, folder, _measured(folder.path))
     show(results, folder.path, console)
     return results

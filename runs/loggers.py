@@ -2,13 +2,14 @@
 
 import netrc
 import os
-import uuid
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from callbacks.csv_log import CSVLog
+from callbacks.wandb_log import WandbLog
+from runs import wandb_run
 from runs.settings import Settings
 
 Facts = dict[str, float | None]
@@ -31,33 +32,24 @@ def build_loggers(settings: Settings, folder: Path, facts: Facts) -> list[Logger
     return loggers
 
 
-def _wandb(settings: Settings, folder: Path, facts: Facts) -> Logger:
+def _wandb(settings: Settings, folder: Path, facts: Facts) -> WandbLog:
     offline = not has_wandb_key()
-    choices = settings["choices"]
-    group = "-".join(str(choices.get(key, "")) for key in ("dataset", "method", "model"))
+    logger = settings["logger"]
     # wandb's own lines about runs and directories: ours says all of it in one
     os.environ.setdefault("WANDB_SILENT", "true")
-    return WandbLogger(
-        project=settings["logger"]["project"],
-        entity=settings["logger"]["entity"],
-        save_dir=folder,
-        id=_wandb_id(folder),
+    return WandbLog(
+        folder,
+        project=logger["project"],
+        entity=logger["entity"],
+        id=wandb_run.run_id(folder),
         name=folder.name,
         resume=None if offline else "allow",
         offline=offline,
-        group=f"{group}-{settings['noise']}",
-        job_type=choices.get("method"),
-        tags=[choices.get("dataset", ""), f"noise={settings['noise']}"],
-        config={**settings, **facts},
+        group=logger["group"] or wandb_run.group(settings),
+        job_type=settings["choices"]["method"],
+        tags=wandb_run.tags(settings),
+        config=wandb_run.config(settings, facts),
     )
-
-
-def _wandb_id(folder: Path) -> str:
-    """Return the run's id, drawn once and kept in its folder: a resumed run is the same run."""
-    path = folder / "wandb_id"
-    if not path.exists():
-        path.write_text(uuid.uuid4().hex[:12])
-    return path.read_text()
 
 
 def has_wandb_key() -> bool:

@@ -3,6 +3,7 @@
 import errno
 import json
 import sys
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
@@ -12,6 +13,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 
 from callbacks.stop_signals import StopSignals, spoken
+from callbacks.wandb_log import WandbLog
 from datamodules.base import NoisyLabelDataModule
 from inspection.look_through import Checked
 from lightning_modules.base import NoisyLabelModule
@@ -33,6 +35,8 @@ from runs.ranks import first_rank_first
 from runs.results import Ended, command, leave, saved_step, surroundings
 from runs.resume import check_length, newest_good
 from runs.settings import Settings
+from runs.wandb_page import put_on_page
+from runs.wandb_run import of_a_sweep
 
 Results = dict[str, Any]
 
@@ -62,6 +66,8 @@ def train(settings: Settings) -> Results:
         if results and results["steps"] >= run.plan.max_steps:
             console.print(f"This run is finished; fresh=true starts it again: {run.folder.path}")
             show(results, run.folder.path, console)
+            if first and of_a_sweep():
+                tell_sweep(settings, results, run.folder.path)
             return results
         read(run.data, console)
         if first:
@@ -84,8 +90,11 @@ def train(settings: Settings) -> Results:
             )
             if not first:
                 return {}
-            ended = Ended.of(run.trainer)
+            ended = Ended.of(run.trainer, run.data)
             results = leave(ended, run.data, run.plan, run.folder, surroundings())
+            for logger in loggers:
+                if isinstance(logger, WandbLog):
+                    put_on_page(logger, results, run.folder.path, ended.audit, run.data)
     except BaseException as error:
         if isinstance(error, OSError) and error.errno in _NO_PLACE:
             raise ValueError(
@@ -100,6 +109,18 @@ def train(settings: Settings) -> Results:
         run.folder.close()
     show(results, run.folder.path, console)
     return results
+
+
+def tell_sweep(settings: Settings, results: Results, folder: Path) -> None:
+    """Give a sweep's agent the history and the results of a run that was finished before."""
+    facts = {"effective_noise": results["noise/effective_rate"]}
+    loggers = build_loggers(settings, folder, facts)
+    try:
+        for logger in loggers:
+            if isinstance(logger, WandbLog):
+                put_on_page(logger, results, folder)
+    finally:
+        close(loggers)
 
 
 def say_how_to_go_on(run: Run) -> None:

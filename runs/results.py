@@ -44,34 +44,34 @@ class Ended(NamedTuple):
     steps: int
     seconds: float  # of training
     history: list[dict[str, float]]  # of evaluations
-    labels: LabelAudit
+    audit: Audit
     beliefs: BeliefsOverTime
 
     @classmethod
-    def of(cls, trainer: pl.Trainer) -> "Ended":
+    def of(cls, trainer: pl.Trainer, data: NoisyLabelDataModule) -> "Ended":
         """Return what the callbacks noted, after `fit`."""
         evaluations = _callback(trainer, Evaluations)
         return cls(
             trainer.global_step,
             evaluations.seconds,
             evaluations.history,
-            _callback(trainer, LabelAudit),
+            _callback(trainer, LabelAudit).audit(data),
             _callback(trainer, BeliefsOverTime),
         )
 
     @classmethod
-    def of_checkpoint(cls, saved: Mapping[str, Any], labels: LabelAudit) -> "Ended":
+    def of_checkpoint(cls, saved: Mapping[str, Any], audit: Audit) -> "Ended":
         """Return what they had noted when it was saved.
 
         Args:
             saved: content of the checkpoint.
-            labels: the audit, which has looked at all labels since.
+            audit: of the labels, all of them looked at since.
         """
         noted = saved["callbacks"]
         evaluations, beliefs = noted["Evaluations"], BeliefsOverTime(0)
         beliefs.load_state_dict(noted["BeliefsOverTime"])
         steps, seconds = saved["global_step"], evaluations["seconds"]
-        return cls(steps, seconds, evaluations["history"], labels, beliefs)
+        return cls(steps, seconds, evaluations["history"], audit, beliefs)
 
 
 def leave(
@@ -90,7 +90,7 @@ def leave(
         folder: where everything goes.
         measured: `surroundings`.
     """
-    audit = ended.labels.audit(data)
+    audit = ended.audit
     results: Results = {
         **_names(folder),
         **_accuracies(ended.history, plan),

@@ -69,12 +69,17 @@ def default_run_dir(settings: Settings) -> str:
 
     Where noise is not drawn, it is left out.
     """
-    text = json.dumps(identity(settings), sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     name = settings["dataset"]["name"]
     method, model = settings["choices"].get("method", "method"), settings["model"]["name"]
     noise = "" if settings["noise"] is None else f"-{settings['noise']}"
-    return f"outputs/{name}{noise}-{method}-{model}-s{settings['seed']}-{digest}"
+    return (
+        f"outputs/{name}{noise}-{method}-{model}-s{settings['seed']}-{digest(identity(settings))}"
+    )
+
+
+def digest(values: Mapping[str, Any]) -> str:
+    """Return eight hexadecimal figures that tell settings apart."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

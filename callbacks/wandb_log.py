@@ -1,0 +1,75 @@
+"""W&B's history: what `metrics.csv` holds, each row at its training step and only once."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.loggers.logger import rank_zero_experiment
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+from callbacks.csv_log import read_rows
+from callbacks.wandb_file import last_step
+
+AXIS = "trainer/global_step"  # Lightning makes it the x axis of every metric
+
+
+class WandbLog(WandbLogger):
+    """Give W&B each step's metrics in one row; when a run is resumed, give it what it lacks.
+
+    W&B's own step is the training step. W&B takes no row back and refuses those behind its last,
+    while a resumed run goes back to a checkpoint and comes to the same numbers again: what W&B has
+    is not sent twice. A run that was killed took with it what the client had not yet written or
+    sent (some 15 seconds); `metrics.csv` has it, and it is sent from there.
+
+    Args:
+        folder: the run's, with `metrics.csv`; `wandb/` goes there.
+        kwargs: as `WandbLogger` takes them.
+    """
+
+    def __init__(self, folder: Path, **kwargs: Any) -> None:
+        super().__init__(save_dir=folder, **kwargs)
+        self._wandb_init.pop("anonymous", None)  # wandb warns of it even where it is None
+        self._metrics = folder / "metrics.csv"
+        self._caught_up = False
+        self._sent = -1  # the last step W&B has from earlier parts of the run
+        self._sent_names: frozenset[str] = frozenset()  # what it has of that one
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """Return the W&B run; the first call opens it."""
+        if self._experiment is None:
+            if self._offline:  # before this part's own file is there
+                self._sent = last_step(self._metrics.parent / "wandb", str(self._id))
+            run = super().experiment
+            if not self._offline:
+                self._sent = run.starting_step - 1
+            self._sent_names = frozenset(read_rows(self._metrics).get(self._sent, ()))
+        return self._experiment
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Add values to the row of `step`.
+
+        Args:
+            metrics: numbers, or anything else that W&B shows.
+            step: number of training steps after which they were measured.
+
+        Raises:
+            ValueError: if no step is given.
+        """
+        if step is None:
+            raise ValueError("WandbLog.log_metrics was given no step: say after which step it was.")
+        if not self._caught_up:
+            self._caught_up = True
+            for earlier, row in sorted(read_rows(self._metrics).items()):
+                self._send(row, earlier)
+        self._send(metrics, step)
+
+    def _send(self, metrics: Mapping[str, Any], step: int) -> None:
+        run = self.experiment
+        if step == self._sent:  # it died between two of this step's rows
+            metrics = {name: metrics[name] for name in metrics.keys() - self._sent_names}
+        if step > self._sent or (step == self._sent and metrics):
+            run.log({**metrics, AXIS: step}, step=max(step, self._sent + 1))

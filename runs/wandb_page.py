@@ -1,0 +1,170 @@
+"""What a finished run puts on its W&B page: suspicious pictures, confusions, figures, results."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from audit.record import Audit
+from callbacks.wandb_log import WandbLog
+from datamodules.base import NoisyLabelDataModule
+
+Results = dict[str, Any]
+
+MOST_PICTURES = 100
+MOST_CLASSES = 100  # of a confusion matrix: more are not seen on a screen
+
+# Sides of what is shown: small pictures are enlarged by a whole factor, large ones shrunk. A
+# hundred take 0.4 MB of 32x32, as PNG, and 0.3 MB of photos, as JPEG.
+_SMALL, _LARGE = 64, 96
+
+# Settings have their place in the config.
+_IN_CONFIG = ("seed", "noise")
+
+
+def put_on_page(
+    logger: WandbLog,
+    results: Results,
+    folder: Path,
+    audit: Audit | None = None,
+    data: NoisyLabelDataModule | None = None,
+) -> None:
+    """Send what there is to see at the end of a run, and its results as the run's summary.
+
+    Args:
+        logger: the run's.
+        results: as in `results.json`; its numbers go to the summary under their names.
+        folder: the run's, with `figures/`.
+        audit: what training said about the labels, where it is known.
+        data: what was trained on, where the audit is known.
+    """
+    try:
+        with _files_in(folder):
+            logger.log_metrics(_shown(folder, audit, data), step=results["steps"])
+    except Exception as error:  # a server that refuses or does not answer: the run is done
+        problem = f"{type(error).__name__}: {error}"
+        print(f"note: W&B did not take all ({problem}); it is in {folder}", file=sys.stderr)
+    numbers = {
+        name: value
+        for name, value in results.items()
+        if isinstance(value, int | float) and name not in _IN_CONFIG
+    }
+    logger.experiment.log({}, commit=True)  # ends the last row, which else would come after these
+    logger.experiment.summary.update(numbers)
+
+
+def _shown(folder: Path, audit: Audit | None, data: NoisyLabelDataModule | None) -> dict[str, Any]:
+    import wandb
+
+    figures = sorted((folder / "figures").glob("*.png"))
+    shown: dict[str, Any] = {f"figures/{one.stem}": wandb.Image(str(one)) for one in figures}
+    if audit is not None and data is not None:
+        shown["labels/suspicious"] = suspicious(audit, data)
+        shown |= confusions(audit, data.manifest.class_names)
+    return shown
+
+
+def suspicious(audit: Audit, data: NoisyLabelDataModule) -> Any:
+    """Return a `wandb.Table` of the most suspicious labels, the first ones of `labels.csv`."""
+    import wandb
+
+    order = np.argsort(audit.trust, kind="stable")[:MOST_PICTURES]
+    names, known = data.manifest.class_names, bool((audit.clean >= 0).any())
+    where = "index" if data.paths is None else "path"
+    columns = ["rank", "picture", "given label", "suggested label", "confidence", "trust", where]
+    columns += ["true label"] if known else []
+    table = wandb.Table(columns=[*columns])
+    pictures = data.train_set.images.plain(torch.from_numpy(audit.index[order]))
+    for rank, (row, picture) in enumerate(zip(order, pictures, strict=True), start=1):
+        index, true = int(audit.index[row]), int(audit.clean[row])
+        cells = [
+            rank,
+            _thumbnail(picture.permute(1, 2, 0).numpy()),
+            names[audit.given[row]],
+            names[audit.suggested[row]],
+            float(audit.confidence[row]),
+            float(audit.trust[row]),
+            index if data.paths is None else data.paths[index],
+        ]
+        table.add_data(*cells, *([names[true] if true >= 0 else None] if known else []))
+    return table
+
+
+def confusions(audit: Audit, class_names: tuple[str, ...]) -> dict[str, Any]:
+    """Return charts of how often labels of one kind stand beside labels of another.
+
+    The true labels beside the given ones, where any is known, and the given beside the suggested
+    ones; nothing where there are too many classes to be seen.
+    """
+    if len(class_names) > MOST_CLASSES:
+        return {}
+    known = audit.clean >= 0
+    charts = {}
+    if known.any():
+        charts["labels/given_by_true"] = _chart(
+            audit.clean[known], audit.given[known], ("true label", "given label"), class_names
+        )
+    charts["labels/suggested_by_given"] = _chart(
+        audit.given, audit.suggested, ("given label", "suggested label"), class_names
+    )
+    return charts
+
+
+def _chart(
+    ours: NDArray[np.int64],
+    theirs: NDArray[np.int64],
+    kinds: tuple[str, str],
+    class_names: tuple[str, ...],
+) -> Any:
+    import wandb
+
+    size = len(class_names)
+    counts = np.bincount(ours * size + theirs, minlength=size * size).tolist()
+    pairs = [(one, other) for one in class_names for other in class_names]
+    table = wandb.Table(
+        columns=[*kinds, "count"],
+        data=[[*pair, count] for pair, count in zip(pairs, counts, strict=True)],
+    )
+    return wandb.plot_table(
+        "wandb/confusion_matrix/v1",
+        table,
+        {"Actual": kinds[0], "Predicted": kinds[1], "nPredictions": "count"},
+        {"title": f"{kinds[1]} (columns) of each {kinds[0]} (rows)"},
+    )
+
+
+def _thumbnail(picture: NDArray[np.uint8]) -> Any:
+    """Return a `wandb.Image` of a picture (H, W, 3)."""
+    import wandb
+
+    image, side = Image.fromarray(picture), max(picture.shape)
+    if side > _LARGE:
+        image.thumbnail((_LARGE, _LARGE))
+    elif (factor := _SMALL // side) > 1:
+        image = image.resize(
+            (image.width * factor, image.height * factor), Image.Resampling.NEAREST
+        )
+    return wandb.Image(image, file_type="jpg" if side > _SMALL else "png")
+
+
+@contextmanager
+def _files_in(folder: Path) -> Iterator[None]:
+    """Let wandb keep the pictures of tables in the run's folder until they are sent.
+
+    Else they lie in the user's home, and would not be there when an offline run is sent from
+    another machine.
+    """
+    before = os.environ.get("WANDB_DATA_DIR")
+    os.environ["WANDB_DATA_DIR"] = before or str(folder.absolute() / "wandb")
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["WANDB_DATA_DIR"]
