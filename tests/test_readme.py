@@ -7,8 +7,10 @@ import pytest
 
 from tests.compose import ROOT, settings
 
-README, DATA = ((ROOT / page).read_text() for page in ("README.md", "docs/data.md"))
-BLOCKS = re.findall(r"```sh\n(.*?)```", README + DATA, flags=re.DOTALL)
+README, *OTHERS = (
+    (ROOT / page).read_text() for page in ("README.md", "docs/data.md", "docs/audit.md")
+)
+BLOCKS = re.findall(r"```sh\n(.*?)```", "".join([README, *OTHERS]), flags=re.DOTALL)
 COMMANDS = [
     line.split("&&")[-1].strip()
     for block in BLOCKS
