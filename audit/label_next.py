@@ -1,6 +1,11 @@
 """Which examples to check next: a list to fill in, which then enlarges the probe.
 
-Classes take turns (by suggested class), so that the probe stays balanced.
+The policy: suspicious labels, those first of whose suggestion the network is surest; where there
+are no more of them, the surest of the others. Classes take turns (by suggested class), so that the
+probe stays balanced. Such examples are typical of the class they really are of, which is what a
+probe needs, and checking them takes wrong labels out of training. What is usual in active learning,
+to ask where the network is unsure, harms here: a small probe of odd examples weighs the noisy ones
+badly (docs/audit.md has the measurements, benchmarks/check_next.py makes them).
 """
 
 import csv
@@ -14,22 +19,11 @@ from audit.record import Audit, Rows
 from datamodules.atomic import replacing
 from datamodules.split import interleaved
 
-POLICIES = {
-    "random": lambda audit: np.random.default_rng(0).random(len(audit.trust)),
-    "suspicious": lambda audit: audit.trust,
-    "ambiguous": lambda audit: abs(audit.trust - 0.5),
-    "unsure": lambda audit: audit.confidence,
-    "sure": lambda audit: -audit.confidence,
-    "trusted": lambda audit: -audit.trust,
-    "sure_suspicious": lambda audit: np.where(
-        audit.suspicious, -audit.confidence, 1 - audit.trust * 0
-    ),
-}
 
-
-def choose(audit: Audit, count: int, policy: str = "ambiguous") -> Rows:
-    order = np.argsort(POLICIES[policy](audit), kind="stable")
-    return interleaved(order, audit.suggested)[:count]
+def choose(audit: Audit, count: int) -> Rows:
+    """Return rows of the audit, (count,) or all there are, the most useful to check first."""
+    surest_first = np.lexsort([-audit.confidence, ~audit.suspicious])
+    return interleaved(surest_first, audit.suggested)[:count]
 
 
 def write_csv(

@@ -61,8 +61,9 @@ def look_at_all(
     if data.num_probe and not module.learns_probe:
         temperature = fit_temperature(data.each_once(data.probe_set, shared=False), logits)
     batches: Any = data.each_once(data.train_set)
-    quiet = not trainer.is_global_zero
-    bar = track(batches, "looking at every label", console=console, transient=True, disable=quiet)
+    console = console or Console(quiet=not trainer.is_global_zero)
+    console.print(f"looking at every label once more, {data.num_train:,} in all", highlight=False)
+    bar = track(batches, "", console=console, transient=True, disable=not console.is_terminal)
     shares = everyones(look(bar, logits, temperature))
     return Look(*(torch.cat(parts) for parts in zip(*shares, strict=True)))
 
