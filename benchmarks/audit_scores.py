@@ -1,7 +1,7 @@
 """How well the trust score finds wrong labels, beside simple baselines and confident learning.
 
     python benchmarks/audit_scores.py dataset=digits_asym method=l2r
-    python benchmarks/audit_scores.py dataset=cifar10n method=supervised model=resnet11 max_steps=500
+    python benchmarks/audit_scores.py dataset=cifar10n method=supervised model=resnet11
 
 Trains once, as train.py would, and notes what every score needs of the very same predictions.
 Prints AUROC, average precision, and precision among the k most suspicious: k = 100, half as many as
