@@ -60,6 +60,7 @@ def draw_run(
     )
     axes[0].set(title="Accuracy", ylabel="accuracy (fraction)")
     beliefs = {
+        "noise/auroc": ("trust so far, AUROC", _GREEN),
         "weight/auroc": ("example weight, AUROC", _BLUE),
         "pseudo/acc_wrong": ("pseudo-label accuracy\non wrong labels", _ORANGE),
     }
