@@ -24,7 +24,7 @@ from pytorch_lightning.callbacks import Callback
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from audit.detection import detection
-from audit.look import evaluator
+from audit import look
 from benchmarks.composed import settings
 from callbacks.label_audit import LabelAudit
 from runs import modes
@@ -101,6 +101,23 @@ def scores(
     return found
 
 
+def keep_in(end: Floats) -> None:
+    """Have the audit's last look leave its probabilities in the rows of `end`, (N, C)."""
+    evaluator = look.evaluator
+
+    def keeping(*args: Any) -> look.Logits:
+        logits = evaluator(*args)
+
+        def kept(batch: Any) -> torch.Tensor:
+            said = logits(batch)
+            end[batch.index.numpy()] = said.double().softmax(dim=1).numpy()
+            return said
+
+        return kept
+
+    look.evaluator = keeping
+
+
 def measure(score: Floats, given: NDArray[np.int64], clean: NDArray[np.int64]) -> dict[str, float]:
     """Return AUROC, average precision and precision at k."""
     wrong = (given != clean)[np.argsort(score, kind="stable")]
@@ -121,15 +138,13 @@ def main() -> None:
         data.setup("fit")
         print(data.manifest.describe(), file=sys.stderr)
         visits = Visits(data.train_size, data.num_classes)
+        end = np.zeros((data.train_size, data.num_classes))
+        keep_in(end)
         run.trainer.callbacks.append(visits)  # type: ignore[attr-defined]
         run.folder.checkpoints.mkdir()
         run.trainer.fit(run.module, datamodule=data)
         noted = next(one for one in run.trainer.callbacks if isinstance(one, LabelAudit))  # type: ignore[attr-defined]
         audit = noted.audit(data)
-        logits = evaluator(run.module, run.trainer)
-        with torch.no_grad():
-            said = [logits(batch) for batch in data.each_once(data.train_set)]
-        end = torch.cat(said).double().softmax(dim=1).numpy()
         accuracy = next(
             one.history[-1]["acc"]
             for one in run.trainer.callbacks
@@ -137,7 +152,7 @@ def main() -> None:
         )
     seen = visits.visits[audit.index] > 0
     rows, given, clean = audit.index[seen], audit.given[seen], audit.clean[seen]
-    found = {"trust": audit.trust[seen], **scores(visits, end[seen], rows, given)}
+    found = {"trust": audit.trust[seen], **scores(visits, end[rows], rows, given)}
     if not np.isnan(audit.weight).all():
         found["mean example weight"] = audit.weight[seen]
     table = {name: measure(score, given, clean) for name, score in found.items()}
