@@ -23,8 +23,8 @@ from pytorch_lightning.callbacks import Callback
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from audit.detection import detection
 from audit import look
+from audit.detection import detection
 from benchmarks.composed import settings
 from callbacks.label_audit import LabelAudit
 from runs import modes
