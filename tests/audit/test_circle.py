@@ -2,7 +2,6 @@
 
 import csv
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +11,10 @@ from audit.files import write_audit
 from audit.record import Audit
 from datamodules.base import NoisyLabelDataModule
 from datamodules.batch import UNKNOWN
-from datamodules.folder import Folder
 from runs.build import build_data
 from tests.audit.audits import some_audit
 from tests.compose import settings
+from tests.datamodules.test_folder import folder
 
 OPTIONS = {"confidence": 0.5, "label_next": 6, "parquet": False}
 
@@ -136,24 +135,6 @@ def zoo(tmp_path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (9, 8), (number, 2 * number, 3 * number)).save(path)
     return tmp_path / "zoo"
-
-
-def folder(path: Path, **changes: Any) -> Folder:
-    fixed = {
-        "name": "folder",
-        "noise": None,
-        "noise_model": None,
-        "imbalance": 1,
-        "probe_per_class": None,
-        "batch_size": 4,
-        "eval_batch_size": 4,
-        "augment": "none",
-        "flip": True,
-        "image_size": 8,
-        "pictures": "whole",
-        "seed": 1,
-    }
-    return Folder(folder=path, **{**fixed, **changes})
 
 
 def test_a_folder_is_trained_on_again(zoo: Path, tmp_path: Path) -> None:
