@@ -108,7 +108,7 @@ def trust(rows: Sequence[Row], file: Path) -> list[Row]:
         pairs = zip(table["path"], table["true_label"], strict=True)
         checked = {path: name for path, name in pairs if name}
     elif file.is_file():
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        lines = file.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
         label = {row.path: row.true_label or row.label for row in rows}
         checked = {path: label.get(path, "") for path in map(str.strip, lines) if path}
     else:

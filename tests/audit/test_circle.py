@@ -17,6 +17,7 @@ from runs.build import build_data
 from tests.audit.audits import some_audit
 from tests.compose import settings
 
+ANY_NAME: Any = {"encoding": "utf-8", "errors": "surrogateescape"}
 OPTIONS = {"confidence": 0.5, "label_next": 6, "parquet": False}
 
 
@@ -61,8 +62,8 @@ def digits(*overrides: str) -> NoisyLabelDataModule:
 
 def fill_in(path: Path, truth: dict[str, str]) -> None:
     """Write the right classes into a list of labels to check."""
-    rows = list(csv.DictReader(path.open(encoding="utf-8")))
-    with path.open("w", newline="", encoding="utf-8") as file:
+    rows = list(csv.DictReader(path.open(**ANY_NAME)))
+    with path.open("w", newline="", **ANY_NAME) as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         for row in rows:
@@ -132,9 +133,11 @@ def test_a_list_nobody_filled_in_changes_nothing(tmp_path: Path) -> None:
 @pytest.fixture
 def zoo(tmp_path: Path) -> Path:
     for number in range(60):
-        path = tmp_path / "zoo" / ("ape", "bee", "cow")[number % 3] / f"{number}.png"
+        # a name may be any bytes, and hold what CSV is made of
+        name = f"{number}.png" if number < 15 else f'{number} ",\udcff.png'
+        path = tmp_path / "zoo" / ("ape", "bee", "cow")[number % 3] / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (9, 8), (number, 2 * number, 3 * number)).save(path)
+        Image.new("RGB", (9, 8), (number, 2 * number, 3 * number)).save(path.open("wb"), "png")
     return tmp_path / "zoo"
 
 
@@ -190,7 +193,7 @@ def test_a_folder_is_trained_on_again(zoo: Path, tmp_path: Path) -> None:
 
 def left_out_among(folder: Path) -> int:
     """Return how many of the labels to check next are left out of the cleaned list."""
-    cleaned = csv.DictReader((folder / "labels_cleaned.csv").open(encoding="utf-8"))
+    cleaned = csv.DictReader((folder / "labels_cleaned.csv").open(**ANY_NAME))
     left_out = {row["path"] for row in cleaned if row["action"] == "left out"}
-    listed = csv.DictReader((folder / "label_next.csv").open(encoding="utf-8"))
+    listed = csv.DictReader((folder / "label_next.csv").open(**ANY_NAME))
     return sum(row["path"] in left_out for row in listed)
