@@ -158,6 +158,23 @@ def test_a_list_of_checked_pictures(zoo: Path, tmp_path: Path) -> None:
     assert (listed.given[row], listed.true[row], listed.trusted.sum()) == (0, 2, 1)
 
 
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["ape/0.png,cwo"], r"gives ape/0\.png the class 'cwo', .* give one of ape, bee, cow\."),
+        (["ape/0.png,2"], "the class '2'"),
+        (["ape/0.png,cow", "ape/0.png,bee"], r"names ape/0\.png more than once"),
+        (["dog/0.png,cow"], r"names 1 pictures that are not in the data set, such as dog/0\.png"),
+    ],
+)
+def test_slips_in_a_list_of_checked_pictures(
+    zoo: Path, tmp_path: Path, rows: list[str], message: str
+) -> None:
+    listed = table(tmp_path / "checked.csv", "path,true_label", *rows, "bee/6.png,")
+    with pytest.raises(ValueError, match=message):
+        folder(zoo, trusted=str(listed))
+
+
 def test_what_to_label_first_is_written_down(
     zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
