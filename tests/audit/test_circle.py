@@ -114,7 +114,7 @@ def test_checked_digits_join_the_probe(tmp_path: Path) -> None:
         ("index,true_label\n1,twelve\n", "gives example 1 the class 'twelve': give one of 0, 1"),
         ("index,true_label\n-3,2\n", "lists example '-3': give whole numbers from 0 to 1296"),
         ("index,true_label\n1297,2\n", "lists example '1297'"),
-        ("index,true_label\n5,2\n5,3\n", "names 5 more than once"),
+        ("index,true_label\n5,2\n05,3\n", "names 5 more than once"),
     ],
 )
 def test_a_list_that_does_not_fit_is_refused(tmp_path: Path, text: str, message: str) -> None:
