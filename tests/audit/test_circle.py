@@ -107,6 +107,23 @@ def test_checked_digits_join_the_probe(tmp_path: Path) -> None:
         digits(f"dataset.trusted={listed}")
 
 
+@pytest.mark.parametrize("filled", ["index,true_label\n5,2\n6,\n", "index;Label\n", "\xff"])
+def test_what_was_filled_in_is_not_written_over(
+    tmp_path: Path, filled: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = digits()
+    write_audit(audit_of(data), data, tmp_path, OPTIONS)
+    listed = tmp_path / "label_next.csv"
+    empty = listed.read_bytes()
+    write_audit(audit_of(data), data, tmp_path, {**OPTIONS, "label_next": 3})
+    assert len(listed.read_bytes()) < len(empty)
+    assert "filled in" not in capsys.readouterr().err
+    listed.write_text(filled, encoding="latin-1")
+    write_audit(audit_of(data), data, tmp_path, OPTIONS)
+    assert listed.read_text(encoding="latin-1") == filled
+    assert "label_next.csv is filled in and stays" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
