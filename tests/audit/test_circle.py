@@ -100,6 +100,7 @@ def test_checked_digits_join_the_probe(tmp_path: Path) -> None:
     assert (again.num_train, again.num_probe) == (len(found.train_rows), len(found.probe_rows))
     stays = np.isin(drawn.train_rows, found.train_rows)
     assert np.array_equal(drawn.given[stays], found.given)  # the noise that was drawn, no other
+    assert "106 probe (10 per class and 6 checked)" in found.describe()
     image, label = again.probe_set.everything.image, again.probe_set.label
     assert len(image) == len(label) == 106
     listed.write_text(f"index,true_label\n{drawn.probe_rows[0]},0\n")
