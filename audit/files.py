@@ -64,8 +64,9 @@ def quality(audit: Audit) -> dict[str, Any]:
         "noise/auroc": None,
         **detection(audit.trust, audit.given, audit.clean),
     }
-    if not np.isnan(audit.weight).all():
-        of_weight = detection(np.nan_to_num(audit.weight), audit.given, audit.clean)
+    weighed = ~np.isnan(audit.weight)
+    if weighed.any():
+        of_weight = detection(audit.weight[weighed], audit.given[weighed], audit.clean[weighed])
         facts["noise/auroc_weight"] = of_weight.get("noise/auroc")
     found = int((called & audit.wrong).sum())
     if (called & known).any():
