@@ -1,5 +1,6 @@
 """What an audit leaves in a run's folder, and what it adds to the run's results."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from audit import cleaned, label_next, table
 from audit.detection import detection
 from audit.record import Audit
 from datamodules.base import NoisyLabelDataModule
+from datamodules.tables import read_table
 
 LABELS, PARQUET = "labels.csv", "labels.parquet"
 CLEANED, CLEANED_DRAWS = "labels_cleaned.csv", "labels_cleaned.npz"
@@ -20,6 +22,8 @@ def write_audit(
     audit: Audit, data: NoisyLabelDataModule, folder: Path, options: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Write the lists of labels; return `noise/…` and `cleaned/…`.
+
+    A list to check that somebody has begun to fill in stays as it is.
 
     Args:
         audit: what is known of the labels.
@@ -35,9 +39,21 @@ def write_audit(
     kept = cleaned.clean(audit, options["confidence"])
     cleaned.write_csv(folder / CLEANED, kept, audit, drawn, files, data.tested_pictures())
     cleaned.manifest(kept, audit, drawn, options["confidence"]).write(folder / CLEANED_DRAWS)
-    chosen = label_next.choose(audit, options["label_next"])
-    label_next.write_csv(folder / NEXT, chosen, audit, drawn.class_names, files)
+    if _is_filled_in(folder / NEXT):
+        words = f"note: {folder / NEXT} is filled in and stays; move it away for a new list"
+        print(words, file=sys.stderr)
+    else:
+        chosen = label_next.choose(audit, options["label_next"])
+        label_next.write_csv(folder / NEXT, chosen, audit, drawn.class_names, files)
     return {**quality(audit), **cleaned.summary(kept, audit)}
+
+
+def _is_filled_in(path: Path) -> bool:
+    """Return whether there is a list that holds what nobody could write anew."""
+    try:
+        return path.exists() and any(read_table(path, NEXT, ("true_label",))["true_label"])
+    except ValueError:  # not as it was written: somebody works at it
+        return True
 
 
 def quality(audit: Audit) -> dict[str, Any]:
@@ -48,8 +64,9 @@ def quality(audit: Audit) -> dict[str, Any]:
         "noise/auroc": None,
         **detection(audit.trust, audit.given, audit.clean),
     }
-    if not np.isnan(audit.weight).all():
-        of_weight = detection(np.nan_to_num(audit.weight), audit.given, audit.clean)
+    weighed = ~np.isnan(audit.weight)
+    if weighed.any():
+        of_weight = detection(audit.weight[weighed], audit.given[weighed], audit.clean[weighed])
         facts["noise/auroc_weight"] = of_weight.get("noise/auroc")
     found = int((called & audit.wrong).sum())
     if (called & known).any():

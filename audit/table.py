@@ -77,7 +77,10 @@ def write_csv(table: Mapping[str, Sequence[Any]], path: Path) -> None:
 
 
 def write_parquet(table: Mapping[str, Sequence[Any]], path: Path) -> None:
-    """Write the columns as Parquet; what is not a number is null."""
+    r"""Write the columns as Parquet; what is not a number is null.
+
+    Its text is UTF-8: other bytes in the names of files are written as `\udc…`.
+    """
     from pyarrow import parquet
     from pyarrow import table as arrow
 
@@ -97,4 +100,6 @@ def _nullable(values: Any) -> Any:
     import pyarrow
 
     kind = getattr(values, "dtype", np.dtype(object)).kind
+    if kind == "O":
+        values = [text.encode("utf-8", "backslashreplace").decode() for text in values]
     return pyarrow.array(values, from_pandas=kind == "f")

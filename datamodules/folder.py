@@ -16,7 +16,7 @@ from datamodules.noise import Labels
 from datamodules.picture_data import PictureDataModule
 from datamodules.randomness import numpy_generator
 from datamodules.split import Mask
-from datamodules.tables import several
+from datamodules.tables import is_utf8, several
 
 # Labels to check for a first probe, of each class.
 FIRST_PER_CLASS = 10
@@ -70,14 +70,11 @@ class Folder(PictureDataModule):
             rows = from_folders(self.data_dir)
         else:
             rows = from_table(Path(self.table).expanduser().absolute(), "labels")
+            self._refuse_latin_1(rows)
         for checked in self.trusted:
             rows = trust(rows, Path(checked).expanduser().absolute())
-        names = tuple(
-            sorted(
-                {row.label for row in rows} | {row.true_label for row in rows} - {""}, key=natural
-            )
-        )
-        names = tuple(name for name in names if name)
+        named = {row.label for row in rows} | {row.true_label for row in rows}
+        names = tuple(sorted(named - {""}, key=natural))
         if len(names) < 2:
             raise ValueError(
                 f"{self.data_dir} has {len(names)} classes: give pictures of two or more."
@@ -92,6 +89,15 @@ class Folder(PictureDataModule):
         judged = test & ((true >= 0) | (given >= 0))
         self._test = Tested(self._files(rows, judged), np.where(true >= 0, true, given)[judged])
         return Listing(self._files(rows, train), given[train], true[train], trusted[train], names)
+
+    def _refuse_latin_1(self, rows: Sequence[Row]) -> None:
+        """Refuse a table whose names of files are in the wrong encoding, not just in none."""
+        for row in rows:
+            if not is_utf8(row.path) and not (self.data_dir / row.path).exists():
+                raise ValueError(
+                    f"labels={self.table} names {row.path!a}, which is no UTF-8 and not in "
+                    f"data_dir={self.data_dir}: save the table as UTF-8."
+                )
 
     def _files(self, rows: Sequence[Row], chosen: Mask) -> Files:
         return Files(
@@ -132,7 +138,10 @@ class Folder(PictureDataModule):
         images = self._images(listed.files, "training")
         path = Path("outputs") / f"{self.data_dir.name}-label_these_first.csv"
         path.parent.mkdir(exist_ok=True)
-        with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        with (
+            replacing(path) as partial,
+            partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+        ):
             writer = csv.writer(file)
             writer.writerow(["path", "label", "true_label"])
             for row in suggest(images, listed.given, FIRST_PER_CLASS).tolist():

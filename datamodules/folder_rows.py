@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from datamodules.imagenet import PICTURES
 from datamodules.tables import read_table, refuse_twice
+from datamodules.words import some
 
 SUFFIXES = (*PICTURES, ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
 
@@ -100,15 +101,18 @@ def trust(rows: Sequence[Row], file: Path) -> list[Row]:
             rows count where the latter is filled in.
 
     Raises:
-        ValueError: if the list is not there, or names a picture that is not among the rows.
+        ValueError: if the list is not there, names a picture that is not among the rows or twice,
+            or a class that none of them has: that is a slip of the pen.
     """
     key = "dataset.trusted"
     if file.suffix in (".csv", ".parquet"):
         table = read_table(file, key, ("path", "true_label"))
         pairs = zip(table["path"], table["true_label"], strict=True)
-        checked = {path: name for path, name in pairs if name}
+        filled = [(path, name) for path, name in pairs if name]
+        refuse_twice([path for path, _ in filled], f"{key}={file}")
+        checked = dict(filled)
     elif file.is_file():
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        lines = file.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
         label = {row.path: row.true_label or row.label for row in rows}
         checked = {path: label.get(path, "") for path in map(str.strip, lines) if path}
     else:
@@ -119,6 +123,13 @@ def trust(rows: Sequence[Row], file: Path) -> list[Row]:
             f"{key}={file} names {len(unknown)} pictures that are not in the data set, such as "
             f"{min(unknown)}: write paths as the table or the folder has them."
         )
+    classes = {name for row in rows for name in (row.label, row.true_label)} - {""}
+    for path, name in checked.items():
+        if name and name not in classes:
+            raise ValueError(
+                f"{key}={file} gives {path} the class {name!r}, which no picture has: give one of "
+                f"{some(sorted(classes, key=natural))}."
+            )
     return [
         row._replace(trusted=True, true_label=checked[row.path]) if row.path in checked else row
         for row in rows

@@ -76,7 +76,6 @@ def read_checked(
         pairs = zip(table["index"], table["true_label"], strict=True)
         checked += [(index, name) for index, name in pairs if name]
     said = f"{key}={', '.join(given)}"
-    refuse_twice([index for index, _ in checked], said)
     for index, name in checked:
         if name not in number:
             raise ValueError(
@@ -88,6 +87,7 @@ def read_checked(
                 f"{said} lists example {index!r}: give whole numbers from 0 to {size - 1}."
             )
     rows = np.array([int(index) for index, _ in checked], dtype=np.int64)
+    refuse_twice([str(row) for row in rows], said)
     return rows, np.array([number[name] for _, name in checked], dtype=np.int64)
 
 

@@ -102,7 +102,7 @@ class Manifest:
         true[probe] = np.concatenate([self.probe_label, label])
         probe = interleaved(probe, true)
         return Manifest(
-            settings={**self.settings, "checked": len(rows)},
+            settings={**self.settings, "checked": self.settings.get("checked", 0) + len(rows)},
             class_names=self.class_names,
             train_rows=self.train_rows[stays],
             given=self.given[stays],
@@ -175,6 +175,8 @@ class Manifest:
         """Return a few lines for the terminal."""
         settings, per_class = self.settings, self.settings["probe_per_class"]
         each = "all that are trusted" if per_class is None else f"{per_class} per class"
+        if checked := settings.get("checked"):
+            each += f" and {checked:,} checked"
         rate, nominal = self.effective_noise, settings.get("nominal_noise")
         words = [f"noise {settings['noise_model']}"]
         if nominal is not None:

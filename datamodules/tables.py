@@ -11,6 +11,9 @@ Table = dict[str, list[str]]
 def read_table(file: Path, key: str, needed: Sequence[str]) -> Table:
     """Return column → cells, stripped; a missing cell is "".
 
+    File names may be any bytes: in a column `path`, those that are no UTF-8 are as `os.fsdecode`
+    gives them.
+
     Args:
         file: `.csv` (UTF-8, comma, semicolon or tab, with a header) or `.parquet`.
         key: the setting that names it, for messages.
@@ -41,6 +44,15 @@ def class_numbers(names: Sequence[str]) -> dict[str, int]:
     }
 
 
+def is_utf8(text: str) -> bool:
+    """Return whether a text holds no bytes that were no UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def several(given: str | Sequence[str] | None) -> list[str]:
     """Return the tables that a setting names: none, one or a list."""
     return [given] if isinstance(given, str) else list(given or ())
@@ -62,7 +74,7 @@ def refuse_twice(paths: Sequence[str], what: str) -> None:
 
 
 def _csv(file: Path) -> Table:
-    with file.open(newline="", encoding="utf-8-sig") as opened:
+    with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as opened:
         head = opened.readline()
         opened.seek(0)
         separator = max(",;\t", key=head.count)
@@ -73,6 +85,8 @@ def _csv(file: Path) -> Table:
             if None in row:
                 raise ValueError(f"line {reader.line_num} has more cells than the header")
             for name, cell in zip(names, row.values(), strict=True):
+                if name != "path" and not is_utf8(cell):
+                    raise ValueError(f"line {reader.line_num} is not UTF-8 in column {name}")
                 table[name].append(cell.strip())
     return table
 

@@ -115,7 +115,7 @@ def _matrix(title: str, share: NDArray[np.float64], class_names: Sequence[str]) 
     ticks = _ticks(class_names)
     x = Axis("given label", 0, size, ticks, slanted=max(letters(text) for _, text in ticks) > 3)
     y = Axis("true class", size, 0, ticks)
-    kept = percent(float(np.trace(share)) / size)
+    kept = percent(float(np.trace(share)) / np.count_nonzero(share.any(axis=1)))
     label = f"{title}; {kept} of a class keep their label, mean over classes"
     frame = Frame(label, x, y, square=True)
     shade(frame, share, [*range(size + 1)], [*range(size + 1)], "blue", 1.0)

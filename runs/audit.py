@@ -1,7 +1,8 @@
 """`mode=audit`: the lists and pages about labels, made anew from a checkpoint."""
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,16 +33,17 @@ def audit(settings: Settings, overrides: Sequence[str], console: Console) -> Res
         console: where the result goes.
 
     Raises:
-        ValueError: if there is no such checkpoint, it is of something else or holds no audit.
+        ValueError: if there is no such checkpoint, it is of something else or holds no audit, or
+            what is found cannot be written.
     """
     opened = reopen(settings, overrides, "fit")
     folder = RunFolder({**opened.settings, "run_dir": str(_place(settings, opened))})
-    folder.path.mkdir(parents=True, exist_ok=True)
+    _make(folder.path)
     trainer = build_trainer(opened.settings, max_steps=1, callbacks=[])
     noted = LabelAudit.saved(opened.saved["callbacks"].get("LabelAudit"), str(opened.path))
     noted.end = look_at_all(opened.module, opened.data, trainer, noted.level, console)
     ended = Ended.of_checkpoint(opened.saved, noted.audit(opened.data))
-    results = leave(ended, opened.data, opened.plan, folder, _measured(folder.path))
+    results = leave(ended, opened.data, opened.plan, folder, _measured(folder.path, opened.saved))
     show(results, folder.path, console)
     return results
 
@@ -63,9 +65,23 @@ def _place(settings: Settings, opened: Reopened) -> Path:
     return place
 
 
-def _measured(folder: Path) -> Results:
-    """Return what only the run itself could measure, of a run that ended, or what there is now."""
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise ValueError(f"{folder} cannot be written: give run_dir=<folder to write to>.")
+
+
+def _measured(folder: Path, saved: Mapping[str, Any]) -> Results:
+    """Return what only the run itself knew: of one that ended here, or else what there is now."""
     path = folder / "results.json"
     told = json.loads(path.read_text()) if path.exists() else {}
     here = surroundings()
+    # not this command: the page says how to go on with the run
+    here["command"] = saved["experiment"].get("command", here["command"])
+    if told.get("steps") != saved["global_step"]:
+        return here
     return {**here, **{name: told[name] for name in ("seconds", *here) if name in told}}

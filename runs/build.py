@@ -24,7 +24,7 @@ from datamodules.base import NoisyLabelDataModule
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.schedules import Schedule
 from runs.folder import RunFolder
-from runs.settings import Settings
+from runs.settings import Settings, command
 
 # The longest any list of evaluations gets, so that small data sets are not evaluated at every turn.
 MOST_EVALUATIONS = 400
@@ -109,6 +109,7 @@ class Identity(Callback):
         """Add `experiment`."""
         checkpoint["experiment"] = {
             "settings": self.settings,
+            "command": command(),
             "manifest": self.data.manifest.hash,
         }
 

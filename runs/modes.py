@@ -32,9 +32,9 @@ from runs.closing_table import show
 from runs.folder import RunFolder
 from runs.loggers import build_loggers
 from runs.ranks import first_rank_first
-from runs.results import Ended, command, leave, saved_step, surroundings
+from runs.results import Ended, leave, saved_step, surroundings
 from runs.resume import check_length, newest_good
-from runs.settings import Settings
+from runs.settings import Settings, command
 from runs.wandb_page import put_on_page
 from runs.wandb_run import of_a_sweep
 

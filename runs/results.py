@@ -2,8 +2,6 @@
 
 import json
 import platform
-import shlex
-import sys
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +9,6 @@ from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
-from hydra.core.hydra_config import HydraConfig
 
 from audit.files import write_audit
 from audit.record import Audit
@@ -30,6 +27,7 @@ from report.story import Story, WeightHistory
 from runs.build import Plan
 from runs.folder import RunFolder, write_atomically
 from runs.next_steps import next_steps
+from runs.settings import command
 
 Results = dict[str, Any]
 
@@ -151,12 +149,6 @@ def surroundings() -> Results:
 def saved_step(trainer: pl.Trainer) -> int:
     """Return the step of the run's last checkpoint."""
     return int(_callback(trainer, Evaluations).saved_step)
-
-
-def command() -> str:
-    """Return what would do this run alone, also when it is a job of a multirun."""
-    words = HydraConfig.get().overrides.task if HydraConfig.initialized() else sys.argv[1:]
-    return shlex.join(["python", "train.py", *words])
 
 
 def _callback(trainer: pl.Trainer, kind: type[Any]) -> Any:

@@ -6,6 +6,8 @@ Two runs are the same experiment if they agree in everything that can change a n
 
 import hashlib
 import json
+import shlex
+import sys
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -36,6 +38,12 @@ def plain(cfg: DictConfig) -> Settings:
         }
     settings.setdefault("choices", {})
     return settings
+
+
+def command() -> str:
+    """Return what would do this run alone, also when it is a job of a multirun."""
+    words = HydraConfig.get().overrides.task if HydraConfig.initialized() else sys.argv[1:]
+    return shlex.join(["python", "train.py", *words])
 
 
 def identity(settings: Settings) -> dict[str, Any]:

@@ -172,6 +172,23 @@ def test_an_audit_of_a_checkpoint_is_the_runs_own(
     into = ["mode=audit", f"checkpoint={copy}", f"run_dir={run}"]
     with pytest.raises(ValueError, match="holds another run, whose results would be lost"):
         modes.audit(settings(*into), into)
+    into = ["mode=audit", f"checkpoint={copy}", f"run_dir={copy}"]
+    with pytest.raises(ValueError, match=r"elsewhere\.ckpt cannot be written: give run_dir="):
+        modes.audit(settings(*into), into)
+
+
+def test_an_audit_of_an_earlier_checkpoint_tells_how_the_run_was_begun(
+    trained: tuple[str, Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, run_dir, results = trained
+    (tmp_path / "checkpoints").mkdir()
+    earlier = tmp_path / "checkpoints" / "previous.ckpt"
+    shutil.copy(run_dir / "checkpoints" / "last.ckpt", earlier)
+    words = ["mode=audit", f"checkpoint={earlier}"]
+    monkeypatch.setattr("sys.argv", ["train.py", *words])
+    found = modes.audit(settings(*words), words)
+    assert found["command"] == results["command"]
+    assert found["run_dir"] == str(tmp_path / "audit-previous")
 
 
 def test_evaluation_gives_the_number_that_training_reported(

@@ -16,6 +16,7 @@ from tests.audit.audits import some_audit
 from tests.compose import settings
 from tests.datamodules.test_folder import folder
 
+ANY_NAME: Any = {"encoding": "utf-8", "errors": "surrogateescape"}
 OPTIONS = {"confidence": 0.5, "label_next": 6, "parquet": False}
 
 
@@ -60,8 +61,8 @@ def digits(*overrides: str) -> NoisyLabelDataModule:
 
 def fill_in(path: Path, truth: dict[str, str]) -> None:
     """Write the right classes into a list of labels to check."""
-    rows = list(csv.DictReader(path.open(encoding="utf-8")))
-    with path.open("w", newline="", encoding="utf-8") as file:
+    rows = list(csv.DictReader(path.open(**ANY_NAME)))
+    with path.open("w", newline="", **ANY_NAME) as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         for row in rows:
@@ -98,11 +99,29 @@ def test_checked_digits_join_the_probe(tmp_path: Path) -> None:
     assert (again.num_train, again.num_probe) == (len(found.train_rows), len(found.probe_rows))
     stays = np.isin(drawn.train_rows, found.train_rows)
     assert np.array_equal(drawn.given[stays], found.given)  # the noise that was drawn, no other
+    assert "106 probe (10 per class and 6 checked)" in found.describe()
     image, label = again.probe_set.everything.image, again.probe_set.label
     assert len(image) == len(label) == 106
     listed.write_text(f"index,true_label\n{drawn.probe_rows[0]},0\n")
     with pytest.raises(ValueError, match="in the probe already: draw as the run did"):
         digits(f"dataset.trusted={listed}")
+
+
+@pytest.mark.parametrize("filled", ["index,true_label\n5,2\n6,\n", "index;Label\n", "\xff"])
+def test_what_was_filled_in_is_not_written_over(
+    tmp_path: Path, filled: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = digits()
+    write_audit(audit_of(data), data, tmp_path, OPTIONS)
+    listed = tmp_path / "label_next.csv"
+    empty = listed.read_bytes()
+    write_audit(audit_of(data), data, tmp_path, {**OPTIONS, "label_next": 3})
+    assert len(listed.read_bytes()) < len(empty)
+    assert "filled in" not in capsys.readouterr().err
+    listed.write_text(filled, encoding="latin-1")
+    write_audit(audit_of(data), data, tmp_path, OPTIONS)
+    assert listed.read_text(encoding="latin-1") == filled
+    assert "label_next.csv is filled in and stays" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -112,7 +131,7 @@ def test_checked_digits_join_the_probe(tmp_path: Path) -> None:
         ("index,true_label\n1,twelve\n", "gives example 1 the class 'twelve': give one of 0, 1"),
         ("index,true_label\n-3,2\n", "lists example '-3': give whole numbers from 0 to 1296"),
         ("index,true_label\n1297,2\n", "lists example '1297'"),
-        ("index,true_label\n5,2\n5,3\n", "names 5 more than once"),
+        ("index,true_label\n5,2\n05,3\n", "names 5 more than once"),
     ],
 )
 def test_a_list_that_does_not_fit_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -131,9 +150,11 @@ def test_a_list_nobody_filled_in_changes_nothing(tmp_path: Path) -> None:
 @pytest.fixture
 def zoo(tmp_path: Path) -> Path:
     for number in range(60):
-        path = tmp_path / "zoo" / ("ape", "bee", "cow")[number % 3] / f"{number}.png"
+        # a name may be any bytes, and hold what CSV is made of
+        name = f"{number}.png" if number < 15 else f'{number} ",\udcff.png'
+        path = tmp_path / "zoo" / ("ape", "bee", "cow")[number % 3] / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (9, 8), (number, 2 * number, 3 * number)).save(path)
+        Image.new("RGB", (9, 8), (number, 2 * number, 3 * number)).save(path.open("wb"), "png")
     return tmp_path / "zoo"
 
 
@@ -171,7 +192,7 @@ def test_a_folder_is_trained_on_again(zoo: Path, tmp_path: Path) -> None:
 
 def left_out_among(folder: Path) -> int:
     """Return how many of the labels to check next are left out of the cleaned list."""
-    cleaned = csv.DictReader((folder / "labels_cleaned.csv").open(encoding="utf-8"))
+    cleaned = csv.DictReader((folder / "labels_cleaned.csv").open(**ANY_NAME))
     left_out = {row["path"] for row in cleaned if row["action"] == "left out"}
-    listed = csv.DictReader((folder / "label_next.csv").open(encoding="utf-8"))
+    listed = csv.DictReader((folder / "label_next.csv").open(**ANY_NAME))
     return sum(row["path"] in left_out for row in listed)

@@ -21,6 +21,9 @@ def test_how_rightly_labels_are_called_wrong_by_hand() -> None:
     # pairs of a wrong and a right label, ordered: 0.1 and 0.2 below both, 0.8 below one of two
     assert found["noise/auroc"] == pytest.approx(5 / 6)
     assert found["noise/auroc_weight"] == pytest.approx(4 / 6)
+    # what training never saw has no weight to be judged by: one right label less
+    unseen = audit._replace(weight=np.where(audit.index == audit.index[2], np.nan, audit.weight))
+    assert quality(unseen)["noise/auroc_weight"] == pytest.approx(2 / 3)
 
 
 def test_without_truth_or_weights_little_is_said() -> None:

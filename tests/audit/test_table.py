@@ -37,12 +37,15 @@ def test_a_known_error_has_no_true_class() -> None:
 
 def test_parquet_holds_the_same(tmp_path: Path) -> None:
     audit = some_audit(20, weight=[0.5, np.nan] * 10)
-    table = columns(audit, NAMES, files=[f"{row}.png" for row in range(40)])
+    files = [f"{row}.png" for row in range(40)]
+    files[audit.index[0]] = "0\udcff.png"  # any bytes can be a name
+    table = columns(audit, NAMES, files=files)
     write_parquet(table, tmp_path / "labels.parquet")
     found = parquet.read_table(tmp_path / "labels.parquet").to_pydict()
     assert list(found) == list(table)
     assert found["trust"] == table["trust"].tolist()
     assert found["index"] == table["index"].tolist()
     assert found["given_label"] == table["given_label"].tolist()
-    assert found["path"] == [f"{row}.png" for row in found["index"]]
+    written = [one.replace("\udcff", r"\udcff") for one in files]
+    assert found["path"] == [written[row] for row in found["index"]]
     assert found["weight"] == [None if np.isnan(one) else one for one in table["weight"]]

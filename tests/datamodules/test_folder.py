@@ -158,15 +158,33 @@ def test_a_list_of_checked_pictures(zoo: Path, tmp_path: Path) -> None:
     assert (listed.given[row], listed.true[row], listed.trusted.sum()) == (0, 2, 1)
 
 
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (["ape/0.png,cwo"], r"gives ape/0\.png the class 'cwo', .* give one of ape, bee, cow\."),
+        (["ape/0.png,2"], "the class '2'"),
+        (["ape/0.png,cow", "ape/0.png,bee"], r"names ape/0\.png more than once"),
+        (["dog/0.png,cow"], r"names 1 pictures that are not in the data set, such as dog/0\.png"),
+    ],
+)
+def test_slips_in_a_list_of_checked_pictures(
+    zoo: Path, tmp_path: Path, rows: list[str], message: str
+) -> None:
+    listed = table(tmp_path / "checked.csv", "path,true_label", *rows, "bee/6.png,")
+    with pytest.raises(ValueError, match=message):
+        folder(zoo, trusted=str(listed))
+
+
 def test_what_to_label_first_is_written_down(
     zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (zoo / "ape" / "0.png").rename(zoo / "ape" / "0\udcff.png")  # any bytes can be a name
     data = folder(zoo)
     said = data.without_probe()
     path = Path("outputs/zoo-label_these_first.csv")
     assert f"dataset.trusted={path}" in said
-    rows = list(csv.DictReader(path.open()))
+    rows = list(csv.DictReader(path.open(encoding="utf-8", errors="surrogateescape")))
     assert [row["label"] for row in rows[:3]] == ["ape", "bee", "cow"]
     assert (
         len({row["path"] for row in rows}) == len(rows) == 12
@@ -190,6 +208,17 @@ def test_what_to_label_first_is_written_down(
 def test_tables_that_say_nonsense(zoo: Path, tmp_path: Path, rows: list[str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         folder(zoo, labels=str(table(tmp_path / "t.csv", *rows)))
+
+
+def test_a_table_in_latin_1_is_refused(zoo: Path, tmp_path: Path) -> None:
+    picture(zoo / "bär.png", 0)
+    rows = "path,label\nbär.png,bear\nape/0.png,ape\nape/1.png,ape\nbee/6.png,bee\n"
+    (tmp_path / "t.csv").write_bytes(rows.encode("latin-1"))
+    with pytest.raises(ValueError, match=r"names 'b\\udce4r\.png', .* save the table as UTF-8"):
+        folder(zoo, labels=f"{tmp_path}/t.csv")
+    (tmp_path / "t.txt").write_bytes("bär.png\n".encode("latin-1"))
+    with pytest.raises(ValueError, match="names 1 pictures that are not in the data set"):
+        folder(zoo, trusted=f"{tmp_path}/t.txt")
 
 
 def test_settings_that_cannot_be(zoo: Path, tmp_path: Path) -> None:

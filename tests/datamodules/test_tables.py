@@ -1,3 +1,4 @@
+import os
 import sys
 from pathlib import Path
 
@@ -63,6 +64,12 @@ def test_what_is_no_such_table(tmp_path: Path, text: str, message: str) -> None:
 
 
 def test_latin_1_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_bytes("path,label\nä.png,1\n".encode("latin-1"))
-    with pytest.raises(ValueError, match=r"cannot be read as a table: .*utf-8"):
+    (tmp_path / "t.csv").write_bytes("path,label\na.png,Bär\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"as a table: line 2 is not UTF-8 in column label"):
         read_table(tmp_path / "t.csv", "labels", ("path", "label"))
+
+
+def test_names_of_files_may_be_any_bytes(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(b"path,label\na\xff.png,1\n")
+    table = read_table(tmp_path / "t.csv", "labels", ("path", "label"))
+    assert table["path"] == [os.fsdecode(b"a\xff.png")]

@@ -165,6 +165,9 @@ def test_matrices_have_numbers_where_there_is_room():
     assert one.svg.count(">82<") == other.svg.count(">82<") == 10
     assert one.svg.count(">2<") == 90
     assert matrices(np.zeros((10, 10)), None, names) == []
+    true[3:] = 0  # nobody has these classes
+    (one,) = matrices(true, None, names)
+    assert "82% of a class keep their label" in one.svg
     large = np.eye(100) + np.eye(100, k=1)
     (drawn_only,) = matrices(None, large, [str(one) for one in range(100)])
     assert ">50<" in drawn_only.svg  # a class's number
