@@ -116,7 +116,7 @@ class PictureDataModule(NoisyLabelDataModule):
             if isinstance(stated, Manifest):
                 self._check_rows(stated, labels)
                 self.probe_per_class = stated.settings["probe_per_class"]
-                return stated
+                return self._with_trusted(stated)
             given = stated
         self._check_probe()
         settings = {
@@ -131,6 +131,13 @@ class PictureDataModule(NoisyLabelDataModule):
         return Manifest.draw(
             known, lambda rows: given[rows], settings=settings, class_names=self.class_names
         )
+
+    def _with_trusted(self, stated: Manifest) -> Manifest:
+        """Move what was trusted since into the probe, where all belongs there that is trusted."""
+        rows = stated.train_rows[self.listed.trusted[stated.train_rows]]
+        if self.probe_per_class is not None or not len(rows):
+            return stated
+        return stated.with_checked(rows, self.listed.true[rows])
 
     def _check_rows(self, stated: Manifest, labels: str) -> None:
         """Refuse labels by row where the rows are other pictures than they were."""

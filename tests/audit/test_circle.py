@@ -201,6 +201,18 @@ def test_a_folder_is_trained_on_again(zoo: Path, tmp_path: Path) -> None:
     drawn = folder(zoo, trusted=str(trusted), labels=f"{tmp_path}/labels_cleaned.npz")
     drawn.setup()
     assert drawn.num_train == again.num_train
+    # with a test split of its own, what is tested on stays, and so do the rows
+    stays = f"{tmp_path}/labels_cleaned.csv"
+    again.drawn.write(tmp_path / "again.npz")
+    kept = again.listed.files.paths[again.drawn.train_rows[0]]
+    (tmp_path / "more.csv").write_text(
+        'path,true_label\n"' + kept.replace('"', '""') + '",bee\n', **ANY_NAME
+    )
+    joined = folder(
+        zoo, table=stays, labels=f"{tmp_path}/again.npz", trusted=f"{tmp_path}/more.csv"
+    )
+    assert (joined.num_probe, joined.num_train) == (again.num_probe + 1, again.num_train - 1)
+    assert joined.listed.true[joined.drawn.probe_rows].tolist() == joined.drawn.probe_label.tolist()
     fill_in(tmp_path / "label_next.csv", dict.fromkeys(before, "bee"))
     more = folder(
         zoo, labels=f"{tmp_path}/labels_cleaned.csv", trusted=f"{tmp_path}/label_next.csv"
