@@ -141,6 +141,19 @@ def test_a_list_that_does_not_fit_is_refused(tmp_path: Path, text: str, message:
         build_data(settings(f"dataset.trusted={tmp_path}/list.csv"))
 
 
+def test_not_everything_may_be_checked(tmp_path: Path) -> None:
+    rows = "".join(f"{row},0\n" for row in range(1_197))
+    (tmp_path / "list.csv").write_text(f"index,true_label\n{rows}")
+    with pytest.raises(ValueError, match="lists 1,197 examples, and none is left to train on"):
+        build_data(settings(f"dataset.trusted={tmp_path}/list.csv"))
+
+
+@pytest.mark.parametrize("given", ["5", "[a.csv,5]"])
+def test_a_list_is_a_file(given: str) -> None:
+    with pytest.raises(ValueError, match=r"dataset\.trusted=.* is no file: give its path"):
+        build_data(settings(f"dataset.trusted={given}"))
+
+
 def test_a_list_nobody_filled_in_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("index,true_label\n5,\n6,\n")
     data = digits(f"dataset.trusted={tmp_path}/list.csv")
