@@ -115,6 +115,11 @@ class CleanDataModule(NoisyLabelDataModule):
         self._count(probe_per_class)
         self.num_train -= len(self._checked[0])
         self.num_probe += len(self._checked[0])
+        if self.num_train < 1:
+            raise ValueError(
+                f"dataset.trusted lists {len(self._checked[0]):,} examples, and none is left to "
+                "train on: fill in fewer."
+            )
 
     def _check_draws(self) -> None:
         if self.draws not in ("ours", "released"):

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -48,11 +48,19 @@ class Listing(NamedTuple):
     @property
     def hash(self) -> str:
         """SHA-256 of all it says, in hexadecimal; it stays when folders move as a whole."""
-        paths = [_last_parts(path) for path in self.files.paths]
-        digest = hashlib.sha256(json.dumps([*self.class_names, *paths]).encode())
+        digest = self._named()
         for array in (self.given, self.true, self.trusted):
             digest.update(array.astype("<i8").tobytes())
         return digest.hexdigest()
+
+    @property
+    def rows_hash(self) -> str:
+        """SHA-256 of which picture each row is, and which class each number, in hexadecimal."""
+        return self._named().hexdigest()
+
+    def _named(self) -> Any:
+        paths = [_last_parts(path) for path in self.files.paths]
+        return hashlib.sha256(json.dumps([*self.class_names, *paths]).encode())
 
 
 def look_for(files: Files, what: str, most: int = LOOKED_FOR) -> None:

@@ -114,8 +114,9 @@ class PictureDataModule(NoisyLabelDataModule):
         if labels is not None:
             stated = read_stated(labels, self.train_size, self.class_names)
             if isinstance(stated, Manifest):
+                self._check_rows(stated, labels)
                 self.probe_per_class = stated.settings["probe_per_class"]
-                return stated
+                return self._with_trusted(stated)
             given = stated
         self._check_probe()
         settings = {
@@ -124,11 +125,29 @@ class PictureDataModule(NoisyLabelDataModule):
             "noise_model": "its own",
             "probe_per_class": self.probe_per_class,
             "list": listed.hash,
+            "rows": listed.rows_hash,
         }
         known = Known(listed.true, noisy=listed.given >= 0, trusted=listed.trusted)
         return Manifest.draw(
             known, lambda rows: given[rows], settings=settings, class_names=self.class_names
         )
+
+    def _with_trusted(self, stated: Manifest) -> Manifest:
+        """Move what was trusted since into the probe, where all belongs there that is trusted."""
+        rows = stated.train_rows[self.listed.trusted[stated.train_rows]]
+        if self.probe_per_class is not None or not len(rows):
+            return stated
+        return stated.with_checked(rows, self.listed.true[rows])
+
+    def _check_rows(self, stated: Manifest, labels: str) -> None:
+        """Refuse labels by row where the rows are other pictures than they were."""
+        if stated.settings.get("rows", self.listed.rows_hash) != self.listed.rows_hash:
+            raise ValueError(
+                f"labels={labels} says which label each row has, but the rows are other pictures "
+                "now, or the classes other ones: give the very lists it was drawn with (what is "
+                "trusted decides what is held out to test on), or where there is one, "
+                "labels_cleaned.csv, which goes by name."
+            )
 
     def _check_probe(self) -> None:
         wanted = self.probe_per_class

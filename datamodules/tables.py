@@ -54,8 +54,15 @@ def is_utf8(text: str) -> bool:
 
 
 def several(given: str | Sequence[str] | None) -> list[str]:
-    """Return the tables that a setting names: none, one or a list."""
-    return [given] if isinstance(given, str) else list(given or ())
+    """Return the tables that `dataset.trusted` names: none, one or a list.
+
+    Raises:
+        ValueError: if it names something else.
+    """
+    names = [] if given is None else [given] if isinstance(given, str) else given
+    if not isinstance(names, list | tuple) or not all(isinstance(one, str) for one in names):
+        raise ValueError(f"dataset.trusted={given} is no file: give its path, or a list of some.")
+    return list(names)
 
 
 def refuse_twice(paths: Sequence[str], what: str) -> None:

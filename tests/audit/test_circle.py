@@ -141,6 +141,19 @@ def test_a_list_that_does_not_fit_is_refused(tmp_path: Path, text: str, message:
         build_data(settings(f"dataset.trusted={tmp_path}/list.csv"))
 
 
+def test_not_everything_may_be_checked(tmp_path: Path) -> None:
+    rows = "".join(f"{row},0\n" for row in range(1_197))
+    (tmp_path / "list.csv").write_text(f"index,true_label\n{rows}")
+    with pytest.raises(ValueError, match="lists 1,197 examples, and none is left to train on"):
+        build_data(settings(f"dataset.trusted={tmp_path}/list.csv"))
+
+
+@pytest.mark.parametrize("given", ["5", "[a.csv,5]"])
+def test_a_list_is_a_file(given: str) -> None:
+    with pytest.raises(ValueError, match=r"dataset\.trusted=.* is no file: give its path"):
+        build_data(settings(f"dataset.trusted={given}"))
+
+
 def test_a_list_nobody_filled_in_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("index,true_label\n5,\n6,\n")
     data = digits(f"dataset.trusted={tmp_path}/list.csv")
@@ -183,6 +196,18 @@ def test_a_folder_is_trained_on_again(zoo: Path, tmp_path: Path) -> None:
     drawn = folder(zoo, trusted=str(trusted), labels=f"{tmp_path}/labels_cleaned.npz")
     drawn.setup()
     assert drawn.num_train == again.num_train
+    # with a test split of its own, what is tested on stays, and so do the rows
+    stays = f"{tmp_path}/labels_cleaned.csv"
+    again.drawn.write(tmp_path / "again.npz")
+    kept = again.listed.files.paths[again.drawn.train_rows[0]]
+    (tmp_path / "more.csv").write_text(
+        'path,true_label\n"' + kept.replace('"', '""') + '",bee\n', **ANY_NAME
+    )
+    joined = folder(
+        zoo, table=stays, labels=f"{tmp_path}/again.npz", trusted=f"{tmp_path}/more.csv"
+    )
+    assert (joined.num_probe, joined.num_train) == (again.num_probe + 1, again.num_train - 1)
+    assert joined.listed.true[joined.drawn.probe_rows].tolist() == joined.drawn.probe_label.tolist()
     fill_in(tmp_path / "label_next.csv", dict.fromkeys(before, "bee"))
     more = folder(
         zoo, labels=f"{tmp_path}/labels_cleaned.csv", trusted=f"{tmp_path}/label_next.csv"

@@ -256,6 +256,10 @@ def test_the_labels_of_another_run(zoo: Path, tmp_path: Path) -> None:
     data.drawn.save(tmp_path / "run")
     again = folder(zoo, trusted=str(plain), labels=str(tmp_path / "run" / "labels.npz"))
     assert again.drawn.hash == Manifest.load(tmp_path / "run" / "labels.npz").hash
+    # one more picture, and each row may be another
+    (zoo / "ape" / "00.png").write_bytes((zoo / "ape" / "0.png").read_bytes())
+    with pytest.raises(ValueError, match="but the rows are other pictures now"):
+        folder(zoo, trusted=str(plain), labels=f"{tmp_path}/run/labels.npz")
 
 
 def test_what_cannot_be_read_is_grey_and_noted(zoo: Path, tmp_path: Path) -> None:
