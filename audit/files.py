@@ -43,7 +43,7 @@ def write_audit(
         words = f"note: {folder / NEXT} is filled in and stays; move it away for a new list"
         print(words, file=sys.stderr)
     else:
-        chosen = label_next.choose(audit, options["label_next"])
+        chosen = label_next.choose(audit, options["label_next"], data.seed)
         label_next.write_csv(folder / NEXT, chosen, audit, drawn.class_names, files)
     return {**quality(audit), **cleaned.summary(kept, audit)}
 

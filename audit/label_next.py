@@ -1,11 +1,10 @@
 """Which examples to check next: a list to fill in, which then enlarges the probe.
 
-The policy: suspicious labels, those first of whose suggestion the network is surest; where there
-are no more of them, the surest of the others. Classes take turns (by suggested class), so that the
-probe stays balanced. Such examples are typical of the class they really are of, which is what a
-probe needs, and checking them takes wrong labels out of training. What is usual in active learning,
-to ask where the network is unsure, harms here: a small probe of odd examples weighs the noisy ones
-badly (docs/audit.md has the measurements, benchmarks/check_next.py makes them).
+They are drawn at random, and classes take turns (by suggested class). The probe stands for clean
+data, and a random sample is what represents them; it says, too, how many labels are wrong. What is
+usual in active learning, to ask where the network is unsure, makes a probe of odd examples, which
+weighs the noisy ones badly. `benchmarks/check_next.py` sets six ways to choose side by side. (To
+mend labels, not to enlarge the probe, `labels.csv` has the order.)
 """
 
 import csv
@@ -13,17 +12,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from audit.record import Audit, Rows
 from datamodules.atomic import replacing
+from datamodules.randomness import numpy_generator
 from datamodules.split import interleaved
 
 
-def choose(audit: Audit, count: int) -> Rows:
-    """Return rows of the audit, (count,) or all there are, the most useful to check first."""
-    surest_first = np.lexsort([-audit.confidence, ~audit.suspicious])
-    return interleaved(surest_first, audit.suggested)[:count]
+def choose(audit: Audit, count: int, seed: int) -> Rows:
+    """Return rows of the audit to check, (count,) or all there are.
+
+    Args:
+        audit: of the examples to choose from.
+        count: how many are wanted.
+        seed: of the run.
+    """
+    shuffled = numpy_generator(seed, "label next").permutation(len(audit.index))
+    return interleaved(shuffled, audit.suggested)[:count]
 
 
 def write_csv(

@@ -1,4 +1,4 @@
-"""Which examples should be checked next? The list of a run, beside other ways to choose.
+"""Which examples should be checked next? At random, as a run's list does, or otherwise?
 
     python benchmarks/check_next.py --method l2r --seeds 1 2 3 --count 50
 
@@ -28,9 +28,9 @@ RNG = np.random.default_rng(0)
 
 # trust, confidence → what is chosen first has the lowest number
 POLICIES: dict[str, Callable[[Floats, Floats], Floats]] = {
-    "suspicious, surest suggestion": lambda trust, sure: np.where(trust < 0.5, -sure, 1 - sure),
+    "at random": lambda trust, sure: RNG.random(len(trust)),
     "surest suggestion": lambda trust, sure: -sure,
-    "random": lambda trust, sure: RNG.random(len(trust)),
+    "suspicious, surest suggestion": lambda trust, sure: np.where(trust < 0.5, -sure, 1 - sure),
     "lowest trust": lambda trust, sure: trust,
     "trust nearest one half": lambda trust, sure: abs(trust - 0.5),
     "least sure suggestion": lambda trust, sure: sure,

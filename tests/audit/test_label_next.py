@@ -7,24 +7,20 @@ from audit.label_next import choose, write_csv
 from tests.audit.audits import some_audit
 
 
-def test_the_surest_corrections_come_first_and_classes_take_turns() -> None:
-    audit = some_audit(
-        7,
-        suggested=[1, 0, 0, 0, 1, 1, 0],
-        trust=[0.1, 0.2, 0.3, 0.9, 0.8, 0.4, 0.1],
-        confidence=[0.6, 0.7, 0.8, 0.99, 0.95, 0.9, 0.5],
-    )
-    # class 0: 2, 1, 6 are suspicious, 3 is not; class 1: 5, 0 are, 4 is not
-    assert choose(audit, 7).tolist() == [2, 5, 1, 0, 6, 4, 3]
-    assert choose(audit, 3).tolist() == [2, 5, 1]
-    assert choose(audit, 0).tolist() == []
-    assert sorted(choose(audit, 100).tolist()) == list(range(7))
+def test_classes_take_turns_as_far_as_they_last() -> None:
+    audit = some_audit(303, classes=5, suggested=[0] * 3 + [1, 2, 3] * 100)
+    chosen = choose(audit, 23, seed=1)
+    assert np.bincount(audit.suggested[chosen]).tolist() == [3, 7, 7, 6]
+    assert len(set(chosen.tolist())) == 23
+    assert choose(audit, 0, seed=1).tolist() == []
+    assert sorted(choose(audit, 1_000, seed=1).tolist()) == list(range(303))
 
 
-def test_the_list_is_balanced_as_far_as_classes_last() -> None:
-    audit = some_audit(300, classes=5, suggested=np.arange(300) % 5)
-    chosen = audit.suggested[choose(audit, 50)]
-    assert np.bincount(chosen).tolist() == [10] * 5
+def test_the_choice_is_a_function_of_the_seed_and_of_nothing_that_was_found() -> None:
+    audit = some_audit(300, classes=5)
+    chosen = choose(audit, 50, seed=1)
+    assert np.array_equal(choose(audit._replace(trust=1 - audit.trust), 50, seed=1), chosen)
+    assert not np.array_equal(choose(audit, 50, seed=2), chosen)
 
 
 def test_what_is_to_be_filled_in_is_empty(tmp_path: Path) -> None:
