@@ -117,7 +117,7 @@ def _spoken(settings: Mapping[str, str]) -> str:
 def _company(row: Mapping[str, Any], key: str) -> _Company:
     """Return what the runs share among which a setting is compared."""
     group, nested, _ = key.partition(".")
-    chosen = nested and not is_harmless(group)
+    chosen = nested and group != "dataset" and not is_harmless(group)
     choice = row["settings"].get("choices", {}).get(group) if chosen else None
     return key, row.get("dataset"), choice
 

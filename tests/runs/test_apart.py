@@ -54,6 +54,13 @@ def test_a_methods_own_setting_is_compared_within_the_method():
     )
 
 
+def test_a_data_sets_own_setting_is_told_of_the_data_set_once():
+    runs = [row("dataset.draws=released"), row("seed=1"), row("seed=2"), row("augment=none")]
+    names, usual = named(*runs)
+    assert names == ["dataset.draws=released", "", "", "augment=none"]
+    assert usual == ["digits_asym: augment=autoaugment dataset.draws=ours"]
+
+
 def test_another_schedule_is_named_once_not_by_all_its_keys():
     runs = [row(), row("schedule=step"), row("schedule=cosine", "schedule.warmup_epochs=2")]
     names, usual = named(*runs)
