@@ -98,7 +98,7 @@ def _step(weigh: Weigh) -> Callable[[Any, Views, Views], Callable[[], None]]:
 
 
 PUBLIC = {
-    "l2r, torch.func grad of grad": _step(by_grad_of_grad),
-    "l2r, torch.func jvp": _step(by_jvp),
-    "(l2r, vmap of grad, no batch statistics)": _step(by_per_example_gradients),
+    "l2r torch.func grad of grad": _step(by_grad_of_grad),
+    "l2r torch.func jvp": _step(by_jvp),
+    "l2r vmap of grad (not the same)": _step(by_per_example_gradients),
 }

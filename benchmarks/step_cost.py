@@ -36,6 +36,7 @@ from lightning_modules.base import NoisyLabelModule
 from lightning_modules.batch_norm import batch_statistics_only
 from lightning_modules.schedules import Schedule
 from runs.build import build_module
+from runs.freed_memory import keep_freed_memory
 
 Work = Callable[[], object]
 Batches = tuple[Views, Views]
@@ -54,13 +55,13 @@ class Count(NamedTuple):
 METHODS: dict[str, tuple[list[str], Count]] = {
     "supervised": (["method=supervised"], Count(3, 1, 1)),
     "l2r": (["method=l2r"], Count(8, 2, 2, 1)),
-    "l2r, double_backward": (["method=l2r", "meta.engine=double_backward"], Count(13)),
+    "l2r double backward": (["method=l2r", "meta.engine=double_backward"], Count(13)),
     "ieg": (["method=ieg"], Count(26, 6, 8, 2)),
-    "ieg, guess detached": (
+    "ieg guess detached": (
         ["method=ieg", "method.differentiable_guess=false"],
         Count(22, 6, 7, 1),
     ),
-    "ieg, double_backward": (["method=ieg", "meta.engine=double_backward"], Count(None)),
+    "ieg double backward": (["method=ieg", "meta.engine=double_backward"], Count(None)),
 }
 
 
@@ -134,12 +135,15 @@ def steps(names: list[str], given: argparse.Namespace, data: Batches) -> dict[st
 
 
 def seconds(work: Work, device: torch.device) -> float:
+    """Return how long it takes; of one CPU thread its own time, without what others take."""
+    alone = device.type == "cpu" and torch.get_num_threads() == 1
+    clock = time.process_time if alone else time.perf_counter
     wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     wait()
-    start = time.perf_counter()
+    start = clock()
     work()
     wait()
-    return time.perf_counter() - start
+    return clock() - start
 
 
 def peak(work: Work, device: torch.device) -> int:
@@ -177,9 +181,7 @@ def row(name: str, taken: dict[str, float], memory: dict[str, int], batch: int) 
     cells += ["" if count.floor is None else f"{count.floor:.0f}"]
     cells += ["" if count.floor is None else f"{time_ / unit / count.floor - 1:+.0%}"]
     backward = taken["forward and backward"] - unit
-    passes = (
-        count.forward * unit + count.backward * backward + count.along * taken["forward mode"]
-    )
+    passes = count.forward * unit + count.backward * backward + count.along * taken["forward mode"]
     cells += [f"{time_ / passes - 1:+.0%}" if passes else ""]
     return "| " + " | ".join([name, *cells]) + " |"
 
@@ -199,13 +201,17 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     parser.add_argument("--only", default="", help="some of the steps, by commas")
+    parser.add_argument(
+        "--stock-malloc", action="store_true", help="without what `runs.freed_memory` does"
+    )
     parser.add_argument("--quick", action="store_true", help="resnet11 and three rounds")
     given = parser.parse_args()
     if given.quick:
         given.model, given.rounds = "resnet11", 3
     torch.set_num_threads(given.threads)
-    # names may hold commas themselves, so those are kept that are given as a whole
-    asked = given.only.split(";") if ";" in given.only else given.only.split(",")
+    if not given.stock_malloc:
+        keep_freed_memory()
+    asked = given.only.split(",")
     names = [name for name in [*METHODS, *PUBLIC] if not given.only or name in asked]
     works = steps(names, given, batches(given.batch, given.side, given.device))
 
