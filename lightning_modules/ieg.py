@@ -148,4 +148,4 @@ class IEG(MetaStepModule):
             weight=1 / len(given),
             label_mix=self.initial_label_mix,
         )
-        return self.meta_step(losses, penalty, label_losses, probe, look_ahead)
+        return self.meta_step(penalty, label_losses, probe, look_ahead, losses)

@@ -111,7 +111,7 @@ def meta_gradient(
 
     inner = penalty
     if double or look_ahead.weight:
-        losses = losses or label_losses(theta)
+        losses = label_losses(theta) if losses is None else losses
         weight = torch.full_like(losses.given, look_ahead.weight).detach().requires_grad_(double)
         label_mix = torch.full_like(weight, look_ahead.label_mix).requires_grad_(double)
         inner = inner + weight @ losses.mixed(label_mix)
@@ -193,13 +193,13 @@ def _differentiate_again(
     weight: Tensor,
     label_mix: Tensor,
     look_ahead: LookAhead,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor | None]:
     """Return (∂M/∂ω, ∂M/∂ε) as the vector-Jacobian product of ∂θ'/∂(ω, ε) = −α ∂(∇J)/∂(ω, ε)."""
     by_weight, by_mix = torch.autograd.grad(
         gradient,
         [weight, label_mix],
         grad_outputs=[-look_ahead.step_size * part for part in v],
         retain_graph=True,
-        materialize_grads=True,
+        allow_unused=True,  # ε, where there is no guess
     )
     return by_weight, by_mix
