@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 
 from runs.check import check
 from runs.compare import compare
+from runs.freed_memory import keep_freed_memory
 from runs.ranks import end_with_parent
 from runs.settings import plain
 
@@ -31,6 +32,7 @@ def run(cfg: DictConfig) -> Results:
         ValueError: if the settings or the data cannot work, in a sentence for the user.
     """
     end_with_parent()
+    keep_freed_memory()
     settings = plain(cfg)
     check(settings, sweeping=HydraConfig.get().mode == RunMode.MULTIRUN)
     if settings["mode"] == "compare":

@@ -15,6 +15,7 @@ from torch.nn.functional import one_hot
 from datamodules.batch import Views
 from lightning_modules.batch_norm import batch_statistics_only
 from lightning_modules.bounds import one_of, within
+from lightning_modules.early_backward import differentiated
 from lightning_modules.losses import consistency, guess_labels
 from lightning_modules.meta_gradient import LabelLosses, LookAhead, Params
 from lightning_modules.meta_step import MetaStepModule, Verdict
@@ -77,8 +78,8 @@ class IEG(MetaStepModule):
         """Return L = (L_λ + L_ω) / 2 + L_β + k L_KL + reg(θ).
 
         The letters below are those of docs/differences.md (and of reference 3.5), which sets paper,
-        released code and these lines side by side. (b) and (c) come last: they need nothing of the
-        meta-step, and their graphs need not lie in memory during it.
+        released code and these lines side by side. (b) comes last: it needs nothing of the
+        meta-step, and its graph is the largest.
         """
         assert probe is not None
         assert train.strong is not None
@@ -101,6 +102,13 @@ class IEG(MetaStepModule):
         loss_label_mix = losses.mixed(verdict.label_mix).mean()  # L_λ
         loss_weighted = verdict.weighted_sum(losses.mixed(self.initial_label_mix))  # L_ω
 
+        # (c) The strong view learns from the weak one.
+        loss_consistency = self.consistency_factor * consistency(z, z_strong).mean()  # k L_KL
+
+        # Both views' graphs go before the mixed batch, three times as large, makes its own.
+        loss_views = (loss_label_mix + loss_weighted) / 2 + loss_consistency + penalty
+        loss_views = differentiated(loss_views, list(self.net.parameters()))
+
         # (b) Probe and noisy examples, mixed.
         mixed = mix(train, pseudo_label, probe, draws, self.mixup_share)
         with batch_statistics_only(self.net):
@@ -108,11 +116,8 @@ class IEG(MetaStepModule):
         loss_trusted, loss_guessed = mixup_losses(mixed_logits, mixed.label)  # L_l, L_u
         loss_mixup = loss_trusted + self.ce_factor * loss_guessed  # L_β
 
-        # (c) The strong view learns from the weak one.
-        loss_consistency = self.consistency_factor * consistency(z, z_strong).mean()  # k L_KL
-
         return Objective(
-            loss=(loss_label_mix + loss_weighted) / 2 + loss_mixup + loss_consistency + penalty,
+            loss=loss_views + loss_mixup,
             terms={
                 "train/loss_label_mix": loss_label_mix.detach(),
                 "train/loss_weighted": loss_weighted.detach(),
@@ -148,4 +153,4 @@ class IEG(MetaStepModule):
             weight=1 / len(given),
             label_mix=self.initial_label_mix,
         )
-        return self.meta_step(losses, penalty, label_losses, probe, look_ahead)
+        return self.meta_step(penalty, label_losses, probe, look_ahead, losses)

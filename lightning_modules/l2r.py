@@ -21,16 +21,17 @@ class L2R(MetaStepModule):
         assert probe is not None
         given = one_hot(train.label, self.num_classes)
 
-        logits = self.net(train.weak)
-        losses = cross_entropy(given, logits)
         penalty = self.penalty(self.theta())
 
         def label_losses(theta: Params) -> LabelLosses:
             return LabelLosses(cross_entropy(given, self.logits(theta, train.weak)))
 
         look_ahead = LookAhead(self.meta_step_size)
-        verdict = self.meta_step(LabelLosses(losses), penalty, label_losses, probe, look_ahead)
+        verdict = self.meta_step(penalty, label_losses, probe, look_ahead)
 
+        # only now: nothing above needs this pass's graph, so memory never holds it and the probe's
+        logits = self.net(train.weak)
+        losses = cross_entropy(given, logits)
         return Objective(
             loss=verdict.weighted_sum(losses) + penalty,
             terms=self.meta_terms(verdict, probe),

@@ -78,10 +78,10 @@ class MetaGradient(NamedTuple):
 
 def meta_gradient(
     theta: Params,
-    losses: LabelLosses,
     penalty: Tensor,
     *,
     label_losses: Callable[[Params], LabelLosses],
+    losses: LabelLosses | None = None,
     probe_loss: Callable[[Params], tuple[Tensor, Tensor]],
     look_ahead: LookAhead,
     momentum: Params | None = None,
@@ -90,13 +90,14 @@ def meta_gradient(
 ) -> MetaGradient:
     """Return ∂M/∂ω and ∂M/∂ε at the look-ahead step's constants.
 
-    The graphs of `losses` and `penalty` are kept: the same forward passes serve the final loss.
+    The graphs of `losses` and `penalty` are kept: the same passes may serve the final loss.
 
     Args:
         theta: the parameters θ, leaves that require gradients.
-        losses: the label losses at θ, with their graph.
         penalty: reg(θ), scalar, with its graph.
-        label_losses: computes `losses` from any θ, in the same context (same batch statistics).
+        label_losses: computes the label losses from any θ, always with the same batch statistics.
+        losses: the label losses at θ, with their graph, if they are there already. A look-ahead
+            from ω = 0 by `forward_mode` does without, and so without their graph in memory.
         probe_loss: computes M, and the logits it came from, from θ'.
         look_ahead: α, μ, ω and ε.
         momentum: m, the optimiser's buffers, by θ's names; None before the first step.
@@ -107,11 +108,12 @@ def meta_gradient(
     ranks = ranks or Alone()
     names, leaves = list(theta), list(theta.values())
     double = engine == "double_backward"
-    weight = losses.given.new_full(losses.given.shape, look_ahead.weight).requires_grad_(double)
-    label_mix = torch.full_like(weight, look_ahead.label_mix).requires_grad_(double)
 
     inner = penalty
     if double or look_ahead.weight:
+        losses = label_losses(theta) if losses is None else losses
+        weight = torch.full_like(losses.given, look_ahead.weight).detach().requires_grad_(double)
+        label_mix = torch.full_like(weight, look_ahead.label_mix).requires_grad_(double)
         inner = inner + weight @ losses.mixed(label_mix)
     # materialize_grads: a parameter that J does not touch (no decay, ω = 0) does not move
     gradient = torch.autograd.grad(
@@ -132,7 +134,7 @@ def meta_gradient(
     return MetaGradient(
         weight=by_weight,
         # J is a mean over ranks, so an example's share of it is ω / ranks
-        label_mix=None if losses.guess is None else by_mix / ranks.size,
+        label_mix=None if by_mix is None else by_mix / ranks.size,
         inner_loss=inner.detach(),
         inner_gradient=dict(zip(names, inner_gradient, strict=True)),
         theta_ahead={name: value.detach() for name, value in theta_ahead.items()},
@@ -159,7 +161,7 @@ def _push_forward(
     v: list[Tensor],
     label_losses: Callable[[Params], LabelLosses],
     look_ahead: LookAhead,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor | None]:
     """Return (∂M/∂ω, ∂M/∂ε) from the label losses' derivative along v."""
     # Without grad mode no backward graph is kept; tangents flow all the same.
     with torch.no_grad(), forward_ad.dual_level():
@@ -169,11 +171,12 @@ def _push_forward(
         }
         losses = label_losses(dual)
         given = _tangent(losses.given)
-        guess = given if losses.guess is None else _tangent(losses.guess)
+        guess = None if losses.guess is None else _tangent(losses.guess)
     along = LabelLosses(given, guess)
     by_weight = -look_ahead.step_size * along.mixed(look_ahead.label_mix)
-    by_mix = -look_ahead.step_size * look_ahead.weight * (given - guess)
-    return by_weight, by_mix
+    if guess is None:
+        return by_weight, None
+    return by_weight, -look_ahead.step_size * look_ahead.weight * (given - guess)
 
 
 def _tangent(dual: Tensor) -> Tensor:
@@ -190,13 +193,13 @@ def _differentiate_again(
     weight: Tensor,
     label_mix: Tensor,
     look_ahead: LookAhead,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor | None]:
     """Return (∂M/∂ω, ∂M/∂ε) as the vector-Jacobian product of ∂θ'/∂(ω, ε) = −α ∂(∇J)/∂(ω, ε)."""
     by_weight, by_mix = torch.autograd.grad(
         gradient,
         [weight, label_mix],
         grad_outputs=[-look_ahead.step_size * part for part in v],
         retain_graph=True,
-        materialize_grads=True,
+        allow_unused=True,  # ε, where there is no guess
     )
     return by_weight, by_mix

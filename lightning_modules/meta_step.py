@@ -66,11 +66,11 @@ class MetaStepModule(NoisyLabelModule):
 
     def meta_step(
         self,
-        losses: LabelLosses,
         penalty: Tensor,
         label_losses: Callable[[Params], LabelLosses],
         probe: Views,
         look_ahead: LookAhead,
+        losses: LabelLosses | None = None,
     ) -> Verdict:
         """Weigh the noisy batch, and choose between its two labels:
 
@@ -90,9 +90,9 @@ class MetaStepModule(NoisyLabelModule):
         with batch_statistics_only(self.net):
             gradient = meta_gradient(
                 self.theta(),
-                losses,
                 penalty,
                 label_losses=label_losses,
+                losses=losses,
                 probe_loss=probe_loss,
                 look_ahead=look_ahead,
                 momentum=self.momentum_buffers() if look_ahead.momentum_factor else None,

@@ -100,13 +100,15 @@ def probe_loss_ahead(problem: Problem, weight: Tensor, mix: Tensor, momentum: bo
     return problem.probe_loss(ahead)[0]
 
 
-def ours(problem: Problem, engine: str, weight: float, momentum: bool) -> MetaGradient:
+def ours(
+    problem: Problem, engine: str, weight: float, momentum: bool, given: bool = True
+) -> MetaGradient:
     theta = problem.theta
     return meta_gradient(
         theta,
-        problem.label_losses(theta),
         problem.penalty(theta),
         label_losses=problem.label_losses,
+        losses=problem.label_losses(theta) if given else None,
         probe_loss=problem.probe_loss,
         look_ahead=LookAhead(ALPHA, MU, weight, MIX),
         momentum=problem.momentum if momentum else None,
@@ -117,10 +119,11 @@ def ours(problem: Problem, engine: str, weight: float, momentum: bool) -> MetaGr
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("weight", [0.0, 1 / B])
 @pytest.mark.parametrize("momentum", [False, True])
+@pytest.mark.parametrize("given", [True, False], ids=["losses given", "losses made"])
 def test_equals_double_backward(
-    problem: Problem, engine: str, weight: float, momentum: bool
+    problem: Problem, engine: str, weight: float, momentum: bool, given: bool
 ) -> None:
-    found = ours(problem, engine, weight, momentum)
+    found = ours(problem, engine, weight, momentum, given)
 
     omega = torch.full((B,), weight, dtype=torch.float64, requires_grad=True)
     mix = torch.full((B,), MIX, dtype=torch.float64, requires_grad=True)
@@ -180,7 +183,6 @@ def test_refuses_inference_mode(problem: Problem) -> None:
     with torch.inference_mode(), pytest.raises(RuntimeError):
         meta_gradient(
             theta,
-            problem.label_losses(theta),
             problem.penalty(theta),
             label_losses=problem.label_losses,
             probe_loss=problem.probe_loss,

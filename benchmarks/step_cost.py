@@ -1,0 +1,237 @@
+"""What one training step of each method costs: seconds, memory, and how far from the least.
+
+    python benchmarks/step_cost.py --quick                    (resnet11, a minute or two)
+    python benchmarks/step_cost.py [--model resnet29] [--batch 100] [--rounds 5] [--device cuda]
+    python benchmarks/step_cost.py --only supervised,l2r
+
+Times whole steps, objective and descent, of the project's own modules without a Trainer, and beside
+them what L2R costs by public means (`benchmarks/public_l2r.py`). Images are random: no pixel's
+value changes a cost. All take turns, so that a busy machine slows all, and medians are compared.
+
+F is one forward pass of one batch, timed here. By the usual count a backward pass costs 2 F and a
+forward-mode pass 3 F; the *floor* adds up what the method needs, each primal computed once. `passes`
+adds up the same passes as they are timed here, none shared: what lies above it is not the passes'.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import torch
+from torch.autograd import forward_ad
+from torch.func import functional_call
+from torch.profiler import ProfilerActivity, profile
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.composed import settings
+from benchmarks.public_l2r import PUBLIC
+from datamodules.batch import Step, Views
+from lightning_modules.base import NoisyLabelModule
+from lightning_modules.batch_norm import batch_statistics_only
+from lightning_modules.schedules import Schedule
+from runs.build import build_module
+from runs.freed_memory import keep_freed_memory
+
+Work = Callable[[], object]
+Batches = tuple[Views, Views]
+
+
+class Count(NamedTuple):
+    """What a step needs at least, in passes of one batch."""
+
+    floor: float | None  # F, by the usual count
+    forward: int = 0
+    backward: int = 0
+    along: int = 0  # forward-mode passes
+
+
+# Each: settings beyond the method's own, and its count.
+METHODS: dict[str, tuple[list[str], Count]] = {
+    "supervised": (["method=supervised"], Count(3, 1, 1)),
+    "l2r": (["method=l2r"], Count(8, 2, 2, 1)),
+    "l2r double backward": (["method=l2r", "meta.engine=double_backward"], Count(13)),
+    "ieg": (["method=ieg"], Count(26, 6, 8, 2)),
+    "ieg guess detached": (
+        ["method=ieg", "method.differentiable_guess=false"],
+        Count(22, 6, 7, 1),
+    ),
+    "ieg double backward": (["method=ieg", "meta.engine=double_backward"], Count(None)),
+}
+
+
+class BareSGD(torch.optim.SGD):
+    """An optimiser that stands for Lightning's wrapping of itself."""
+
+    @property
+    def optimizer(self) -> "BareSGD":
+        return self
+
+
+def build(overrides: list[str], model: str, device: torch.device) -> NoisyLabelModule:
+    """Return a method's module whose `training_step` needs no Trainer."""
+    data: Any = SimpleNamespace(num_classes=10, test_names=("test",))
+    schedule = Schedule(learning_rate=1e-3, steps_per_epoch=500, max_steps=1000)
+    made = settings("dataset=cifar10_asym", f"model={model}", "logger=none", *overrides)
+    module: Any = build_module(made, data, schedule).to(device).train()
+    optimiser = BareSGD(module.net.parameters(), lr=1e-3, momentum=module.momentum)
+    module._optimiser = lambda: optimiser
+    module.manual_backward = lambda loss: loss.backward()
+    return module
+
+
+def batches(size: int, side: int, device: torch.device) -> Batches:
+    """Return a noisy and a trusted batch of random pictures, laid out as the data modules do."""
+    generator = torch.Generator().manual_seed(0)
+
+    def views(strong: bool) -> Views:
+        image = [torch.rand(size, 3, side, side, generator=generator) * 2 - 1 for _ in range(2)]
+        weak, other = (one.to(device) for one in image)
+        label = torch.randint(10, (size,), generator=generator).to(device)
+        return Views(weak, other if strong else None, label)
+
+    return views(True), views(False)
+
+
+def steps(names: list[str], given: argparse.Namespace, data: Batches) -> dict[str, Work]:
+    """Return what is timed: the passes that the others are measured by, then the methods."""
+    net = build(["method=supervised"], given.model, given.device).net
+    image = data[0].weak
+    theta = dict(net.named_parameters())
+    along = {name: torch.randn_like(value) for name, value in theta.items()}
+
+    def forward_mode() -> None:
+        with torch.no_grad(), forward_ad.dual_level(), batch_statistics_only(net):
+            dual = {
+                name: forward_ad.make_dual(value.detach(), along[name])
+                for name, value in theta.items()
+            }
+            functional_call(net, dual, (image,))
+
+    def both_ways() -> None:
+        torch.autograd.grad(net(image).sum(), list(theta.values()))
+
+    def stepping(overrides: list[str]) -> Work:
+        module = build(overrides, given.model, given.device)
+        step = Step(*data, batch=None)  # type: ignore[arg-type]
+        return lambda: module.training_step(step, 0)
+
+    works: dict[str, Work] = {
+        "forward": lambda: net(image),
+        "forward and backward": both_ways,
+        "forward mode": forward_mode,
+    }
+    for name in names:
+        if name in METHODS:
+            works[name] = stepping(METHODS[name][0])
+        else:
+            works[name] = PUBLIC[name](build(["method=l2r"], given.model, given.device), *data)
+    return works
+
+
+def seconds(work: Work, device: torch.device) -> float:
+    """Return how long it takes; of one CPU thread its own time, without what others take."""
+    alone = device.type == "cpu" and torch.get_num_threads() == 1
+    clock = time.process_time if alone else time.perf_counter
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    wait()
+    start = clock()
+    work()
+    wait()
+    return clock() - start
+
+
+def peak(work: Work, device: torch.device) -> int:
+    """Return how many bytes torch had to give at the worst moment, beyond what was there before.
+
+    On a CPU torch's profiler adds up what its allocator gives and takes: unlike the process's size,
+    that depends neither on what ran before nor on what the system keeps for later.
+    """
+    if device.type == "cuda":
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        work()
+        return torch.cuda.max_memory_allocated(device) - before
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=False) as told:
+        work()
+    events = told.profiler.kineto_results.events()  # type: ignore[union-attr]
+    given = sorted((e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]")
+    most = now = 0
+    for _, size in given:
+        now += size
+        most = max(most, now)
+    return most
+
+
+def row(name: str, taken: dict[str, float], memory: dict[str, int], batch: int) -> str:
+    time_, unit = taken[name], taken["forward"]
+    cells = [f"{time_ * 1e3:.0f}", f"{1 / time_:.2f}", f"{batch / time_:.0f}"]
+    cells += [f"{memory[name] / 2**20:.0f}", f"{time_ / unit:.2f}"]
+    if "supervised" in taken:
+        cells += [f"{time_ / taken['supervised']:.2f}"]
+        cells += [f"{memory[name] / memory['supervised']:.2f}"]
+    else:
+        cells += ["", ""]
+    count = METHODS[name][1] if name in METHODS else Count(None)
+    cells += ["" if count.floor is None else f"{count.floor:.0f}"]
+    cells += ["" if count.floor is None else f"{time_ / unit / count.floor - 1:+.0%}"]
+    backward = taken["forward and backward"] - unit
+    passes = count.forward * unit + count.backward * backward + count.along * taken["forward mode"]
+    cells += [f"{time_ / passes - 1:+.0%}" if passes else ""]
+    return "| " + " | ".join([name, *cells]) + " |"
+
+
+HEAD = (
+    "| step | ms | steps/s | images/s | peak MiB | F | x supervised | memory x | floor, F "
+    "| to floor | to passes |\n|---|---|---|---|---|---|---|---|---|---|---|"
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="resnet29")
+    parser.add_argument("--batch", type=int, default=100)
+    parser.add_argument("--side", type=int, default=32, help="of the pictures, in pixels")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
+    parser.add_argument("--only", default="", help="some of the steps, by commas")
+    parser.add_argument(
+        "--stock-malloc", action="store_true", help="without what `runs.freed_memory` does"
+    )
+    parser.add_argument("--quick", action="store_true", help="resnet11 and three rounds")
+    given = parser.parse_args()
+    if given.quick:
+        given.model, given.rounds = "resnet11", 3
+    torch.set_num_threads(given.threads)
+    if not given.stock_malloc:
+        keep_freed_memory()
+    asked = given.only.split(",")
+    names = [name for name in [*METHODS, *PUBLIC] if not given.only or name in asked]
+    works = steps(names, given, batches(given.batch, given.side, given.device))
+
+    for work in works.values():  # momentum is there, caches are full
+        work()
+    memory = {name: peak(work, given.device) for name, work in works.items()}
+    rounds = [
+        {name: seconds(work, given.device) for name, work in works.items()}
+        for _ in range(given.rounds)
+    ]
+    taken = {name: statistics.median(one[name] for one in rounds) for name in works}
+    where = torch.cuda.get_device_name() if given.device.type == "cuda" else "CPU"
+    print(
+        f"{given.model}, {given.batch} images of {given.side}x{given.side}, {where}, "
+        f"{given.threads} threads, torch {torch.__version__}; median of {given.rounds} rounds"
+    )
+    print(HEAD)
+    for name in works:
+        print(row(name, taken, memory, given.batch))
+
+
+if __name__ == "__main__":
+    main()
