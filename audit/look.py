@@ -11,6 +11,7 @@ from rich.progress import track
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
+from audit.confidence import posterior
 from audit.trust import levelled, margin
 from callbacks.messages import everyones
 from datamodules.augment import normalise
@@ -30,7 +31,7 @@ class Look(NamedTuple):
     index: Tensor  # type: ignore[assignment]  # (M,) int64, rows of the training list
     margin: Tensor  # (M,) float32, see `audit.trust`
     suggested: Tensor  # (M,) int64, the likeliest class
-    confidence: Tensor  # (M,) float32, its probability at the given temperature
+    confidence: Tensor  # (M,) float32, how sure that is; see `audit.confidence`
 
 
 def look_at_all(
@@ -38,6 +39,7 @@ def look_at_all(
     data: NoisyLabelDataModule,
     trainer: pl.Trainer,
     level: Tensor,
+    of_class: Tensor,
     console: Console | None = None,
 ) -> Look:
     """Return what the averaged network says of every noisy example; each rank looks at its share.
@@ -49,6 +51,7 @@ def look_at_all(
         data: read.
         trainer: whose device and precision are used.
         level: of each class, (C,), see `audit.trust`.
+        of_class: T, (C, C), see `audit.confidence`.
         console: where a bar goes; standard output by default.
     """
     network = evaluator(module, trainer)
@@ -64,7 +67,7 @@ def look_at_all(
     console = console or Console(quiet=not trainer.is_global_zero)
     console.print(f"looking at every label once more, {data.num_train:,} in all", highlight=False)
     bar = track(batches, "", console=console, transient=True, disable=not console.is_terminal)
-    shares = everyones(look(bar, logits, temperature))
+    shares = everyones(look(bar, logits, of_class, temperature))
     return Look(*(torch.cat(parts) for parts in zip(*shares, strict=True)))
 
 
@@ -81,19 +84,24 @@ def evaluator(module: NoisyLabelModule, trainer: pl.Trainer) -> Logits:
 
 
 @torch.no_grad()
-def look(batches: Iterable[Batch], logits: Logits, temperature: float = 1.0) -> Look:
+def look(
+    batches: Iterable[Batch], logits: Logits, of_class: Tensor, temperature: float = 1.0
+) -> Look:
     """Look at each example once.
 
     Args:
         batches: of given labels.
         logits: what the network says of a batch, levelled, (B, C) float32.
+        of_class: T, (C, C), see `audit.confidence`.
         temperature: logits are divided by it for the confidence; margins are as they are.
     """
     looks = []
     for batch in batches:
         said = logits(batch)
         given = batch.label.to(said.device)
-        confidence, suggested = (said / temperature).softmax(dim=1).max(dim=1)
+        suggested = said.argmax(dim=1)
+        sure = posterior((said / temperature).softmax(dim=1), given, of_class.to(said.device))
+        confidence = sure.gather(1, suggested[:, None])[:, 0]
         one = Look(batch.index, margin(said.softmax(dim=1), given), suggested, confidence)
         looks.append([part.cpu() for part in one])
     return Look(*(torch.cat(parts) for parts in zip(*looks, strict=True)))

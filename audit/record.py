@@ -22,7 +22,7 @@ class Audit(NamedTuple):
     given: Rows  # (M,) the given label
     clean: Rows  # (M,) the true one, UNKNOWN, or KNOWN_WRONG
     suggested: Rows  # (M,) the class the network thinks likeliest
-    confidence: Floats  # (M,) with which probability; see `audit.look`
+    confidence: Floats  # (M,) with which probability; see `audit.confidence`
     trust: Floats  # (M,) in [0, 1], see `audit.trust`
     weight: Floats  # (M,) mean example weight, 1 on average over a batch; NaN without weights
     weight_sd: Floats  # (M,) its standard deviation over the visits; NaN without weights

@@ -14,12 +14,14 @@ from pytorch_lightning.trainer.states import TrainerFn
 from rich.console import Console
 from torch import Tensor
 
+from audit.confidence import at_least, transition
 from audit.detection import detection
 from audit.look import Look, look_at_all
 from audit.record import Audit
 from audit.trust import levelled, levels, margin, trust
 from callbacks.messages import everyones, mine, total
 from datamodules.base import NoisyLabelDataModule
+from lightning_modules.base import NoisyLabelModule
 
 # Sums over the visits, and what the last of them said.
 _SUMS = ("visits", "margin", "weight", "weight²", "weight is 0")
@@ -109,7 +111,15 @@ class LabelAudit(Callback):
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         if self._table[0].sum() >= data.num_train:
             module: Any = pl_module
-            self.end = look_at_all(module, data, trainer, self._level, self._console)
+            self.look(module, data, trainer)
+
+    def look(
+        self, module: NoisyLabelModule, data: NoisyLabelDataModule, trainer: pl.Trainer
+    ) -> None:
+        """Take the last look; the ranks' tables are joined already."""
+        noted = _audit(self._table, data, None)
+        of_class = torch.from_numpy(transition(noted.suggested, noted.given, data.num_classes))
+        self.end = look_at_all(module, data, trainer, self._level, of_class.float(), self._console)
 
     def audit(self, data: NoisyLabelDataModule) -> Audit:
         """Return what is known of the noisy examples that were visited or looked at."""
@@ -133,26 +143,24 @@ class LabelAudit(Callback):
         )
 
     @classmethod
-    def saved(cls, state: Mapping[str, Any] | None, checkpoint: str) -> "LabelAudit":
+    def saved(
+        cls, state: Mapping[str, Any] | None, checkpoint: str, console: Console | None = None
+    ) -> "LabelAudit":
         """Return the audit in a checkpoint, of all its ranks together.
 
         Args:
             state: of this callback, or None if there is none.
             checkpoint: names it, for messages.
+            console: where the bar of the last look goes.
 
         Raises:
             ValueError: if it holds no audit of this kind.
         """
         table = joined(_tables(state, checkpoint))
         assert state is not None
-        made = cls(table.shape[1], len(state["level"]))
+        made = cls(table.shape[1], len(state["level"]), console)
         made._table, made._level = table, state["level"]
         return made
-
-    @property
-    def level(self) -> Tensor:
-        """The level of each class in the last whole epoch, (C,); see `audit.trust`."""
-        return self._level
 
 
 def _tables(state: Mapping[str, Any] | None, checkpoint: str) -> list[Tensor]:
@@ -183,7 +191,9 @@ def _audit(table: Tensor, data: NoisyLabelDataModule, end: Look | None) -> Audit
     seen = visits > 0 if end is None else np.ones(len(rows), dtype=np.bool_)
     with np.errstate(invalid="ignore"):  # never visited: 0 / 0 is NaN, as it should be
         of_visits, weight, square, zero = columns[1:5] / visits
-    suggested, confidence, of_end = columns[5].astype(np.int64), columns[6], None
+    suggested, of_end = columns[5].astype(np.int64), None
+    of_class = transition(suggested[visits > 0], manifest.given[visits > 0], data.num_classes)
+    confidence = at_least(columns[6], suggested, manifest.given, of_class)
     if end is not None:
         place = np.empty(table.shape[1], dtype=np.int64)
         place[end.index.numpy()] = np.arange(len(end.index))

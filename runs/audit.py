@@ -8,7 +8,6 @@ from typing import Any
 
 from rich.console import Console
 
-from audit.look import look_at_all
 from callbacks.checkpoint_file import LAST
 from callbacks.label_audit import LabelAudit
 from runs.build import build_trainer
@@ -40,8 +39,9 @@ def audit(settings: Settings, overrides: Sequence[str], console: Console) -> Res
     folder = RunFolder({**opened.settings, "run_dir": str(_place(settings, opened))})
     _make(folder.path)
     trainer = build_trainer(opened.settings, max_steps=1, callbacks=[])
-    noted = LabelAudit.saved(opened.saved["callbacks"].get("LabelAudit"), str(opened.path))
-    noted.end = look_at_all(opened.module, opened.data, trainer, noted.level, console)
+    state = opened.saved["callbacks"].get("LabelAudit")
+    noted = LabelAudit.saved(state, str(opened.path), console)
+    noted.look(opened.module, opened.data, trainer)
     ended = Ended.of_checkpoint(opened.saved, noted.audit(opened.data))
     results = leave(ended, opened.data, opened.plan, folder, _measured(folder.path, opened.saved))
     show(results, folder.path, console)

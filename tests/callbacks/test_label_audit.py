@@ -41,7 +41,7 @@ def data(rows: list[int], given: list[int], clean: list[int]) -> Any:
     manifest = SimpleNamespace(
         train_rows=np.array(rows), given=np.array(given), clean=np.array(clean)
     )
-    return SimpleNamespace(manifest=manifest)
+    return SimpleNamespace(manifest=manifest, num_classes=2)
 
 
 def test_what_visits_say_by_hand() -> None:
@@ -57,7 +57,9 @@ def test_what_visits_say_by_hand() -> None:
     assert found.weight_sd.tolist() == pytest.approx([0.0, 0.25], abs=1e-6)
     assert found.zero_share.tolist() == [0, 0.5]
     assert found.suggested.tolist() == [1, 0]
-    assert found.confidence.tolist() == pytest.approx([0.75, 0.6])
+    # each suggested class was given the other label the one time it was seen: T is 3/4 there
+    expected = [0.75 * 0.75 / (0.75 * 0.75 + 0.25 * 0.25), 0.6 * 0.75 / (0.6 * 0.75 + 0.4 * 0.25)]
+    assert found.confidence.tolist() == pytest.approx(expected)
     assert found.wrong.tolist() == [False, True]
     assert found.suspicious.tolist() == [True, False]
 
@@ -82,7 +84,7 @@ def test_after_an_epoch_probabilities_are_levelled() -> None:
     audit = LabelAudit(size=6, num_classes=2)
     first = SimpleNamespace(**{**vars(ALONE), "global_step": EPOCH})
     visit(audit, [0, 1, 2], [1, 1, 0], [0.9, 0.5, 0.6], None, trainer=first)
-    assert audit.level.tolist() == pytest.approx([0.4, 0.7])
+    assert audit._level.tolist() == pytest.approx([0.4, 0.7])
     visit(audit, [3], [1], [0.6], None)
     of_one, of_zero = 0.6 / 0.7, 0.4 / 0.4
     expected = (of_one - of_zero) / (of_one + of_zero)
@@ -92,7 +94,7 @@ def test_after_an_epoch_probabilities_are_levelled() -> None:
     # the next epoch's level comes from unlevelled probabilities of its own
     second = SimpleNamespace(**{**vars(ALONE), "global_step": 2 * EPOCH})
     visit(audit, [4], [0], [0.8], None, trainer=second)
-    assert audit.level.tolist() == pytest.approx([0.2, 0.6])
+    assert audit._level.tolist() == pytest.approx([0.2, 0.6])
 
 
 def test_an_example_twice_in_a_batch_counts_twice() -> None:
