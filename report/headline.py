@@ -46,7 +46,7 @@ def unfinished(story: Story) -> str:
 
 def headline(story: Story) -> list[Fact]:
     """Return the numbers that come first."""
-    return [_accuracy(story), _found(story), _wrong(story), _changes(story), _time(story)]
+    return [_accuracy(story), _found(story), _wrong(story), _suspicious(story), _time(story)]
 
 
 def costs(story: Story) -> list[Fact]:
@@ -112,10 +112,15 @@ def _wrong(story: Story) -> Fact:
     return Fact("labels wrong, estimated", f"{share:.1%}", how + truth)
 
 
-def _changes(story: Story) -> Fact:
-    audit = story.audit
-    count = int((audit.suggested != audit.given).sum())
-    return Fact("labels with another suggestion", f"{count:,}", f"of {len(audit.index):,} visited")
+def _suspicious(story: Story) -> Fact:
+    audit, results = story.audit, story.results
+    note = f"of {len(audit.index):,}"
+    if results.get("cleaned/replaced") is not None:
+        expected = results.get("cleaned/expected_precision")
+        sure = "" if expected is None else f" ({expected:.0%} expected to be right)"
+        note += f"; cleaned: {results['cleaned/replaced']:,} replaced{sure}, "
+        note += f"{results['cleaned/left_out']:,} left out"
+    return Fact("suspicious labels", f"{int(audit.suspicious.sum()):,}", note)
 
 
 def _time(story: Story) -> Fact:

@@ -67,16 +67,28 @@ def test_a_page_is_accessible(text):
 
 def test_headline_by_hand():
     told = story(
-        audit=audit(given=[0, 0, 1, 1], clean=[0, 1, 1, -1], suggested=[1, 1, 1, 1]),
+        audit=audit(
+            given=[0, 0, 1, 1],
+            clean=[0, 1, 1, -1],
+            suggested=[1, 1, 1, 1],
+            trust=[0.49, 0.1, 0.5, 0.9],
+        ),
         estimated_transition=np.array([[6, 1], [2, 11]]),
     )
+    cleaned = {
+        "cleaned/replaced": 1,
+        "cleaned/left_out": 1,
+        "cleaned/expected_precision": 0.912,
+    }
+    told = told._replace(results={**told.results, **cleaned})
     page = Page(render(told))
     assert page.texts("h1") == ["ieg on digits"]
     assert page.texts("div", "value") == ["93.21%", "0.9876", "15.0%", "2", "2 min 05 s"]
     notes = page.texts("div", "note")
     assert notes[0] == "best 94.12% at step 20: chosen by test data, not a result"
     assert "truly 33.3%" in notes[2]  # one of the three that are known
-    assert notes[3:] == ["of 4 visited", "1,030 steps"]
+    assert notes[3] == "of 4; cleaned: 1 replaced (91% expected to be right), 1 left out"
+    assert notes[4:] == ["1,030 steps"]
     assert not page.texts("p", "unfinished")
     facts = dict(zip(page.texts("dt")[5:], page.texts("dd")[5:], strict=True))
     assert facts["images a second"] == "812"
@@ -92,7 +104,7 @@ def test_an_unfinished_run_says_so_and_guesses_nothing():
     page = Page(render(told))
     assert "after 7 steps" in page.texts("p", "unfinished")[0]
     changed = told.audit.suggested != told.audit.given
-    share, count = f"{changed.mean():.1%}", str(changed.sum())
+    share, count = f"{changed.mean():.1%}", str((told.audit.trust < 0.5).sum())
     values = ["none yet", "not known", share, count, "not known"]
     assert page.texts("div", "value") == values
     assert not page.texts("span", "good")
