@@ -112,12 +112,15 @@ class CleanDataModule(NoisyLabelDataModule):
         self._check_draws()
         self._checked = read_checked(several(trusted), self.train_size, self.class_names)
         check_probe_per_class(probe_per_class, min(self.class_sizes))
+        checked = len(self._checked[0])
+        if isinstance(self.stated, Manifest) and checked:
+            self.stated = self.stated.with_checked(*self._checked)
         self._count(probe_per_class)
-        self.num_train -= len(self._checked[0])
-        self.num_probe += len(self._checked[0])
+        if not isinstance(self.stated, Manifest):  # they are in the noisy set: see `_drawn`
+            self.num_train, self.num_probe = self.num_train - checked, self.num_probe + checked
         if self.num_train < 1:
             raise ValueError(
-                f"dataset.trusted lists {len(self._checked[0]):,} examples, and none is left to "
+                f"dataset.trusted lists {checked:,} examples, and none is left to "
                 "train on: fill in fewer."
             )
 
@@ -165,8 +168,17 @@ class CleanDataModule(NoisyLabelDataModule):
         return ArrayImages(source.train_image), self._drawn(source), tests
 
     def _drawn(self, source: Source) -> Manifest:
-        drawn = self._drawn_without_checks(source)
-        return drawn.with_checked(*self._checked) if len(self._checked[0]) else drawn
+        drawn, (rows, label) = self._drawn_without_checks(source), self._checked
+        if isinstance(self.stated, Manifest) or not len(rows):
+            return drawn
+        found = drawn.with_checked(rows, label)
+        if len(found.train_rows) != self.num_train:
+            thinned = np.setdiff1d(rows, drawn.train_rows)[0]
+            raise ValueError(
+                f"dataset.trusted lists example {thinned}, which imbalance={self.imbalance} leaves "
+                "out: list others."
+            )
+        return found
 
     def _drawn_without_checks(self, source: Source) -> Manifest:
         true, stated = source.train_label, self.stated

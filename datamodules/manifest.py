@@ -81,24 +81,22 @@ class Manifest:
         """Return the draws with checked examples moved into the probe, in which classes take turns.
 
         Args:
-            rows: (K,) of the training list, each among `train_rows`.
+            rows: (K,) of the training list; that they were trained on so far is not needed.
             label: (K,) their true classes.
 
         Raises:
-            ValueError: if one is not trained on, such as one that is in the probe already.
+            ValueError: if one is in the probe already.
         """
-        others = np.setdiff1d(rows, self.train_rows)
-        if len(others):
-            inside = np.isin(others[0], self.probe_rows)
+        inside = np.intersect1d(rows, self.probe_rows)
+        if len(inside):
             raise ValueError(
-                f"dataset.trusted lists example {others[0]}, which "
-                + ("is in the probe already" if inside else "is not trained on")
-                + ": draw as the run did whose list it is, with its seed, or give its labels.npz "
-                "as labels= with noise=null."
+                f"dataset.trusted lists example {inside[0]}, which is in the probe already: draw "
+                "as the run did whose list it is, with its seed, or give its labels.npz as labels= "
+                "with noise=null."
             )
         stays = ~np.isin(self.train_rows, rows)
         probe = np.concatenate([self.probe_rows, rows])
-        true = np.full(max(self.train_rows.max(), probe.max()) + 1, UNKNOWN)
+        true = np.full(probe.max() + 1, UNKNOWN)
         true[probe] = np.concatenate([self.probe_label, label])
         probe = interleaved(probe, true)
         return Manifest(

@@ -134,7 +134,7 @@ class PictureDataModule(NoisyLabelDataModule):
 
     def _with_trusted(self, stated: Manifest) -> Manifest:
         """Move what was trusted since into the probe, where all belongs there that is trusted."""
-        rows = stated.train_rows[self.listed.trusted[stated.train_rows]]
+        rows = np.setdiff1d(np.flatnonzero(self.listed.trusted), stated.probe_rows)
         if self.probe_per_class is not None or not len(rows):
             return stated
         return stated.with_checked(rows, self.listed.true[rows])

@@ -154,6 +154,30 @@ def test_a_list_is_a_file(given: str) -> None:
         build_data(settings(f"dataset.trusted={given}"))
 
 
+def test_checked_examples_that_cleaning_left_out_come_back(tmp_path: Path) -> None:
+    first = digits()
+    audit = audit_of(first)
+    write_audit(audit, first, tmp_path, OPTIONS)
+    kept, left_out = min(expected(audit)), min(set(audit.index.tolist()) - set(expected(audit)))
+    (tmp_path / "list.csv").write_text(f"index,true_label\n{kept},3\n{left_out},4\n")
+    cleaned = [f"labels={tmp_path}/labels_cleaned.npz", "noise=null"]
+    before, after = digits(*cleaned), digits(*cleaned, f"dataset.trusted={tmp_path}/list.csv")
+    assert after.num_train == len(after.manifest.train_rows) == before.num_train - 1
+    assert after.num_probe == len(after.manifest.probe_rows) == before.num_probe + 2
+    rows, label = after.manifest.probe_rows.tolist(), after.manifest.probe_label.tolist()
+    trusted = dict(zip(rows, label, strict=True))
+    assert (trusted[kept], trusted[left_out]) == (3, 4)
+
+
+def test_an_example_that_imbalance_leaves_out_cannot_be_checked(tmp_path: Path) -> None:
+    drawn = digits("imbalance=9").manifest
+    known = set(drawn.train_rows.tolist()) | set(drawn.probe_rows.tolist())
+    gone = min(set(range(1_297)) - known)
+    (tmp_path / "list.csv").write_text(f"index,true_label\n{gone},3\n")
+    with pytest.raises(ValueError, match=f"lists example {gone}, which imbalance=9 leaves out"):
+        digits("imbalance=9", f"dataset.trusted={tmp_path}/list.csv")
+
+
 def test_a_list_nobody_filled_in_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("index,true_label\n5,\n6,\n")
     data = digits(f"dataset.trusted={tmp_path}/list.csv")
