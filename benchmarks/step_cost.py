@@ -9,8 +9,8 @@ them what L2R costs by public means (`benchmarks/public_l2r.py`). Images are ran
 value changes a cost. All take turns, so that a busy machine slows all, and medians are compared.
 
 F is one forward pass of one batch, timed here. By the usual count a backward pass costs 2 F and a
-forward-mode pass 3 F; the *floor* adds up what the method needs, each primal computed once. `passes`
-adds up the same passes as they are timed here, none shared: what lies above it is not the passes'.
+forward-mode pass 3 F; the *floor* adds up what the method needs, no primal twice. *passes* are
+what the method does, each as it is timed here: what lies above their sum is not in the passes.
 """
 
 import argparse
@@ -34,6 +34,7 @@ from benchmarks.public_l2r import PUBLIC
 from datamodules.batch import Step, Views
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.batch_norm import batch_statistics_only
+from lightning_modules.batch_norm_forward import FusedBatchNorm
 from lightning_modules.schedules import Schedule
 from runs.build import build_module
 from runs.freed_memory import keep_freed_memory
@@ -70,6 +71,7 @@ class BareSGD(torch.optim.SGD):
 
     @property
     def optimizer(self) -> "BareSGD":
+        """Return itself."""
         return self
 
 
@@ -86,7 +88,7 @@ def build(overrides: list[str], model: str, device: torch.device) -> NoisyLabelM
 
 
 def batches(size: int, side: int, device: torch.device) -> Batches:
-    """Return a noisy and a trusted batch of random pictures, laid out as the data modules do."""
+    """Return a noisy and a trusted batch of random pictures."""
     generator = torch.Generator().manual_seed(0)
 
     def views(strong: bool) -> Views:
@@ -106,7 +108,7 @@ def steps(names: list[str], given: argparse.Namespace, data: Batches) -> dict[st
     along = {name: torch.randn_like(value) for name, value in theta.items()}
 
     def forward_mode() -> None:
-        with torch.no_grad(), forward_ad.dual_level(), batch_statistics_only(net):
+        with torch.no_grad(), forward_ad.dual_level(), batch_statistics_only(net), FusedBatchNorm():
             dual = {
                 name: forward_ad.make_dual(value.detach(), along[name])
                 for name, value in theta.items()

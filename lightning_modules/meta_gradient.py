@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from lightning_modules.batch_norm_forward import FusedBatchNorm
 from lightning_modules.distributed import Alone
 from lightning_modules.losses import cross_entropy
 
@@ -164,7 +165,7 @@ def _push_forward(
 ) -> tuple[Tensor, Tensor | None]:
     """Return (∂M/∂ω, ∂M/∂ε) from the label losses' derivative along v."""
     # Without grad mode no backward graph is kept; tangents flow all the same.
-    with torch.no_grad(), forward_ad.dual_level():
+    with torch.no_grad(), forward_ad.dual_level(), FusedBatchNorm():
         dual = {
             name: forward_ad.make_dual(value.detach(), tangent)
             for (name, value), tangent in zip(theta.items(), v, strict=True)
