@@ -11,11 +11,10 @@ such mistakes are rare, and where no label is wrong hardly any is replaced.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
-Rows = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from audit.record import Floats, Rows
+from datamodules.noise import transition_counts
 
 
 def transition(suggested: Rows, given: Rows, num_classes: int) -> Floats:
@@ -26,8 +25,7 @@ def transition(suggested: Rows, given: Rows, num_classes: int) -> Floats:
         given: labels (N,).
         num_classes: C.
     """
-    pairs = np.bincount(suggested * num_classes + given, minlength=num_classes**2)
-    counts = pairs.reshape(num_classes, num_classes) + 1 / num_classes
+    counts = transition_counts(suggested, given, num_classes) + 1 / num_classes
     return counts / counts.sum(axis=1, keepdims=True)
 
 

@@ -49,7 +49,7 @@ class Shown(NamedTuple):
 def shown(story: Story) -> Shown:
     """Return the cards; their pictures are asked for once."""
     audit = story.audit
-    first = np.argsort(audit.trust, kind="stable")[:SUSPICIOUS]
+    first = audit.order[:SUSPICIOUS]
     by_class = surest(audit)
     places = np.concatenate([first, *(few for few, _ in by_class.values())]).astype(np.int64)
     rows = np.unique(audit.index[places])

@@ -15,6 +15,7 @@ from PIL import Image
 from audit.record import Audit
 from callbacks.wandb_log import WandbLog
 from datamodules.base import NoisyLabelDataModule
+from datamodules.noise import transition_counts
 
 Results = dict[str, Any]
 
@@ -75,7 +76,7 @@ def suspicious(audit: Audit, data: NoisyLabelDataModule) -> Any:
     """Return a `wandb.Table` of the most suspicious labels, the first ones of `labels.csv`."""
     import wandb
 
-    order = np.argsort(audit.trust, kind="stable")[:MOST_PICTURES]
+    order = audit.order[:MOST_PICTURES]
     names, known = data.manifest.class_names, bool((audit.clean >= 0).any())
     where = "index" if data.paths is None else "path"
     columns = ["rank", "picture", "given label", "suggested label", "confidence", "trust", where]
@@ -125,8 +126,7 @@ def _chart(
 ) -> Any:
     import wandb
 
-    size = len(class_names)
-    counts = np.bincount(ours * size + theirs, minlength=size * size).tolist()
+    counts = transition_counts(ours, theirs, len(class_names)).ravel().tolist()
     pairs = [(one, other) for one in class_names for other in class_names]
     table = wandb.Table(
         columns=[*kinds, "count"],

@@ -34,6 +34,7 @@ def test_the_posterior_is_the_frequency_it_speaks_of() -> None:
         found = posterior(
             torch.from_numpy(belief)[None], torch.tensor([label]), torch.from_numpy(of_class)
         )
+        # at least 50,000 draws a label: a share's standard error is below 0.0023
         np.testing.assert_allclose(found[0], expected, atol=0.01)
 
 
