@@ -4,7 +4,6 @@ import json
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
@@ -30,6 +29,7 @@ from runs.next_steps import next_steps
 from runs.settings import command
 
 Results = dict[str, Any]
+Metrics = dict[str, list[tuple[int, float]]]  # as `read_metrics` returns them
 
 REPORT = "report.html"
 
@@ -88,7 +88,7 @@ def leave(
         folder: where everything goes.
         measured: `surroundings`.
     """
-    audit = ended.audit
+    audit, metrics = ended.audit, read_metrics(folder.path / "metrics.csv")
     results: Results = {
         **_names(folder),
         **_accuracies(ended.history, plan),
@@ -99,28 +99,33 @@ def leave(
         "steps": ended.steps,
         "epochs": round(ended.steps * data.batch_size / data.num_train, 3),
         "seconds": round(ended.seconds, 1),
-        "images_per_second": _images_per_second(folder.path),
+        "images_per_second": _images_per_second(metrics),
         "finished": ended.steps >= plan.max_steps,
         **measured,
     }
     results = {name: None if value != value else value for name, value in results.items()}  # NaN
     if ended.beliefs.weights:
         write_weights(ended.beliefs.weights, folder.path / "weights.csv")
-    _draw(folder, audit, results)
-    write_report(folder.path / REPORT, _story(ended, data, folder, audit, results))
+    _draw(metrics, folder, audit, results)
+    write_report(folder.path / REPORT, _story(ended, metrics, data, folder, results))
     # Last, because it says that the run is finished.
     write_atomically(folder.path / "results.json", json.dumps(results, indent=2, allow_nan=False))
     return results
 
 
 def _story(
-    ended: Ended, data: NoisyLabelDataModule, folder: RunFolder, audit: Audit, results: Results
+    ended: Ended,
+    metrics: Metrics,
+    data: NoisyLabelDataModule,
+    folder: RunFolder,
+    results: Results,
 ) -> Story:
+    audit = ended.audit
     weights, size, has_class = ended.beliefs.weights, data.num_classes, audit.clean >= 0
     true = transition_counts(audit.clean[has_class], audit.given[has_class], size)
     return Story(
         results=results,
-        metrics=read_metrics(folder.path / "metrics.csv"),
+        metrics=metrics,
         audit=audit,
         class_names=data.manifest.class_names,
         command=results["command"],
@@ -191,11 +196,9 @@ def _accuracies(history: list[dict[str, float]], plan: Plan) -> Results:
     return results
 
 
-def _images_per_second(folder: Path) -> float | None:
+def _images_per_second(metrics: Metrics) -> float | None:
     """Return the median over the log's windows, so that pauses do not count."""
-    rates = sorted(
-        rate for _, rate in read_metrics(folder / "metrics.csv").get("images_per_second", [])
-    )
+    rates = sorted(rate for _, rate in metrics.get("images_per_second", []))
     return round(rates[len(rates) // 2], 1) if rates else None
 
 
@@ -206,12 +209,12 @@ def _peak_memory() -> int:
     return peak_of_life()
 
 
-def _draw(folder: RunFolder, audit: Audit, results: Results) -> None:
+def _draw(metrics: Metrics, folder: RunFolder, audit: Audit, results: Results) -> None:
     (folder.path / "figures").mkdir(exist_ok=True)
     known = audit.known
     noise = "" if results["noise"] is None else f", noise {results['noise']}"
     draw_run(
-        read_metrics(folder.path / "metrics.csv"),
+        metrics,
         f"{results['method']} on {results['dataset']}{noise}, {results['model']}, "
         f"seed {results['seed']}",
         folder.path / "figures" / "run.png",
