@@ -7,7 +7,6 @@ wrong and nobody can say what would be right. The expected precision is the mean
 is replaced: the share of the replacements that should be right.
 """
 
-import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,9 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from audit.record import Audit, Mask, Rows
-from datamodules.atomic import replacing
 from datamodules.batch import KNOWN_WRONG, UNKNOWN
 from datamodules.manifest import Manifest
+from datamodules.tables import writing_table
 
 LEFT_OUT = -1
 
@@ -118,19 +117,15 @@ def write_csv(
         tested: path and label of what is tested on.
     """
     name = {LEFT_OUT: "", UNKNOWN: "", KNOWN_WRONG: "", **dict(enumerate(drawn.class_names))}
-    with (
-        replacing(path) as partial,
-        partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(["index" if files is None else "path", *_COLUMNS])
+    columns = ["index" if files is None else "path", *_COLUMNS]
+    with writing_table(path, columns) as table:
         for row, label, split, trusted, true, given, sure, action in _rows(cleaned, audit, drawn):
             place = row if files is None else files[row]
-            writer.writerow(
+            table.writerow(
                 [place, name[label], split, trusted, name[true], name[given], sure, action]
             )
         for picture, label in tested:
-            writer.writerow([picture, name[label], "test", "no", name[label], "", "", "tested on"])
+            table.writerow([picture, name[label], "test", "no", name[label], "", "", "tested on"])
 
 
 _Row = tuple[int, int, str, str, int, int, str, str]

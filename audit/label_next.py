@@ -7,15 +7,14 @@ weighs the noisy ones badly. `benchmarks/check_next.py` sets six ways to choose 
 mend labels, not to enlarge the probe, `labels.csv` has the order.)
 """
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from audit.record import Audit, Rows
-from datamodules.atomic import replacing
 from datamodules.randomness import numpy_generator
 from datamodules.split import interleaved
+from datamodules.tables import writing_table
 
 
 def choose(audit: Audit, count: int, seed: int) -> Rows:
@@ -46,15 +45,11 @@ def write_csv(
         class_names: of the C classes.
         files: path of each row of the training list, where there are such.
     """
-    with (
-        replacing(path) as partial,
-        partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-    ):
-        writer = csv.writer(file)
-        where = "index" if files is None else "path"
-        writer.writerow([where, "true_label", "given_label", "suggested_label", "trust"])
+    where = "index" if files is None else "path"
+    columns = [where, "true_label", "given_label", "suggested_label", "trust"]
+    with writing_table(path, columns) as table:
         for row in rows.tolist():
             index = int(audit.index[row])
             place: Any = index if files is None else files[index]
             given, suggested = class_names[audit.given[row]], class_names[audit.suggested[row]]
-            writer.writerow([place, "", given, suggested, f"{audit.trust[row]:.6f}"])
+            table.writerow([place, "", given, suggested, f"{audit.trust[row]:.6f}"])

@@ -1,6 +1,5 @@
 """`labels.csv`: every label with what the run thinks of it, the most suspicious first."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 
 from audit.record import Audit
 from datamodules.atomic import replacing
+from datamodules.tables import writing_table
 
 # column → digits after the point, or None for what is no fraction
 COLUMNS: Mapping[str, int | None] = {
@@ -62,18 +62,13 @@ def columns(
 def write_csv(table: Mapping[str, Sequence[Any]], path: Path) -> None:
     """Write the columns as CSV; what is not a number is an empty cell."""
     size = len(next(iter(table.values())))
-    with (
-        replacing(path) as partial,
-        partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(table)
+    with writing_table(path, table) as rows:
         for start in range(0, size, _AT_ONCE):
             cells = [
                 _text(values[start : start + _AT_ONCE], COLUMNS.get(name))
                 for name, values in table.items()
             ]
-            writer.writerows(zip(*cells, strict=True))
+            rows.writerows(zip(*cells, strict=True))
 
 
 def write_parquet(table: Mapping[str, Sequence[Any]], path: Path) -> None:

@@ -8,10 +8,9 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
-from callbacks.messages import rank
+from callbacks.messages import rank, total
 from callbacks.transition import add_pairs, transition_error
 from callbacks.weight_histogram import GROUPS, HIGH, Weighed, add_weights, ends, log_weights
-from lightning_modules.distributed import ranks
 
 # With more classes, four matrices of C x C numbers are too much to keep and to save.
 MOST_CLASSES = 2000
@@ -86,7 +85,7 @@ class BeliefsOverTime(Callback):
                     log_weights(self.weights[-1], logger)
 
     def _over_ranks(self) -> list[Tensor]:
-        return [ranks("global").sum(counts).cpu() for counts in (self._pairs, self._weights)]
+        return [total(counts.cpu()) for counts in (self._pairs, self._weights)]
 
     def state_dict(self) -> dict[str, Any]:
         """Return what was published, and the open counts of all ranks together."""

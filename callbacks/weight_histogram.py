@@ -5,7 +5,6 @@ half an octave wide. In batches of 100, more than nine in ten positive weights o
 between these.
 """
 
-import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from torch import Tensor
 
 from callbacks.noise_metrics import label_groups
-from datamodules.atomic import replacing
+from datamodules.tables import writing_table
 
 GROUPS = ("clean", "wrong", "unknown")
 
@@ -58,13 +57,11 @@ def add_weights(
 
 def write_weights(history: Sequence[Weighed], path: Path) -> None:
     """Write a CSV file with one row for each evaluation, group and bin."""
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["step", "group", "low", "high", "count"])
+    with writing_table(path, ["step", "group", "low", "high", "count"]) as rows:
         for step, counts in history:
             for group, row in zip(GROUPS, counts, strict=True):
                 for low, high, count in zip(LOW, HIGH, row, strict=True):
-                    writer.writerow([step, group, f"{low:.6g}", f"{high:.6g}", count])
+                    rows.writerow([step, group, f"{low:.6g}", f"{high:.6g}", count])
 
 
 def log_weights(weighed: Weighed, logger: Logger) -> None:

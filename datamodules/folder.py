@@ -1,13 +1,11 @@
 """A folder of one's own pictures: labelled by a table, or by the folders they lie in."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from datamodules.atomic import replacing
 from datamodules.folder_rows import Row, from_folders, from_table, natural, trust
 from datamodules.label_first import suggest
 from datamodules.listing import Files, Listing, Tested
@@ -16,7 +14,7 @@ from datamodules.noise import Labels
 from datamodules.picture_data import PictureDataModule
 from datamodules.randomness import numpy_generator
 from datamodules.split import Mask
-from datamodules.tables import is_utf8, several
+from datamodules.tables import is_utf8, several, writing_table
 
 # Labels to check for a first probe, of each class.
 FIRST_PER_CLASS = 10
@@ -138,15 +136,10 @@ class Folder(PictureDataModule):
         images = self._images(listed.files, "training")
         path = Path("outputs") / f"{self.data_dir.name}-label_these_first.csv"
         path.parent.mkdir(exist_ok=True)
-        with (
-            replacing(path) as partial,
-            partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-        ):
-            writer = csv.writer(file)
-            writer.writerow(["path", "label", "true_label"])
+        with writing_table(path, ["path", "label", "true_label"]) as rows:
             for row in suggest(images, listed.given, FIRST_PER_CLASS).tolist():
                 name = listed.class_names[listed.given[row]]
-                writer.writerow([listed.files.paths[row], name, ""])
+                rows.writerow([listed.files.paths[row], name, ""])
         return (
             f"No label in {self.data_dir} is trusted, and this method needs some: "
             f"{FIRST_PER_CLASS} of each class are a good start. {path} lists which to check first; "

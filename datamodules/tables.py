@@ -1,11 +1,40 @@
-"""Tables that people give: CSV, or Parquet where a reader is installed; all cells as text."""
+"""Tables: what people give, CSV or Parquet, all cells as text; and CSV that we write."""
 
 import csv
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Protocol
+
+from datamodules.atomic import replacing
 
 Table = dict[str, list[str]]
+
+
+class Rows(Protocol):
+    """What writes rows: a `csv.writer`."""
+
+    def writerow(self, row: Iterable[Any], /) -> Any:
+        """Write one."""
+
+    def writerows(self, rows: Iterable[Iterable[Any]], /) -> Any:
+        """Write several."""
+
+
+@contextmanager
+def writing_table(path: Path, columns: Iterable[str]) -> Iterator[Rows]:
+    """Give what writes rows to a CSV file with a header; `path` is whole or as it was.
+
+    In UTF-8, but for names of files that are not: `read_table` reads them as they were.
+    """
+    with (
+        replacing(path) as partial,
+        partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        rows = csv.writer(file)
+        rows.writerow(columns)
+        yield rows
 
 
 def read_table(file: Path, key: str, needed: Sequence[str]) -> Table:

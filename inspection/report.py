@@ -1,6 +1,5 @@
 """What `mode=check` found, on the terminal and in files that are no run's."""
 
-import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from datamodules.atomic import replacing
+from datamodules.tables import writing_table
 from inspection.class_counts import Row
 from inspection.findings import Findings, Problem
 
@@ -49,13 +49,8 @@ def write(findings: Findings, facts: dict[str, Any], folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with replacing(folder / CHECK) as partial:
             partial.write_text(json.dumps(said, indent=2))
-        with (
-            replacing(folder / PROBLEMS) as partial,
-            partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
-        ):
-            writer = csv.writer(file)
-            writer.writerow(Problem._fields)
-            writer.writerows(findings.problems)
+        with writing_table(folder / PROBLEMS, Problem._fields) as rows:
+            rows.writerows(findings.problems)
     except OSError as error:
         raise ValueError(
             f"{folder} cannot be written ({error.strerror}): start from a folder that can."
