@@ -12,7 +12,7 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from audit.confidence import posterior
-from audit.trust import levelled, margin
+from audit.trust import levelled
 from callbacks.messages import everyones
 from datamodules.augment import normalise
 from datamodules.base import NoisyLabelDataModule
@@ -29,9 +29,9 @@ class Look(NamedTuple):
     """What the network says of M examples, on the CPU."""
 
     index: Tensor  # type: ignore[assignment]  # (M,) int64, rows of the training list
-    margin: Tensor  # (M,) float32, see `audit.trust`
     suggested: Tensor  # (M,) int64, the likeliest class
     confidence: Tensor  # (M,) float32, how sure that is; see `audit.confidence`
+    right: Tensor  # (M,) float32, how sure the given label is
 
 
 def look_at_all(
@@ -93,7 +93,7 @@ def look(
         batches: of given labels.
         logits: what the network says of a batch, levelled, (B, C) float32.
         of_class: T, (C, C), see `audit.confidence`.
-        temperature: logits are divided by it for the confidence; margins are as they are.
+        temperature: logits are divided by it, which changes no suggestion.
     """
     looks = []
     for batch in batches:
@@ -101,8 +101,8 @@ def look(
         given = batch.label.to(said.device)
         suggested = said.argmax(dim=1)
         sure = posterior((said / temperature).softmax(dim=1), given, of_class.to(said.device))
-        confidence = sure.gather(1, suggested[:, None])[:, 0]
-        one = Look(batch.index, margin(said.softmax(dim=1), given), suggested, confidence)
+        confidence, right = sure.gather(1, torch.stack([suggested, given], dim=1)).unbind(dim=1)
+        one = Look(batch.index, suggested, confidence, right)
         looks.append([part.cpu() for part in one])
     return Look(*(torch.cat(parts) for parts in zip(*looks, strict=True)))
 

@@ -11,7 +11,7 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-# Below it another class is believed in more than the given one, on balance.
+# Below it the given label is more likely wrong than right, on balance.
 SUSPICIOUS = 0.5
 
 

@@ -1,24 +1,27 @@
 """The trust score: how far everything a run saw speaks for a given label.
 
-Each look at an example gives a *margin*, in [-1, 1]: the probability of the given label less that
-of the likeliest other class. Probabilities are *levelled* for it: divided by the class's level, and
-made to sum to 1 again. The level of a class is the network's mean probability of it over the
-examples that are given it, in the epoch before; 1 for all in the first epoch. A run takes one look
-at every visit (weak view, before the step: the network as it is) and one at the end (plain image,
-averaged network). With m the mean over the visits and e the margin at the end,
+A run takes one look at an example at every visit (weak view, before the step: the network as it is)
+and one at the end (plain image, averaged network). A visit gives a *margin*, in [-1, 1]: the
+probability of the given label less that of the likeliest other class. The end gives P, the
+probability that the given label is right, given the picture and that label (`audit.confidence`).
+With m the mean margin over the visits,
 
-    trust = 1/2 + (m + e) / 4,    in [0, 1].
+    trust = ((1 + m) / 2 + P) / 2,    in [0, 1].
 
-Below 1/2 another class is believed in more than the given one, on balance. It takes no example
-weights, so that it is the same for every method.
+Below 1/2 the given label is more likely wrong than right, on balance. It takes no example weights,
+so that it is the same for every method.
+
+Probabilities are *levelled* for both: divided by the class's level, and made to sum to 1 again. The
+level of a class is the network's mean probability of it over the examples that are given it, in the
+epoch before; 1 for all in the first epoch.
 
 Why: the visits alone know what the network thought before it could learn a wrong label by heart
 (the area under the margin, Pleiss et al. 2020, with probabilities for logits); the end alone knows
-what only a finished network does. A margin, and not just the probability of the given label, tells
-an example that is merely hard from one of another class. And a network that learnt from labels that
-are wrong more often in one class than in another gives that class too little: confident learning
-(Northcutt et al. 2021) judges each class by its own mean probability, and so do levels.
-`benchmarks/audit_scores.py` sets all of these side by side.
+what only a finished network does, which classes are mistaken for which among it. A margin, and not
+just the probability of the given label, tells an example that is merely hard from one of another
+class. And a network that learnt from labels that are wrong more often in one class than in another
+gives that class too little: confident learning (Northcutt et al. 2021) judges each class by its own
+mean probability, and so do levels. `benchmarks/audit_scores.py` sets all of these side by side.
 """
 
 import numpy as np
@@ -72,8 +75,10 @@ def trust(visits: Floats, end: Floats | None) -> Floats:
 
     Args:
         visits: mean margin over the visits (N,), NaN where there was none: then the end decides.
-        end: margin at the end (N,), or None where no look was taken: then the visits decide.
+        end: P(given label | picture, given label) at the end (N,), or None where no look was taken:
+            then the visits decide.
     """
+    of_visits = (1 + visits) / 2
     if end is None:
-        return (1 + visits) / 2
-    return 0.5 + (np.where(np.isnan(visits), end, visits) + end) / 4
+        return of_visits
+    return (np.where(np.isnan(of_visits), end, of_visits) + end) / 2

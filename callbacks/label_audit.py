@@ -199,7 +199,7 @@ def _audit(table: Tensor, data: NoisyLabelDataModule, end: Look | None) -> Audit
         place[end.index.numpy()] = np.arange(len(end.index))
         of_end, suggested, confidence = (
             part.numpy()[place[rows]]
-            for part in (end.margin.double(), end.suggested, end.confidence.double())
+            for part in (end.right.double(), end.suggested, end.confidence.double())
         )
     return Audit(
         index=rows[seen],

@@ -21,9 +21,9 @@ def test_a_look_by_hand() -> None:
     label = torch.tensor([0, 2, 1])
     found = look(batches(p.log(), label, 2), lambda batch: batch.image, EVEN[:3, :3])
     assert found.index.tolist() == [0, 3, 6]
-    assert found.margin.tolist() == pytest.approx([0.5, -0.3, -0.2])
     assert found.suggested.tolist() == [0, 1, 2]
     assert found.confidence.tolist() == pytest.approx([0.7, 0.6, 0.5])
+    assert found.right.tolist() == pytest.approx([0.7, 0.3, 0.3])
 
 
 def test_labels_that_are_rarely_mistaken_make_a_suggestion_less_sure() -> None:
@@ -33,15 +33,16 @@ def test_labels_that_are_rarely_mistaken_make_a_suggestion_less_sure() -> None:
     found = look(made, lambda batch: batch.image, of_class)
     assert found.suggested.tolist() == [0]
     assert float(found.confidence[0]) == pytest.approx(0.7 * 0.1 / (0.7 * 0.1 + 0.3 * 0.8))
+    assert float(found.right[0]) == pytest.approx(0.3 * 0.8 / (0.7 * 0.1 + 0.3 * 0.8))
 
 
-def test_temperature_changes_confidence_only() -> None:
+def test_temperature_changes_no_suggestion() -> None:
     logits = torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
     made = batches(logits, torch.zeros(20, dtype=torch.int64), 7)
     plain, warm = (look(made, lambda batch: batch.image, EVEN, t) for t in (1.0, 2.0))
-    assert torch.equal(plain.margin, warm.margin)
     assert torch.equal(plain.suggested, warm.suggested)
     torch.testing.assert_close(warm.confidence, (logits / 2).softmax(dim=1).amax(dim=1))
+    torch.testing.assert_close(warm.right, (logits / 2).softmax(dim=1)[:, 0])
 
 
 @pytest.mark.parametrize("true", [0.5, 1.0, 2.5])

@@ -67,12 +67,12 @@ def test_what_visits_say_by_hand() -> None:
 def test_a_look_at_the_end_counts_half_and_brings_the_suggestion() -> None:
     audit = LabelAudit(size=6, num_classes=2)
     visit(audit, [4, 1], [1, 0], [0.9, 0.75], None)
-    rows, margins = torch.tensor([4, 1, 2]), torch.tensor([-0.4, 0.3, 0.9])
-    audit.end = Look(rows, margins, torch.tensor([0, 0, 1]), torch.tensor([0.7, 0.65, 0.95]))
+    rows, right = torch.tensor([4, 1, 2]), torch.tensor([0.3, 0.65, 0.95])
+    audit.end = Look(rows, torch.tensor([0, 0, 1]), torch.tensor([0.7, 0.65, 0.95]), right)
     found = audit.audit(data([1, 2, 4], [0, 1, 1], [0, 1, 0]))
     assert found.index.tolist() == [1, 2, 4]
     assert found.trust.tolist() == pytest.approx(
-        [0.5 + (-0.5 + 0.3) / 4, 0.5 + 0.9 / 2, 0.5 + (0.8 - 0.4) / 4]
+        [((1 - 0.5) / 2 + 0.65) / 2, 0.95, ((1 + 0.8) / 2 + 0.3) / 2]
     )
     assert found.suggested.tolist() == [0, 1, 0]
     assert found.confidence.tolist() == pytest.approx([0.65, 0.95, 0.7])
