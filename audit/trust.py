@@ -4,12 +4,13 @@ A run takes one look at an example at every visit (weak view, before the step: t
 and one at the end (plain image, averaged network). A visit gives a *margin*, in [-1, 1]: the
 probability of the given label less that of the likeliest other class. The end gives P, the
 probability that the given label is right, given the picture and that label (`audit.confidence`).
-With m the mean margin over the visits,
+With m the mean margin over n visits,
 
-    trust = ((1 + m) / 2 + P) / 2,    in [0, 1].
+    trust = w (1 + m) / 2 + (1 - w) P,    w = (1 - 1/n) / 2,    in [0, 1].
 
-Below 1/2 the given label is more likely wrong than right, on balance. It takes no example weights,
-so that it is the same for every method.
+Both count half in the end; one visit only was by a network that knew nothing, and counts for
+nothing. Below 1/2 the given label is more likely wrong than right, on balance. It takes no example
+weights, so that it is the same for every method.
 
 Probabilities are *levelled* for both: divided by the class's level, and made to sum to 1 again. The
 level of a class is the network's mean probability of it over the examples that are given it, in the
@@ -70,15 +71,18 @@ def margin(probability: Tensor, given: Tensor) -> Tensor:
     return of_given - others.amax(dim=1)
 
 
-def trust(visits: Floats, end: Floats | None) -> Floats:
-    """Return the trust score (N,).
+def trust(margins: Floats, visits: Floats, end: Floats | None) -> Floats:
+    """Return the trust score (N,); one half where there was neither a visit nor an end.
 
     Args:
-        visits: mean margin over the visits (N,), NaN where there was none: then the end decides.
+        margins: sum over the visits (N,).
+        visits: how many there were (N,).
         end: P(given label | picture, given label) at the end (N,), or None where no look was taken:
             then the visits decide.
     """
-    of_visits = (1 + visits) / 2
+    count = np.maximum(visits, 1)
+    of_visits = (1 + margins / count) / 2
     if end is None:
         return of_visits
-    return (np.where(np.isnan(of_visits), end, of_visits) + end) / 2
+    share = (1 - 1 / count) / 2
+    return share * of_visits + (1 - share) * end

@@ -95,7 +95,7 @@ class LabelAudit(Callback):
         manifest = data.manifest
         visits, margins = total(self._table[:2].cpu())[:, manifest.train_rows].double().numpy()
         seen = visits > 0
-        so_far = trust(margins[seen] / visits[seen], None)
+        so_far = trust(margins[seen], visits[seen], None)
         metrics = detection(so_far, manifest.given[seen], manifest.clean[seen])
         for logger in trainer.loggers:
             logger.log_metrics(metrics, step=trainer.global_step)
@@ -190,7 +190,7 @@ def _audit(table: Tensor, data: NoisyLabelDataModule, end: Look | None) -> Audit
     visits = columns[0]
     seen = visits > 0 if end is None else np.ones(len(rows), dtype=np.bool_)
     with np.errstate(invalid="ignore"):  # never visited: 0 / 0 is NaN, as it should be
-        of_visits, weight, square, zero = columns[1:5] / visits
+        weight, square, zero = columns[2:5] / visits
     suggested, of_end = columns[5].astype(np.int64), None
     of_class = transition(suggested[visits > 0], manifest.given[visits > 0], data.num_classes)
     confidence = at_least(columns[6], suggested, manifest.given, of_class)
@@ -207,7 +207,7 @@ def _audit(table: Tensor, data: NoisyLabelDataModule, end: Look | None) -> Audit
         clean=manifest.clean[seen],
         suggested=suggested[seen],
         confidence=confidence[seen],
-        trust=trust(of_visits, of_end)[seen],
+        trust=trust(columns[1], visits, of_end)[seen],
         weight=weight[seen],
         weight_sd=np.sqrt(np.maximum(square - weight**2, 0))[seen],
         zero_share=np.where(np.isnan(weight), np.nan, zero)[seen],

@@ -18,18 +18,22 @@ def test_margin_of_two_classes_is_twice_the_probability_less_one() -> None:
 
 
 def test_trust_by_hand() -> None:
-    visits, end = np.array([1.0, -1.0, 0.5, np.nan]), np.array([1.0, 0.0, 0.1, 0.6])
-    assert trust(visits, end).tolist() == pytest.approx([1, 0, 0.425, 0.6])
-    assert trust(visits[:3], None).tolist() == pytest.approx([1, 0, 0.75])
+    margins, visits = np.array([4.0, -4, 1, -1, 0]), np.array([4.0, 4, 2, 1, 0])
+    end = np.array([1.0, 0.0, 0.1, 0.8, 0.6])
+    # one visit counts for nothing, two for a quarter, four for three eighths
+    expected = [1, 0, 0.25 * 0.75 + 0.75 * 0.1, 0.8, 0.6]
+    assert trust(margins, visits, end).tolist() == pytest.approx(expected)
+    alone = trust(margins, visits, None)
+    assert alone.tolist() == pytest.approx([1, 0, 0.75, 0, 0.5])
 
 
 def test_trust_is_below_one_half_where_visits_and_end_say_that_the_label_is_wrong() -> None:
     rng = np.random.default_rng(0)
     p = torch.from_numpy(rng.dirichlet(np.ones(4), size=200))
-    visits = margin(p, torch.from_numpy(rng.integers(4, size=200))).numpy()
+    margins = margin(p, torch.from_numpy(rng.integers(4, size=200))).numpy()
     end = rng.random(200)
-    agree = (visits > 0) == (end > 0.5)
-    assert ((trust(visits, end) > 0.5) == (visits > 0))[agree].all()
+    agree = (margins > 0) == (end > 0.5)
+    assert ((trust(margins * 5, np.full(200, 5), end) > 0.5) == (margins > 0))[agree].all()
     assert agree.sum() > 50
 
 

@@ -64,19 +64,18 @@ def test_what_visits_say_by_hand() -> None:
     assert found.suspicious.tolist() == [True, False]
 
 
-def test_a_look_at_the_end_counts_half_and_brings_the_suggestion() -> None:
+def test_a_look_at_the_end_counts_more_than_few_visits_and_brings_the_suggestion() -> None:
     audit = LabelAudit(size=6, num_classes=2)
     visit(audit, [4, 1], [1, 0], [0.9, 0.75], None)
+    visit(audit, [4], [1], [0.5], None)
     rows, right = torch.tensor([4, 1, 2]), torch.tensor([0.3, 0.65, 0.95])
     audit.end = Look(rows, torch.tensor([0, 0, 1]), torch.tensor([0.7, 0.65, 0.95]), right)
     found = audit.audit(data([1, 2, 4], [0, 1, 1], [0, 1, 0]))
     assert found.index.tolist() == [1, 2, 4]
-    assert found.trust.tolist() == pytest.approx(
-        [((1 - 0.5) / 2 + 0.65) / 2, 0.95, ((1 + 0.8) / 2 + 0.3) / 2]
-    )
+    assert found.trust.tolist() == pytest.approx([0.65, 0.95, 0.25 * (1 + 0.4) / 2 + 0.75 * 0.3])
     assert found.suggested.tolist() == [0, 1, 0]
     assert found.confidence.tolist() == pytest.approx([0.65, 0.95, 0.7])
-    assert found.visits.tolist() == [1, 0, 1]
+    assert found.visits.tolist() == [1, 0, 2]
     assert np.isnan(found.weight).all()
 
 
