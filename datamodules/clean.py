@@ -43,6 +43,8 @@ class CleanDataModule(NoisyLabelDataModule):
         noise_matrix: a file with T, (C, C), for `noise_model=matrix`.
         imbalance: how many times as large the largest class is as the smallest (1: as it lies on
             disk), of the noisy examples; by true class.
+        train_per_class: noisy examples that each class keeps, by true class, for tries on a part of
+            the data; None: all.
         draws: `ours`, or `released`: probe, uniform and asymmetric noise number for number as the
             released TensorFlow code draws them with the same seed.
         labels: a file of drawn labels to train on: the `labels.npz` of a run, which brings its
@@ -77,6 +79,7 @@ class CleanDataModule(NoisyLabelDataModule):
         flip: bool,
         noise_matrix: str | None = None,
         imbalance: float = 1,
+        train_per_class: int | None = None,
         draws: str = "ours",
         labels: str | None = None,
         trusted: str | Sequence[str] | None = None,
@@ -88,20 +91,30 @@ class CleanDataModule(NoisyLabelDataModule):
         self.data_dir = Path(data_dir).expanduser().absolute()
         self.noise_model = noise_model
         self.imbalance = imbalance
+        self.train_per_class = train_per_class
+        self._thinned = imbalance != 1 or train_per_class is not None
         self.draws = draws
         self.labels = labels
         self.noise = noise
         self.stated: Manifest | Labels | None = None
         if labels is not None:
-            if noise is not None or imbalance != 1:
+            if noise is not None or self._thinned:
                 raise ValueError(
-                    f"labels={labels} brings its own noise, so noise={noise} and "
-                    f"imbalance={imbalance} would not be used: give noise=null and imbalance=1."
+                    f"labels={labels} brings its own noise, so noise={noise}, "
+                    f"imbalance={imbalance} and dataset.train_per_class={train_per_class} would "
+                    "not be used: give noise=null, imbalance=1 and dataset.train_per_class=null."
                 )
             self.noise_model = GIVEN
             self.stated = read_stated(labels, self.train_size, self.class_names)
         elif noise_model == GIVEN and not self.brings_labels:
             raise ValueError(f"noise_model={GIVEN} needs labels=<file>, which says what is given.")
+        if train_per_class is not None and (
+            type(train_per_class) is not int or train_per_class < 1
+        ):
+            raise ValueError(
+                f"dataset.train_per_class={train_per_class} is no number of examples: give a whole "
+                "number from 1, or null for all."
+            )
         self._noise = Noise(self.noise_model, noise, noise_matrix, self.flips, self.num_classes)
         self._noise.check(name)
         if probe_per_class is None:
@@ -129,11 +142,12 @@ class CleanDataModule(NoisyLabelDataModule):
             raise ValueError(f"dataset.draws={self.draws} is unknown: give ours or released.")
         if self.draws == "ours":
             return
-        if self.noise_model not in RELEASED_MODELS or self.imbalance != 1:
+        if self.noise_model not in RELEASED_MODELS or self._thinned:
             raise ValueError(
                 f"dataset.draws=released knows no noise_model={self.noise_model} with "
-                f"imbalance={self.imbalance}: give one of {', '.join(RELEASED_MODELS)} with "
-                "imbalance=1, or dataset.draws=ours."
+                f"imbalance={self.imbalance} and train_per_class={self.train_per_class}: give one "
+                f"of {', '.join(RELEASED_MODELS)} with imbalance=1 and train_per_class=null, or "
+                "dataset.draws=ours."
             )
 
     def _count(self, probe_per_class: int) -> None:
@@ -148,6 +162,8 @@ class CleanDataModule(NoisyLabelDataModule):
 
     def _kept(self, sizes: Labels) -> Labels:
         """Return how many noisy examples of each class are kept, of so many."""
+        if self.train_per_class is not None:
+            sizes = np.minimum(sizes, self.train_per_class)
         if self.imbalance == 1:
             return sizes
         wanted = long_tail_counts(int(sizes.max()), self.num_classes, self.imbalance)
@@ -175,8 +191,8 @@ class CleanDataModule(NoisyLabelDataModule):
         if len(found.train_rows) != self.num_train:
             thinned = np.setdiff1d(rows, drawn.train_rows)[0]
             raise ValueError(
-                f"dataset.trusted lists example {thinned}, which imbalance={self.imbalance} leaves "
-                "out: list others."
+                f"dataset.trusted lists example {thinned}, which imbalance={self.imbalance} and "
+                f"train_per_class={self.train_per_class} leave out: list others."
             )
         return found
 
@@ -206,6 +222,8 @@ class CleanDataModule(NoisyLabelDataModule):
         }
         if self.imbalance != 1:
             settings["imbalance"] = self.imbalance
+        if self.train_per_class is not None:
+            settings["train_per_class"] = self.train_per_class
         if self.draws == "released":
             return self._released(true, {**settings, "draws": "released"})
         return Manifest.draw(
@@ -213,7 +231,7 @@ class CleanDataModule(NoisyLabelDataModule):
             give,
             settings=settings,
             class_names=self.class_names,
-            thin=None if self.imbalance == 1 else tail,
+            thin=tail if self._thinned else None,
         )
 
     def _released(self, true: Labels, settings: Mapping[str, Any]) -> Manifest:

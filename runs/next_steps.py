@@ -9,8 +9,8 @@ from audit.files import CLEANED, CLEANED_DRAWS, NEXT
 
 # What cleaned labels bring along, or what belongs to one run.
 _LEFT_OUT = (
-    "labels", "noise", "noise_model", "imbalance", "dataset.trusted", "dataset.table",
-    "dataset.draws", "run_dir", "fresh", "mode", "checkpoint",
+    "labels", "noise", "noise_model", "imbalance", "dataset.train_per_class", "dataset.trusted",
+    "dataset.table", "dataset.draws", "run_dir", "fresh", "mode", "checkpoint",
 )  # fmt: skip
 
 Step = tuple[str, str]

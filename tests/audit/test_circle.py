@@ -174,7 +174,7 @@ def test_an_example_that_imbalance_leaves_out_cannot_be_checked(tmp_path: Path) 
     known = set(drawn.train_rows.tolist()) | set(drawn.probe_rows.tolist())
     gone = min(set(range(1_297)) - known)
     (tmp_path / "list.csv").write_text(f"index,true_label\n{gone},3\n")
-    with pytest.raises(ValueError, match=f"lists example {gone}, which imbalance=9 leaves out"):
+    with pytest.raises(ValueError, match=f"lists example {gone}, which imbalance=9 and"):
         digits("imbalance=9", f"dataset.trusted={tmp_path}/list.csv")
 
 

@@ -98,6 +98,20 @@ def test_long_tails_are_thinned_by_true_class() -> None:
     np.testing.assert_array_equal(data.manifest.probe_rows, read().manifest.probe_rows)
 
 
+def test_a_part_of_each_class() -> None:
+    data = read(train_per_class=30)
+    assert np.bincount(data.manifest.clean).tolist() == [30] * 10
+    assert data.num_train == len(data.train_set) == 300
+    assert set(data.manifest.train_rows) < set(read().manifest.train_rows)
+    np.testing.assert_array_equal(data.manifest.probe_rows, read().manifest.probe_rows)
+    assert data.manifest.hash != read().manifest.hash
+    tail = np.bincount(read(train_per_class=30, imbalance=10).manifest.clean)
+    assert (tail[0], tail[9]) == (30, 3)
+    # a class keeps what it has
+    most = read(train_per_class=10_000)
+    np.testing.assert_array_equal(most.manifest.given, read().manifest.given)
+
+
 def test_the_labels_of_a_run_are_trained_on_again(tmp_path: Path) -> None:
     made = read(seed=5, imbalance=4)
     made.manifest.save(tmp_path)
@@ -135,6 +149,10 @@ def test_a_label_for_every_row(tmp_path: Path) -> None:
         ({"probe_per_class": None}, "probe_per_class=null takes all that are trusted"),
         ({"imbalance": 0.5}, r"imbalance=0\.5"),
         ({"imbalance": 10_000}, "imbalance=10000"),
+        ({"train_per_class": 0}, "dataset.train_per_class=0"),
+        ({"train_per_class": 1.5}, r"dataset.train_per_class=1\.5"),
+        ({"train_per_class": 9, "labels": "l.npy", "noise": None}, "train_per_class=9 would not"),
+        ({"train_per_class": 9, "draws": "released"}, "and train_per_class=9: give one of"),
     ],
 )
 def test_what_cannot_be_is_refused_before_reading(changes, message) -> None:
