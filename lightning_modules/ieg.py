@@ -16,7 +16,7 @@ from datamodules.batch import Views
 from lightning_modules.batch_norm import batch_statistics_only
 from lightning_modules.bounds import one_of, within
 from lightning_modules.early_backward import differentiated
-from lightning_modules.losses import consistency, guess_labels
+from lightning_modules.losses import consistency, cross_entropy, guess_labels
 from lightning_modules.meta_gradient import LabelLosses, LookAhead, Params
 from lightning_modules.meta_step import MetaStepModule, Verdict
 from lightning_modules.mixup import SHARES, MixupDraws, draw_mixup, mix, mixup_losses
@@ -32,8 +32,12 @@ class IEG(MetaStepModule):
         temperature: of the guessed labels.
         ce_factor: p, the weight of the guessed labels' mixup loss.
         consistency_factor: k, the weight of the consistency loss.
+        mixup_factor: of L_β; 0: nothing is mixed, and the trusted labels are not trained on.
         mixup_share: how much of itself a mixed example keeps: `released` (the released code's
-            1 − u²/2) or `beta` (the paper's Beta(½, ½), folded to [½, 1]).
+            1 − u²/2), `beta` (the paper's Beta(½, ½), folded to [½, 1]) or `none` (all: it is not
+            mixed).
+        relabel: whether the probe chooses between given label and guess (λ); if not, L_λ falls
+            away, L_ω is not halved, and ε is 1.
         differentiable_guess: whether the look-ahead differentiates the guess G too, as the
             released code does; without, the strong view's derivative is saved.
         args: see `MetaStepModule`, as for all other keywords.
@@ -50,7 +54,9 @@ class IEG(MetaStepModule):
         temperature: float = 0.5,
         ce_factor: float = 5.0,
         consistency_factor: float = 20.0,
+        mixup_factor: float = 1.0,
         mixup_share: str = "released",
+        relabel: bool = True,
         differentiable_guess: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -59,14 +65,17 @@ class IEG(MetaStepModule):
         within("method.initial_label_mix", initial_label_mix, 0, 1)
         within("method.ce_factor", ce_factor, 0)
         within("method.consistency_factor", consistency_factor, 0)
+        within("method.mixup_factor", mixup_factor, 0)
         within("method.meta_momentum", meta_momentum, 0, 1)
         one_of("method.mixup_share", mixup_share, tuple(SHARES))
         self.meta_momentum = meta_momentum
-        self.initial_label_mix = initial_label_mix
+        self.initial_label_mix = initial_label_mix if relabel else 1.0
         self.temperature = temperature
         self.ce_factor = ce_factor
         self.consistency_factor = consistency_factor
+        self.mixup_factor = mixup_factor
         self.mixup_share = SHARES[mixup_share]
+        self.relabel = relabel
         self.differentiable_guess = differentiable_guess
 
     def draw(self, generator: torch.Generator, train: Views, probe: Views | None) -> MixupDraws:
@@ -75,7 +84,7 @@ class IEG(MetaStepModule):
         return draw_mixup(generator, len(train.label), len(probe.label))
 
     def objective(self, train: Views, probe: Views | None, draws: MixupDraws) -> Objective:
-        """Return L = (L_λ + L_ω) / 2 + L_β + k L_KL + reg(θ).
+        """Return L = (L_λ + L_ω) / 2 + L_β + k L_KL + reg(θ), or what the ablation leaves of it.
 
         The letters below are those of docs/differences.md (and of reference 3.5), which sets paper,
         released code and these lines side by side. (b) comes last: it needs nothing of the
@@ -90,63 +99,72 @@ class IEG(MetaStepModule):
         z = self.net(train.weak)  # the one pass that moves the running statistics
         with batch_statistics_only(self.net):
             z_strong = self.net(train.strong)
-        guess = guess_labels(z, z_strong, self.temperature)
+        guess = self.guess(z, z_strong)
         pseudo_label = guess.detach()
 
         # (d) The meta-step: ω* and λ*, constants from here on.
         verdict = self._ask_probe(given, z, guess, penalty, train, probe)
-        assert verdict.label_mix is not None
 
-        # (e) The chosen labels, all alike in weight; the chosen weights, at the initial labels.
+        # (e) The chosen weights, at the initial labels; the chosen labels, all alike in weight.
         losses = LabelLosses.of(z, given, pseudo_label)
-        loss_label_mix = losses.mixed(verdict.label_mix).mean()  # L_λ
-        loss_weighted = verdict.weighted_sum(losses.mixed(self.initial_label_mix))  # L_ω
+        loss_labels = verdict.weighted_sum(losses.mixed(self.initial_label_mix))  # L_ω
+        terms = {"train/loss_weighted": loss_labels.detach()}
+        if verdict.label_mix is not None:
+            loss_label_mix = losses.mixed(verdict.label_mix).mean()  # L_λ
+            loss_labels = (loss_label_mix + loss_labels) / 2
+            terms["train/loss_label_mix"] = loss_label_mix.detach()
 
         # (c) The strong view learns from the weak one.
-        loss_consistency = self.consistency_factor * consistency(z, z_strong).mean()  # k L_KL
-
-        # Both views' graphs go before the mixed batch, three times as large, makes its own.
-        loss_views = (loss_label_mix + loss_weighted) / 2 + loss_consistency + penalty
-        loss_views = differentiated(loss_views, list(self.net.parameters()))
+        loss_consistency = self.consistency_factor * consistency(z, z_strong).mean()
+        terms["train/loss_consistency"] = loss_consistency.detach()
+        loss = loss_labels + loss_consistency + penalty
 
         # (b) Probe and noisy examples, mixed.
-        mixed = mix(train, pseudo_label, probe, draws, self.mixup_share)
-        with batch_statistics_only(self.net):
-            mixed_logits = self.net(mixed.image)
-        loss_trusted, loss_guessed = mixup_losses(mixed_logits, mixed.label)  # L_l, L_u
-        loss_mixup = loss_trusted + self.ce_factor * loss_guessed  # L_β
+        if self.mixup_factor:
+            # Both views' graphs go before the mixed batch, three times as large, makes its own.
+            loss = differentiated(loss, list(self.net.parameters()))
+            mixed = mix(train, pseudo_label, probe, draws, self.mixup_share)
+            with batch_statistics_only(self.net):
+                mixed_logits = self.net(mixed.image)
+            loss_trusted, loss_guessed = mixup_losses(mixed_logits, mixed.label)  # L_l, L_u
+            loss_mixup = loss_trusted + self.ce_factor * loss_guessed  # L_β
+            terms["train/loss_mixup"] = loss_mixup.detach()
+            loss = loss + self.mixup_factor * loss_mixup
 
         return Objective(
-            loss=loss_views + loss_mixup,
-            terms={
-                "train/loss_label_mix": loss_label_mix.detach(),
-                "train/loss_weighted": loss_weighted.detach(),
-                "train/loss_mixup": loss_mixup.detach(),
-                "train/loss_consistency": loss_consistency.detach(),
-                **self.meta_terms(verdict, probe),
-            },
+            loss=loss,
+            terms={**terms, **self.meta_terms(verdict, probe)},
             logits=z.detach(),
             example_weight=verdict.weight,
             label_mix=verdict.label_mix,
             pseudo_label=pseudo_label,
         )
 
+    def guess(self, z: Tensor, z_strong: Tensor) -> Tensor:
+        """Return the guessed labels G, (B, C), of both views' logits."""
+        return guess_labels(z, z_strong, self.temperature)
+
     def _ask_probe(
         self, given: Tensor, z: Tensor, guess: Tensor, penalty: Tensor, train: Views, probe: Views
     ) -> Verdict:
         """Take the meta-step from ω = 1/B and ε = ε₀, with the guess moving along with θ or not."""
-        moves = self.differentiable_guess
-        losses = LabelLosses.of(z, given, guess if moves else guess.detach())
+        moves = self.relabel and self.differentiable_guess
+
+        def losses_of(z_there: Tensor, guess_there: Tensor) -> LabelLosses:
+            if not self.relabel:
+                return LabelLosses(cross_entropy(given, z_there))
+            return LabelLosses.of(z_there, given, guess_there)
 
         def label_losses(theta: Params) -> LabelLosses:
             z_there = self.logits(theta, train.weak)
             if not moves:
-                return LabelLosses.of(z_there, given, guess.detach())
+                return losses_of(z_there, guess.detach())
             assert train.strong is not None
             z_strong_there = self.logits(theta, train.strong)
-            guess_there = guess_labels(z_there, z_strong_there, self.temperature)
-            return LabelLosses.of(z_there, given, guess_there)
+            guess_there = self.guess(z_there, z_strong_there)
+            return losses_of(z_there, guess_there)
 
+        losses = losses_of(z, guess if moves else guess.detach())
         look_ahead = LookAhead(
             self.meta_step_size,
             self.meta_momentum,

@@ -51,9 +51,18 @@ def folded_beta_share(uniform: Tensor) -> Tensor:
     return torch.maximum(quantile, 1 - quantile)
 
 
+def whole_share(uniform: Tensor) -> Tensor:
+    """Return 1 for each row: nothing is mixed."""
+    return torch.ones_like(uniform)
+
+
 Share = Callable[[Tensor], Tensor]
 
-SHARES: dict[str, Share] = {"released": released_share, "beta": folded_beta_share}
+SHARES: dict[str, Share] = {
+    "released": released_share,
+    "beta": folded_beta_share,
+    "none": whole_share,
+}
 
 
 def mix(

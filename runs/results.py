@@ -143,6 +143,7 @@ def surroundings() -> Results:
     """Return what only the process that trains knows."""
     return {
         "peak_memory_bytes": _peak_memory(),
+        "device": _device(),
         "command": command(),
         "versions": {
             "python": platform.python_version(),
@@ -207,6 +208,13 @@ def _peak_memory() -> int:
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated()
     return peak_of_life()
+
+
+def _device() -> str:
+    """Return what there is to compute on."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return f"CPU, {torch.get_num_threads()} threads"
 
 
 def _draw(metrics: Metrics, folder: RunFolder, audit: Audit, results: Results) -> None:

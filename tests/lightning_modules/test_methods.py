@@ -153,9 +153,67 @@ def test_iegs_factors_scale_their_terms() -> None:
     assert other["train/loss_mixup"] > one["train/loss_mixup"]
 
 
+TERMS = ("label_mix", "weighted", "mixup", "consistency")
+
+
+@pytest.mark.parametrize(
+    ("settings", "factors"),
+    [
+        ({}, (0.5, 0.5, 1, 1)),
+        ({"relabel": False}, (None, 1, 1, 1)),
+        ({"mixup_factor": 0.0}, (0.5, 0.5, None, 1)),
+        ({"mixup_factor": 0.25, "consistency_factor": 0.0}, (0.5, 0.5, 0.25, 1)),
+        ({"relabel": False, "mixup_factor": 0, "consistency_factor": 0}, (None, 1, None, 1)),
+    ],
+)
+def test_what_the_ablation_leaves_of_the_loss(settings: dict[str, Any], factors: Any) -> None:
+    module = module_of("ieg", **settings)
+    objective = objective_of(module)
+    names = [f"train/loss_{name}" for name in TERMS]
+    assert [name in objective.terms for name in names] == [one is not None for one in factors]
+    expected = module.penalty(module.theta()).item() + sum(
+        factor * objective.terms[name].item()
+        for name, factor in zip(names, factors, strict=True)
+        if factor is not None
+    )
+    assert objective.loss.item() == pytest.approx(expected, rel=1e-12)
+    slopes = torch.autograd.grad(objective.loss, list(module.net.parameters()))
+    assert all(slope.isfinite().all() for slope in slopes)
+
+
+@pytest.mark.parametrize("engine", ["forward_mode", "double_backward"])
+def test_without_relabelling_ieg_weighs_given_labels_alone(engine: str) -> None:
+    module = module_of("ieg", relabel=False, meta_engine=engine)
+    objective = objective_of(module)
+    assert objective.label_mix is None
+    given = cross_entropy(objective.logits, batch(True, 1).label, reduction="none")
+    expected = objective.example_weight @ given
+    assert objective.terms["train/loss_weighted"].item() == pytest.approx(expected.item())
+    # the step looked ahead to: plain gradient descent on the mean loss of given labels
+    theta = {name: value.detach().clone() for name, value in module.net.named_parameters()}
+    by_weight = module_of("l2r")  # for its network, which is as this one was
+    weight = torch.full((B,), 1 / B, dtype=torch.float64, requires_grad=True)
+
+    def logits(at: dict[str, Tensor], image: Tensor) -> Tensor:
+        return torch.func.functional_call(by_weight.net.train(), at, (image,))
+
+    at = {name: value.requires_grad_() for name, value in theta.items()}
+    losses = cross_entropy(logits(at, batch(True, 1).weak), batch(True, 1).label, reduction="none")
+    inner = weight @ losses + module.penalty(at)
+    slopes = torch.autograd.grad(inner, list(at.values()), create_graph=True)
+    ahead = {name: at[name] - 0.1 * slope for name, slope in zip(at, slopes, strict=True)}
+    probe = batch(False, 2)
+    loss = cross_entropy(logits(ahead, probe.weak), probe.label)
+    (slope,) = torch.autograd.grad(loss + module.full_penalty(ahead), weight)
+    helpful = (-slope).clamp(min=0)
+    torch.testing.assert_close(objective.example_weight, helpful / (helpful.sum() + 1e-5))
+
+
 @pytest.mark.parametrize(
     ("settings", "key"),
     [
+        ({"mixup_factor": -1}, "method.mixup_factor=-1 is not possible"),
+        ({"mixup_share": "half"}, "method.mixup_share=half is not known"),
         ({"meta_engine": "magic"}, "meta.engine"),
         ({"meta_scope": "world"}, "meta.scope"),
         ({"decayed": "some"}, "model.decayed"),

@@ -1,0 +1,128 @@
+"""The rows of the paper's tables, as `results/paper.csv` has them, and the experiments they become.
+
+The file is the one place that knows them. Its columns: `name` of the experiment, the paper's
+`table`, what is trained on what (`dataset` to `probe_per_class`, and `changes` as on a command
+line), the paper's number and spread in per cent where they are known, and a `note`.
+"""
+
+import csv
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "results"
+EXPERIMENTS = ROOT / "conf" / "experiment" / "paper"
+
+METHODS = {"ieg": "IEG", "l2r": "L2R", "supervised": "supervised"}
+MODELS = {"resnet29": "ResNet-29", "wrn28_10": "WRN-28-10", "resnet50": "ResNet-50"}
+
+
+class PaperRow(NamedTuple):
+    """One row: an experiment, and what the paper says of it."""
+
+    name: str
+    table: str
+    dataset: str
+    noise: str
+    method: str
+    model: str
+    probe_per_class: str
+    changes: str
+    paper: str  # per cent, or nothing
+    spread: str
+    note: str
+
+    @property
+    def command(self) -> str:
+        """What runs it."""
+        more = " trainer=ddp trainer.devices=8" if self.dataset.startswith("webvision") else ""
+        return f"python train.py experiment=paper/{self.name}{more}"
+
+    @property
+    def said(self) -> str:
+        """The paper's number, with its spread."""
+        spread = f" ± {self.spread}" if self.spread else ""
+        return f"{self.paper}{spread}" if self.paper else "–"
+
+
+class Ours(NamedTuple):
+    """What came of it here, over seeds."""
+
+    accuracy: list[float]  # fractions, the last of each run
+    hours: float  # mean over runs
+    devices: str
+
+    @property
+    def said(self) -> str:
+        """The mean in per cent, with the sample standard deviation of several."""
+        mean = f"{100 * statistics.mean(self.accuracy):.1f}"
+        if len(self.accuracy) == 1:
+            return mean
+        return f"{mean} ± {100 * statistics.stdev(self.accuracy):.1f}"
+
+
+def paper_rows() -> list[PaperRow]:
+    """Return all rows, in the paper's order."""
+    with (RESULTS / "paper.csv").open(newline="", encoding="utf-8") as file:
+        return [PaperRow(**row) for row in csv.DictReader(file)]
+
+
+def experiment(row: PaperRow, ours: Ours | None) -> str:
+    """Return the experiment's file: the row's numbers as a header, and its settings."""
+    defaults = [{f"override /{group}": getattr(row, group)} for group in ("dataset", "model")]
+    settings: dict[str, Any] = {"defaults": [*defaults, {"override /method": row.method}]}
+    if row.noise:
+        settings["noise"] = yaml.safe_load(row.noise)
+    settings["probe_per_class"] = int(row.probe_per_class)
+    for key, _, value in (change.partition("=") for change in row.changes.split()):
+        place: Any = settings
+        *groups, last = key.split(".")
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[last] = yaml.safe_load(value)
+    header = [f"{row.table}: {what(row)}.", f"Paper: {_per_cent(row.said)}. Ours: {_ours(ours)}."]
+    if row.note:
+        header.append(f"{row.note[0].upper()}{row.note[1:]}.")
+    header += [f"  {row.command}", "Written by benchmarks/tables.py from results/."]
+    lines = ["# @package _global_", *(f"# {line}" for line in header)]
+    return "\n".join(lines) + "\n" + yaml.safe_dump(settings, sort_keys=False)
+
+
+def what(row: PaperRow) -> str:
+    """Return what is trained on what, in words."""
+    kind = "asymmetric" if row.dataset.endswith("_asym") else "uniform"
+    noise = f", {kind} noise {row.noise}" if row.noise else ""
+    trusted = "" if row.method == "supervised" else f", {row.probe_per_class} trusted a class"
+    return f"{METHODS[row.method]}, {MODELS[row.model]}{trusted}{noise}"
+
+
+def _ours(ours: Ours | None) -> str:
+    if ours is None:
+        return "never run"
+    n = len(ours.accuracy)
+    return f"{ours.said} % (n = {n}, {ours.devices}, {ours.hours:.1f} hours each)"
+
+
+def _per_cent(said: str) -> str:
+    return "no number" if said == "–" else f"{said} %"
+
+
+def write(experiments: dict[str, str]) -> None:
+    """Write the experiments' files, and take away those of rows that are no more."""
+    EXPERIMENTS.mkdir(parents=True, exist_ok=True)
+    for file in EXPERIMENTS.glob("*.yaml"):
+        if file.stem not in experiments:
+            file.unlink()
+    for name, text in experiments.items():
+        (EXPERIMENTS / f"{name}.yaml").write_text(text, encoding="utf-8")
+
+
+def stale(experiments: dict[str, str]) -> Sequence[str]:
+    """Return the names of the experiments whose file is not what it should be."""
+    there = {file.stem: file.read_text(encoding="utf-8") for file in EXPERIMENTS.glob("*.yaml")}
+    names = experiments.keys() | there.keys()
+    return sorted(name for name in names if experiments.get(name) != there.get(name))
