@@ -38,6 +38,8 @@ class IEG(MetaStepModule):
             mixed).
         relabel: whether the probe chooses between given label and guess (λ); if not, L_λ falls
             away, L_ω is not halved, and ε is 1.
+        guess_rampup_epochs: over which p and k grow from 0, evenly; 0: they are whole from the
+            start (paper, released code).
         differentiable_guess: whether the look-ahead differentiates the guess G too, as the
             released code does; without, the strong view's derivative is saved.
         args: see `MetaStepModule`, as for all other keywords.
@@ -57,6 +59,7 @@ class IEG(MetaStepModule):
         mixup_factor: float = 1.0,
         mixup_share: str = "released",
         relabel: bool = True,
+        guess_rampup_epochs: float = 0.0,
         differentiable_guess: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -66,6 +69,7 @@ class IEG(MetaStepModule):
         within("method.ce_factor", ce_factor, 0)
         within("method.consistency_factor", consistency_factor, 0)
         within("method.mixup_factor", mixup_factor, 0)
+        within("method.guess_rampup_epochs", guess_rampup_epochs, 0)
         within("method.meta_momentum", meta_momentum, 0, 1)
         one_of("method.mixup_share", mixup_share, tuple(SHARES))
         self.meta_momentum = meta_momentum
@@ -76,6 +80,7 @@ class IEG(MetaStepModule):
         self.mixup_factor = mixup_factor
         self.mixup_share = SHARES[mixup_share]
         self.relabel = relabel
+        self.guess_rampup_epochs = guess_rampup_epochs
         self.differentiable_guess = differentiable_guess
 
     def draw(self, generator: torch.Generator, train: Views, probe: Views | None) -> MixupDraws:
@@ -99,7 +104,7 @@ class IEG(MetaStepModule):
         z = self.net(train.weak)  # the one pass that moves the running statistics
         with batch_statistics_only(self.net):
             z_strong = self.net(train.strong)
-        guess = self.guess(z, z_strong)
+        guess = guess_labels(z, z_strong, self.temperature)
         pseudo_label = guess.detach()
 
         # (d) The meta-step: ω* and λ*, constants from here on.
@@ -115,7 +120,8 @@ class IEG(MetaStepModule):
             terms["train/loss_label_mix"] = loss_label_mix.detach()
 
         # (c) The strong view learns from the weak one.
-        loss_consistency = self.consistency_factor * consistency(z, z_strong).mean()
+        ramp = self._ramp()
+        loss_consistency = ramp * self.consistency_factor * consistency(z, z_strong).mean()
         terms["train/loss_consistency"] = loss_consistency.detach()
         loss = loss_labels + loss_consistency + penalty
 
@@ -127,7 +133,7 @@ class IEG(MetaStepModule):
             with batch_statistics_only(self.net):
                 mixed_logits = self.net(mixed.image)
             loss_trusted, loss_guessed = mixup_losses(mixed_logits, mixed.label)  # L_l, L_u
-            loss_mixup = loss_trusted + self.ce_factor * loss_guessed  # L_β
+            loss_mixup = loss_trusted + ramp * self.ce_factor * loss_guessed  # L_β
             terms["train/loss_mixup"] = loss_mixup.detach()
             loss = loss + self.mixup_factor * loss_mixup
 
@@ -140,9 +146,10 @@ class IEG(MetaStepModule):
             pseudo_label=pseudo_label,
         )
 
-    def guess(self, z: Tensor, z_strong: Tensor) -> Tensor:
-        """Return the guessed labels G, (B, C), of both views' logits."""
-        return guess_labels(z, z_strong, self.temperature)
+    def _ramp(self) -> float:
+        """Return how much of p and k counts at this step."""
+        steps = self.guess_rampup_epochs * self.schedule.steps_per_epoch
+        return min(1.0, self.global_step / steps) if steps else 1.0
 
     def _ask_probe(
         self, given: Tensor, z: Tensor, guess: Tensor, penalty: Tensor, train: Views, probe: Views
@@ -161,7 +168,7 @@ class IEG(MetaStepModule):
                 return losses_of(z_there, guess.detach())
             assert train.strong is not None
             z_strong_there = self.logits(theta, train.strong)
-            guess_there = self.guess(z_there, z_strong_there)
+            guess_there = guess_labels(z_there, z_strong_there, self.temperature)
             return losses_of(z_there, guess_there)
 
         losses = losses_of(z, guess if moves else guess.detach())

@@ -153,6 +153,19 @@ def test_iegs_factors_scale_their_terms() -> None:
     assert other["train/loss_mixup"] > one["train/loss_mixup"]
 
 
+@pytest.mark.parametrize(("step", "share"), [(0, 0.0), (5, 0.25), (20, 1.0), (70, 1.0)])
+def test_factors_of_the_guesses_grow_over_the_first_epochs(
+    step: int, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(IEG, "global_step", step)
+    growing = objective_of(module_of("ieg", guess_rampup_epochs=2.0))  # of 10 steps
+    factors = {"ce_factor": 5.0 * share, "consistency_factor": 20.0 * share}
+    expected = objective_of(module_of("ieg", **factors))
+    torch.testing.assert_close(growing.loss, expected.loss, rtol=1e-12, atol=0)
+    for name in ("train/loss_mixup", "train/loss_consistency"):
+        torch.testing.assert_close(growing.terms[name], expected.terms[name])
+
+
 TERMS = ("label_mix", "weighted", "mixup", "consistency")
 
 
@@ -212,6 +225,7 @@ def test_without_relabelling_ieg_weighs_given_labels_alone(engine: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "key"),
     [
+        ({"guess_rampup_epochs": -1}, "method.guess_rampup_epochs=-1 is not possible"),
         ({"mixup_factor": -1}, "method.mixup_factor=-1 is not possible"),
         ({"mixup_share": "half"}, "method.mixup_share=half is not known"),
         ({"meta_engine": "magic"}, "meta.engine"),
