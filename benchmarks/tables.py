@@ -104,13 +104,13 @@ def ours(row: PaperRow, kept: Sequence[Row]) -> Ours | None:
 
 def page(rows: Sequence[PaperRow], found: Mapping[str, Ours | None], kept: Sequence[Row]) -> str:
     """Return `docs/results.md`."""
+    run = sum(one is not None for one in found.values())
     parts = [
         "# The paper's tables, and ours",
-        "Written by `python benchmarks/tables.py` from `results/`, where `--add outputs/<run>` keeps "
-        "a finished run's result. Test accuracy in per cent, at the last step; nothing is selected by it; ± is the "
-        "sample standard deviation over n seeds. `python train.py experiment=paper/<row>` runs a "
-        f"row. Of {len(rows)} rows, {sum(one is not None for one in found.values())} have been "
-        "run.",
+        "Written by `python benchmarks/tables.py` from `results/`, where `--add outputs/<run>` "
+        "keeps a finished run's result. Test accuracy in per cent, at the last step; nothing is "
+        "selected by it; ± is the sample standard deviation over n seeds. `python train.py "
+        f"experiment=paper/<row>` runs a row. Of {len(rows)} rows, {run} have been run.",
     ]
     for table in dict.fromkeys(row.table for row in rows):
         lines = [
