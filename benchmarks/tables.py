@@ -4,7 +4,8 @@
     python benchmarks/tables.py --add outputs/<run> …   keep finished runs' results first
     python benchmarks/tables.py --check                 are they what results/ says?
 
-A run's result is kept as one small file: its `results.json` and its settings, without what belongs
+Other experiments that `results/` holds runs of get a table each, below words of their own. A run's
+result is kept as one small file: its `results.json` and its settings, without what belongs
 to a machine. It counts for a row of the paper if it was `experiment=paper/<row>` and nothing that
 can change a number was changed but the seed. No number is typed by hand.
 """
@@ -38,7 +39,8 @@ from runs.settings import differences, digest, identity, is_harmless
 from runs.table import markdown
 
 PAGE = ROOT / "docs" / "results.md"
-SMALL = "small"
+# Experiments with tables of their own; results/<name>.md says what they are.
+OTHERS = ("small", "choices")
 
 # Of a machine or a place, not of a run.
 _LOCAL = ("run_dir", "data_dir", "logger", "trainer.accelerator")
@@ -119,10 +121,11 @@ def page(rows: Sequence[PaperRow], found: Mapping[str, Ours | None], kept: Seque
         ]
         lines += [_line(row, found[row.name]) for row in rows if row.table == table]
         parts += [f"## {table}", "\n".join(lines)]
-    small = [one for one in kept if one["settings"]["choices"].get("experiment") == SMALL]
-    if small:
-        parts += [(ROOT / "benchmarks" / "small.md").read_text(encoding="utf-8").rstrip()]
-        parts += [markdown(told_apart(small)).rstrip()]
+    for experiment in OTHERS:
+        made = [one for one in kept if one["settings"]["choices"].get("experiment") == experiment]
+        if made:
+            words = (ROOT / "results" / f"{experiment}.md").read_text(encoding="utf-8")
+            parts += [words.rstrip(), markdown(told_apart(made)).rstrip()]
     return "\n\n".join(parts) + "\n"
 
 
