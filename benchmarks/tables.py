@@ -121,10 +121,10 @@ def page(rows: Sequence[PaperRow], found: Mapping[str, Ours | None], kept: Seque
         ]
         lines += [_line(row, found[row.name]) for row in rows if row.table == table]
         parts += [f"## {table}", "\n".join(lines)]
-    for experiment in OTHERS:
-        made = [one for one in kept if one["settings"]["choices"].get("experiment") == experiment]
+    for name in OTHERS:
+        made = [one for one in kept if one["settings"]["choices"].get("experiment") == name]
         if made:
-            words = (ROOT / "results" / f"{experiment}.md").read_text(encoding="utf-8")
+            words = (ROOT / "results" / f"{name}.md").read_text(encoding="utf-8")
             parts += [words.rstrip(), markdown(told_apart(made)).rstrip()]
     return "\n\n".join(parts) + "\n"
 

@@ -9,12 +9,13 @@ from typing import Any
 from rich.console import Console
 
 from callbacks.checkpoint_file import LAST
+from callbacks.csv_log import read_metrics
 from callbacks.label_audit import LabelAudit
 from runs.build import build_trainer
 from runs.closing_table import show
 from runs.folder import RunFolder
 from runs.reopen import Reopened, reopen
-from runs.results import Ended, leave, surroundings
+from runs.results import Ended, Metrics, leave, surroundings
 from runs.settings import Settings
 
 Results = dict[str, Any]
@@ -43,7 +44,8 @@ def audit(settings: Settings, overrides: Sequence[str], console: Console) -> Res
     noted = LabelAudit.saved(state, str(opened.path), console)
     noted.look(opened.module, opened.data, trainer)
     ended = Ended.of_checkpoint(opened.saved, noted.audit(opened.data))
-    results = leave(ended, opened.data, opened.plan, folder, _measured(folder.path, opened.saved))
+    measured = _measured(folder.path, opened.saved)
+    results = leave(ended, opened.data, opened.plan, folder, _course(opened, folder), measured)
     show(results, folder.path, console)
     return results
 
@@ -63,6 +65,14 @@ def _place(settings: Settings, opened: Reopened) -> Path:
             f"run_dir={place} holds another run, whose results would be lost: give another run_dir."
         )
     return place
+
+
+def _course(opened: Reopened, folder: RunFolder) -> Metrics:
+    """Return the metrics of the run up to the checkpoint."""
+    metrics = read_metrics((opened.folder or folder.path) / "metrics.csv")
+    last = opened.saved["global_step"]
+    so_far = {name: [one for one in curve if one[0] <= last] for name, curve in metrics.items()}
+    return {name: curve for name, curve in so_far.items() if curve}
 
 
 def _make(folder: Path) -> None:

@@ -12,6 +12,7 @@ from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 
+from callbacks.csv_log import read_metrics
 from callbacks.stop_signals import StopSignals, spoken
 from callbacks.wandb_log import WandbLog
 from datamodules.base import NoisyLabelDataModule
@@ -91,7 +92,8 @@ def train(settings: Settings) -> Results:
             if not first:
                 return {}
             ended = Ended.of(run.trainer, run.data)
-            results = leave(ended, run.data, run.plan, run.folder, surroundings())
+            metrics = read_metrics(run.folder.path / "metrics.csv")
+            results = leave(ended, run.data, run.plan, run.folder, metrics, surroundings())
             for logger in loggers:
                 if isinstance(logger, WandbLog):
                     put_on_page(logger, results, run.folder.path, ended.audit, run.data)

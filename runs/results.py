@@ -12,7 +12,6 @@ import torch
 from audit.files import write_audit
 from audit.record import Audit
 from callbacks.beliefs_over_time import BeliefsOverTime
-from callbacks.csv_log import read_metrics
 from callbacks.evaluations import Evaluations
 from callbacks.figures import draw_run
 from callbacks.label_audit import LabelAudit
@@ -77,6 +76,7 @@ def leave(
     data: NoisyLabelDataModule,
     plan: Plan,
     folder: RunFolder,
+    metrics: Metrics,
     measured: Mapping[str, Any],
 ) -> Results:
     """Write all that a run leaves behind; return its results.
@@ -86,9 +86,10 @@ def leave(
         data: what it was trained on.
         plan: how long it was to be.
         folder: where everything goes.
+        metrics: of its course, for curves.
         measured: `surroundings`.
     """
-    audit, metrics = ended.audit, read_metrics(folder.path / "metrics.csv")
+    audit = ended.audit
     results: Results = {
         **_names(folder),
         **_accuracies(ended.history, plan),

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from callbacks.checkpoint_file import load
+from callbacks.csv_log import read_metrics
 from callbacks.weight_histogram import GROUPS
 from runs import modes
 from runs.build import build_data, build_module, build_schedule, build_trainer
@@ -184,11 +185,19 @@ def test_an_audit_of_an_earlier_checkpoint_tells_how_the_run_was_begun(
     (tmp_path / "checkpoints").mkdir()
     earlier = tmp_path / "checkpoints" / "previous.ckpt"
     shutil.copy(run_dir / "checkpoints" / "last.ckpt", earlier)
+    rows = (run_dir / "metrics.csv").read_text().splitlines(keepends=True)
+    later = rows[-1].replace(rows[-1].split(",")[0], "9999", 1)
+    (tmp_path / "metrics.csv").write_text("".join([*rows, later]))
+    drawn: list[Any] = []
+    monkeypatch.setattr("runs.results.draw_run", lambda metrics, *_, **__: drawn.append(metrics))
     words = ["mode=audit", f"checkpoint={earlier}"]
     monkeypatch.setattr("sys.argv", ["train.py", *words])
     found = modes.audit(settings(*words), words)
     assert found["command"] == results["command"]
     assert found["run_dir"] == str(tmp_path / "audit-previous")
+    # with the curves of the run up to there
+    assert drawn == [read_metrics(run_dir / "metrics.csv")]
+    assert found["images_per_second"] == results["images_per_second"]
 
 
 def test_evaluation_gives_the_number_that_training_reported(
