@@ -29,6 +29,7 @@ from benchmarks.step_cost import BareSGD
 from callbacks.csv_log import CSVLog
 from callbacks.evaluations import Evaluations
 from callbacks.stop_signals import StopSignals
+from datamodules.base import NoisyLabelDataModule
 from runs.build import build_callbacks, build_data, build_module, build_schedule, build_trainer
 from runs.folder import RunFolder
 from runs.freed_memory import keep_freed_memory
@@ -51,9 +52,11 @@ def windows(ended: list[float], every: int) -> list[float]:
     return [(end - start) / every for start, end in pairwise(ended[every - 1 :: every])]
 
 
-def by_lightning(made: Settings, folder: str, *, watched: bool) -> list[float]:
+def by_lightning(
+    made: Settings, folder: str, *, watched: bool, data: NoisyLabelDataModule | None = None
+) -> list[float]:
     """Return when each step of a run ended, with or without who watches it."""
-    data = build_data(made)
+    data = data or build_data(made)
     schedule, plan = build_schedule(made, data)
     module = build_module(made, data, schedule)
     watchers: list[Callback] = []
