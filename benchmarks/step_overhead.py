@@ -2,9 +2,12 @@
 
     python benchmarks/step_overhead.py [--method supervised] [--steps 40] [--rounds 3] [key=value …]
 
-One side is `Trainer.fit` with a run's callbacks but for evaluations, and `metrics.csv`; the other
-calls loader, views and `training_step` in a loop. They take turns, on a CPU in one thread; time is
-this process's own, without what others take. Digits by default, whose steps are short.
+*bare* calls loader, views and `training_step` in a loop; *Lightning* is `Trainer.fit` of the same
+with nobody watching; *a run* adds a run's callbacks but for evaluations, and `metrics.csv`. They
+take turns, on a CPU in one thread; time is this process's own, without what others take. Digits by
+default, whose steps are short. What is compared is the fastest window of `log_every` steps, each of
+which logs one row: other programs' use of the caches can only make it slower. Last comes what each
+callback takes by itself at a step's end, as the median step has it.
 """
 
 import argparse
@@ -12,11 +15,11 @@ import statistics
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
@@ -27,44 +30,84 @@ from benchmarks.step_cost import BareSGD
 from callbacks.csv_log import CSVLog
 from callbacks.evaluations import Evaluations
 from callbacks.stop_signals import StopSignals
+from datamodules.base import NoisyLabelDataModule
 from runs.build import build_callbacks, build_data, build_module, build_schedule, build_trainer
 from runs.folder import RunFolder
 from runs.freed_memory import keep_freed_memory
 from runs.settings import Settings
 
-WARM = 5  # steps before the clock starts
-
 
 class Clock(Callback):
-    """Times a run's steps after the first few."""
+    """Notes when each step ended."""
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
-        """Start, or note how long it has been."""
-        if trainer.global_step == WARM:
-            self.start = time.process_time()
-        self.end = time.process_time()
+    def __init__(self) -> None:
+        self.ended: list[float] = []
+
+    def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
+        """Note it."""
+        self.ended.append(time.process_time())
 
 
-def by_lightning(made: Settings, steps: int, folder: str) -> float:
-    """Return seconds a step of a run."""
-    data = build_data(made)
+def windows(ended: list[float], every: int) -> list[float]:
+    """Return the seconds a step of each window but the first, in which caches fill."""
+    return [(end - start) / every for start, end in pairwise(ended[every - 1 :: every])]
+
+
+Taken = dict[str, list[float]]
+
+
+def timed(watcher: Callback, taken: Taken) -> None:
+    """Note how long the callback takes at each step's end."""
+    inner, name = watcher.on_train_batch_end, type(watcher).__name__
+
+    def outer(*args: Any) -> None:
+        start = time.process_time()
+        inner(*args)
+        taken.setdefault(name, []).append(time.process_time() - start)
+
+    watcher.on_train_batch_end = outer  # type: ignore[method-assign]
+
+
+def by_lightning(
+    made: Settings,
+    folder: str,
+    *,
+    watched: bool,
+    data: NoisyLabelDataModule | None = None,
+    alone: Taken | None = None,
+) -> list[float]:
+    """Return when each step of a run ended, with or without who watches it.
+
+    Args:
+        made: the run's settings.
+        folder: where it writes.
+        watched: whether there are callbacks and a logger.
+        data: what it is trained on, if not what the settings say.
+        alone: where to note what each callback takes.
+    """
+    data = data or build_data(made)
     schedule, plan = build_schedule(made, data)
     module = build_module(made, data, schedule)
-    watchers = build_callbacks(made, data, plan, RunFolder(made), StopSignals())
+    watchers: list[Callback] = []
+    if watched:
+        watchers = build_callbacks(made, data, plan, RunFolder(made), StopSignals())
     clock = Clock()
     watchers = [one for one in watchers if not isinstance(one, Evaluations)]
-    trainer = build_trainer(made, steps + WARM, [*watchers, clock])
-    trainer.loggers = [CSVLog(Path(folder) / "metrics.csv")]
+    if alone is not None:
+        for watcher in watchers:
+            timed(watcher, alone)
+    trainer = build_trainer(made, plan.max_steps, [*watchers, clock])
+    trainer.loggers = [CSVLog(Path(folder) / "metrics.csv")] if watched else []
     trainer.limit_val_batches = 0
     trainer.fit(module, datamodule=data)
-    return (clock.end - clock.start) / steps
+    return clock.ended
 
 
-def by_hand(made: Settings, steps: int) -> float:
-    """Return seconds a step of a bare loop."""
+def by_hand(made: Settings) -> list[float]:
+    """Return when each step of a bare loop ended."""
     data = build_data(made)
     data.setup("fit")
-    schedule, _ = build_schedule(made, data)
+    schedule, plan = build_schedule(made, data)
     module: Any = build_module(made, data, schedule).train()
     optimiser = BareSGD(module.net.parameters(), lr=0.1, momentum=module.momentum)
     module._optimiser = lambda: optimiser
@@ -77,14 +120,12 @@ def by_hand(made: Settings, steps: int) -> float:
         strategy=SimpleNamespace(root_device=torch.device("cpu")),
     )
     data.trainer = stand_in  # type: ignore[assignment]
-    for number, batch in enumerate(data.train_dataloader()):
-        if number == WARM:
-            start = time.process_time()
-        if number == WARM + steps:
-            break
+    ended = []
+    for number, batch in zip(range(plan.max_steps), data.train_dataloader(), strict=False):
         stand_in.global_step = number
         module.training_step(data.on_after_batch_transfer(batch, 0), number)
-    return (time.process_time() - start) / steps
+        ended.append(time.process_time())
+    return ended
 
 
 def main() -> None:
@@ -95,23 +136,28 @@ def main() -> None:
     given, overrides = parser.parse_known_args()
     torch.set_num_threads(1)
     keep_freed_memory()
-    taken: list[tuple[float, float]] = []
+    taken: Taken = {"bare": [], "Lightning": [], "a run": []}
+    alone: Taken = {}
     for _ in range(given.rounds):
         with tempfile.TemporaryDirectory() as folder:
-            made = settings(
-                f"method={given.method}",
-                f"max_steps={given.steps + WARM}",
-                f"run_dir={folder}/run",
-                "logger=csv",
-                "trainer=cpu",
-                *overrides,
-            )
-            taken.append((by_lightning(made, given.steps, folder), by_hand(made, given.steps)))
-    whole, bare = (statistics.median(side) for side in zip(*taken, strict=True))
+            words = [f"method={given.method}", f"run_dir={folder}/run", "logger=csv", "trainer=cpu"]
+            every = settings(*words, *overrides)["log_every"]
+            # one window more than are looked at
+            made = settings(*words, f"max_steps={given.steps + every}", *overrides)
+            taken["bare"] += windows(by_hand(made), every)
+            taken["Lightning"] += windows(by_lightning(made, folder, watched=False), every)
+            taken["a run"] += windows(by_lightning(made, folder, watched=True), every)
+            by_lightning(made, folder, watched=True, alone=alone)
+    fastest = {name: min(each) for name, each in taken.items()}
+    bare = fastest["bare"]
     print(
-        f"{given.method} {' '.join(overrides)}: {whole * 1e3:.1f} ms a step in a run, "
-        f"{bare * 1e3:.1f} ms bare: {whole / bare - 1:+.1%}"
+        f"{given.method} {' '.join(overrides)}: ms a step: "
+        + ", ".join(
+            f"{name} {one * 1e3:.2f} ({one / bare - 1:+.1%})" for name, one in fastest.items()
+        )
     )
+    each = {name: statistics.median(seconds) * 1e3 for name, seconds in alone.items()}
+    print(", ".join(f"{name} {ms:.2f}" for name, ms in each.items() if ms >= 0.005))
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ def sums(grouped: Iterable[Grouped]) -> Tensor:
     Added up over steps and ranks before they are divided, these give the exact mean.
     """
     all_values, all_groups = zip(*grouped, strict=True)
-    values, groups = torch.stack([one.float() for one in all_values]), torch.stack(all_groups)
+    values, groups = torch.stack(all_values).float(), torch.stack(all_groups)
     # not values * groups: outside its group a value may be infinite
     inside = torch.where(groups, values, 0.0)
     return torch.stack([inside.sum(dim=1), groups.sum(dim=1, dtype=torch.float32)])

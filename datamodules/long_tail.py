@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from datamodules.noise import Labels
+from datamodules.noise import Labels, rows_by_class
 
 
 def long_tail_counts(largest: int, num_classes: int, imbalance: float) -> Labels:
@@ -78,6 +78,7 @@ def thin(label: Labels, counts: Labels, rng: np.random.Generator) -> Labels:
             f"{counts[first]}; begin with a largest class of fewer, or give a larger imbalance."
         )
     kept = [
-        rng.permutation(np.flatnonzero(label == true))[:count] for true, count in enumerate(counts)
+        rng.permutation(rows)[:count]
+        for rows, count in zip(rows_by_class(label, len(counts)), counts, strict=True)
     ]
     return np.sort(np.concatenate(kept))

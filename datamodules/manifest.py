@@ -64,7 +64,7 @@ class Manifest:
             rng = numpy_generator(settings["seed"], "probe")
             probe = draw_probe(true, per_class, rng, known.trusted)
         rows = np.arange(len(true)) if known.noisy is None else np.flatnonzero(known.noisy)
-        train = np.setdiff1d(rows, probe)
+        train = np.setdiff1d(rows, probe, assume_unique=True)  # nor is there anything to sort
         if thin is not None:
             train = thin(train)
         return cls(

@@ -103,6 +103,16 @@ def next_in_superclass(coarse_of_fine: Sequence[int]) -> dict[int, int]:
     }
 
 
+def rows_by_class(label: Labels, num_classes: int) -> list[Labels]:
+    """Return the rows of each of C classes, in ascending order; of other labels, none.
+
+    One sort: to look for each class by itself takes as many passes as there are classes.
+    """
+    order = np.argsort(label, kind="stable")
+    starts = np.searchsorted(label, np.arange(num_classes + 1), sorter=order)
+    return np.split(order, starts)[1:-1]
+
+
 def corrupt(label: Labels, transition: Transition, rng: np.random.Generator) -> Labels:
     """Draw the given labels, independently of one another.
 
@@ -119,8 +129,7 @@ def corrupt(label: Labels, transition: Transition, rng: np.random.Generator) -> 
     # Rounding must not leave a gap below 1, through which a class of probability 0 could be drawn.
     cumulative /= cumulative[:, -1:]
     given = np.empty_like(label)
-    for true, edges in enumerate(cumulative):
-        rows = label == true
+    for rows, edges in zip(rows_by_class(label, len(cumulative)), cumulative, strict=True):
         given[rows] = np.searchsorted(edges, draw[rows], side="right")
     return given
 

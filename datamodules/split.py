@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.noise import Labels
+from datamodules.noise import Labels, rows_by_class
 
 Mask = npt.NDArray[np.bool_]
 
@@ -42,8 +42,8 @@ def draw_probe(
     num_classes = int(label.max()) + 1
     may = np.ones(len(label), dtype=np.bool_) if candidate is None else candidate
     drawn = [
-        rng.choice(np.flatnonzero((label == true) & may), per_class, replace=False)
-        for true in range(num_classes)
+        rng.choice(rows[may[rows]], per_class, replace=False)
+        for rows in rows_by_class(label, num_classes)
     ]
     return np.stack(drawn, axis=1).ravel()
 

@@ -56,6 +56,22 @@ def test_impossible_values_end_in_a_sentence(overrides: Sequence[str], message: 
     assert done.stdout == ""
 
 
+def test_help_comes_before_anything_large_is_imported() -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "train.py", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    names = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert {"hydra", "runs.check"} <= names
+    assert not names & {
+        *("torch", "pytorch_lightning", "torchmetrics", "wandb", "matplotlib", "sklearn", "scipy"),
+        *("pandas", "pyarrow", "PIL"),
+    }
+
+
 def test_unknown_keys_and_choices_are_refused() -> None:
     typo = run("nosie=0.4")
     assert typo.returncode != 0

@@ -7,11 +7,16 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
+from torch.utils._pytree import tree_leaves
 
 from audit.look import Look
 from audit.record import Audit
 from callbacks.label_audit import LabelAudit, joined
 from datamodules.batch import UNKNOWN, Batch
+from datamodules.images import ArrayImages
+from datamodules.labelled import LabelledImages
+from datamodules.manifest import Manifest
+from datamodules.samplers import EndlessOrder
 from lightning_modules.objective import Objective
 
 EPOCH = 3
@@ -188,3 +193,24 @@ def test_suspicious_and_wrong_are_told_apart() -> None:
     assert made.suspicious.tolist() == [True, False]
     assert made.known.tolist() == [False, True]
     assert made.wrong.tolist() == [False, True]
+
+
+def test_labels_cost_less_than_200_bytes_an_example() -> None:
+    """What a run holds of each example but its picture: the audit, the draws, the order."""
+    size, batch_size = 10_000, 64
+    rows = np.arange(size)
+    drawn = Manifest({}, ("a", "b"), rows, rows % 2, rows % 2, rows[:0], rows[:0])
+    examples = LabelledImages(ArrayImages(torch.empty(0)), drawn.given, drawn.clean, rows)
+    order = EndlessOrder(size, batch_size, seed=0, purpose="train order", shuffle=True)
+    order.rows(size // batch_size)  # of two epochs
+    audit = LabelAudit(size, num_classes=2)
+    visit(audit, [0], [0], [0.5], torch.tensor([1.0]))
+    held = [part for one in (audit, drawn, examples, order) for part in tree_leaves(vars(one))]
+    sizes: dict[int, int] = {}  # by address: what is shared counts once
+    for part in held:
+        if isinstance(part, torch.Tensor | np.ndarray):
+            address = np.asarray(part).ctypes.data
+            sizes[address] = max(part.nbytes, sizes.get(address, 0))
+    each = sum(sizes.values()) / size
+    assert each == pytest.approx(7 * 4 + 3 * 8 + 2 * 8, abs=0.1)
+    assert each < 200

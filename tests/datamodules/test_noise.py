@@ -13,6 +13,7 @@ from datamodules.noise import (
     flip,
     next_in_superclass,
     pair_flip,
+    rows_by_class,
     transition_counts,
     uniform,
     uniform_other,
@@ -162,6 +163,15 @@ class Fixed:
     def random(self, size: int) -> np.ndarray:
         assert size == len(self.values), "one number per example"
         return self.values
+
+
+def test_rows_by_class_are_those_that_a_search_for_each_finds():
+    label = np.random.default_rng(0).integers(-2, 9, 200)
+    label[label == 3] = 4  # a class of nobody, and labels that are no class at either end
+    found = rows_by_class(label, 7)
+    for true, rows in enumerate(found):
+        np.testing.assert_array_equal(rows, np.flatnonzero(label == true))
+    assert len(found) == 7
 
 
 def test_corrupt_inverts_each_rows_distribution():

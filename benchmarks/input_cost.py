@@ -1,0 +1,102 @@
+"""What the input costs beside the step that it feeds: slices of the arrays, weak and strong views.
+
+    python benchmarks/input_cost.py [--model resnet29] [--method ieg] [--rounds 5]
+
+A CIFAR batch of 100 noisy and 100 trusted pictures (random ones: no pixel's value changes a cost
+by much), taken as a run takes it, by each kind of strong view; and the method's step, objective and
+descent. All in this process, in one thread, its own time; all take turns, and medians are compared.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.step_cost import batches, build
+from datamodules.augment import STRONG_VIEWS, Augment
+from datamodules.augment_draws import WHOLE
+from datamodules.batch import Step
+from datamodules.images import ArrayImages
+from datamodules.labelled import LabelledImages
+from datamodules.randomness import torch_generator
+from datamodules.samplers import EndlessOrder, Stream, TrainingSteps
+from runs.freed_memory import keep_freed_memory
+
+SIZE, BATCH, SIDE = 50_000, 100, 32
+VIEWS_A_STEP = 5  # so many batches' views are timed together: one takes milliseconds
+
+
+def training_steps() -> TrainingSteps:
+    """Return what a loader reads: all of the training pictures in memory."""
+    rng = np.random.default_rng(0)
+    image = torch.from_numpy(rng.integers(0, 256, (SIZE, 3, SIDE, SIDE), dtype=np.uint8))
+    label, rows = rng.integers(0, 10, SIZE), np.arange(SIZE)
+    examples = LabelledImages(ArrayImages(image), label, label, rows)
+
+    def stream(purpose: str, shuffle: bool) -> Stream:
+        order = EndlessOrder(SIZE, BATCH, seed=0, purpose=purpose, shuffle=shuffle)
+        return Stream(examples, order, purpose)
+
+    return TrainingSteps(stream("train", True), stream("probe", False))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="resnet29")
+    parser.add_argument("--method", default="ieg")
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    data = training_steps()
+    drawn = [data[number] for number in range(VIEWS_A_STEP)]
+    module = build([f"method={given.method}"], given.model, torch.device("cpu"))
+    step = Step(*batches(BATCH, SIDE, torch.device("cpu")), batch=None)  # type: ignore[arg-type]
+    number = 0
+
+    def slices() -> None:
+        nonlocal number
+        for _ in range(VIEWS_A_STEP):
+            number += 1
+            data[number]
+
+    def views(strong: str) -> Callable[[], None]:
+        augment = Augment(strong=strong)
+
+        def make() -> None:
+            for place, (noisy, trusted) in enumerate(drawn):
+                assert trusted is not None
+                generator = torch_generator(number, "train views", place)
+                augment.views(noisy.image, generator, WHOLE, strong=module.uses_strong_view)
+                augment.weak(trusted.image, generator)
+
+        return make
+
+    kinds = STRONG_VIEWS if module.uses_strong_view else ("none",)
+    inputs = {"slices": slices, **{f"views, {kind}": views(kind) for kind in kinds}}
+    taken: dict[str, list[float]] = {name: [] for name in [*inputs, "step"]}
+    for turn in range(given.rounds + 1):
+        for name, work in {**inputs, "step": lambda: module.training_step(step, 0)}.items():
+            start = time.process_time()
+            work()
+            seconds = (time.process_time() - start) / (1 if name == "step" else VIEWS_A_STEP)
+            if turn:  # caches are full, momentum is there
+                taken[name].append(seconds)
+    medians = {name: statistics.median(each) for name, each in taken.items()}
+    print(
+        f"{given.method}, {given.model}, {BATCH} images of {SIDE}x{SIDE}: "
+        f"a step {medians['step'] * 1e3:.0f} ms"
+    )
+    for name in inputs:
+        print(f"{name:32s} {medians[name] * 1e3:6.2f} ms  {medians[name] / medians['step']:6.2%}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""How cost grows: a step with its batch, classes, data set and ranks; the audit with its labels.
+
+    python benchmarks/scaling.py [--quick] [--figure docs/scaling.png]
+
+Runs of a few steps on made-up pictures, small ones, with a run's callbacks and `metrics.csv`; time
+is the processes' own, one thread each, the least over windows of steps. Ranks are processes on
+this machine (gloo) with 100 examples each: all their time together is set beside one rank's, and
+beside as many runs at once that have nothing to do with one another, which share the machine's
+caches just so. What happens once in a run is timed once: drawing probe and noise, writing them
+down, shuffling an epoch, and the lists of labels at the end (the last look, a forward pass over
+all, is not in them).
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from audit.files import write_audit
+from audit.look import Look
+from benchmarks.composed import settings
+from benchmarks.made_data import MadeData
+from benchmarks.scaling_figure import Lines, Panel, draw
+from benchmarks.step_overhead import by_lightning, windows
+from callbacks.label_audit import LabelAudit
+from datamodules.randomness import numpy_generator
+from runs.freed_memory import keep_freed_memory
+from tests.ranks import Ranks
+
+METHODS = {"supervised": "supervised", "l2r": "L2R"}
+SIDE, BATCH, CLASSES, ROWS = 8, 100, 10, 10_000
+# Of which data set the labels are counted: as many classes as WebVision has.
+MANY_CLASSES = 1000
+WINDOW, STEPS = 4, 28
+
+
+def step(
+    method: str,
+    *,
+    batch: int = BATCH,
+    classes: int = CLASSES,
+    rows: int = ROWS,
+    ranks: int = 1,
+    together: bool = True,
+) -> float:
+    """Return the seconds of this process that a step of a run takes."""
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    devices = ranks if together else 1
+    data = MadeData(rows, classes, batch * devices, SIDE)
+    words = [f"method={method}", "dataset=digits_uniform", f"max_steps={STEPS}", "trainer=cpu"]
+    words += [f"log_every={WINDOW}", f"batch_size={batch * devices}", "logger=csv"]
+    if devices > 1:
+        words += [f"trainer.devices={devices}", "trainer.strategy=ddp"]
+    with tempfile.TemporaryDirectory() as folder:
+        made = settings(*words, f"run_dir={folder}/run")
+        return min(windows(by_lightning(made, folder, watched=True, data=data), WINDOW))
+
+
+def once(rows: int) -> dict[str, float]:
+    """Return the seconds of what a run does once, for so many labels."""
+    data = MadeData(rows, MANY_CLASSES, BATCH, SIDE)
+    taken: dict[str, float] = {}
+
+    def timed(name: str, work: Callable[[], Any]) -> Any:
+        start = time.process_time()
+        made = work()
+        taken[name] = time.process_time() - start
+        return made
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        drawn = data.manifest = timed("draw probe and noise", data.draw)
+        timed("write them down", lambda: drawn.save(folder))
+        timed("shuffle an epoch", lambda: numpy_generator(1, "train order", 0).permutation(rows))
+        seen = seen_twice(data)
+        audit = timed("judge all labels", lambda: seen.audit(data))
+        options = {"parquet": False, "confidence": 0.5, "label_next": 100}
+        timed("write the lists", lambda: write_audit(audit, data, folder, options))
+    return taken
+
+
+def seen_twice(data: MadeData) -> LabelAudit:
+    """Return an audit that has looked at every label twice and once more in the end."""
+    rows, drawn = data.train_size, data.manifest
+    generator = torch.Generator().manual_seed(0)
+    audit = LabelAudit(rows, data.num_classes)
+    suggested = torch.arange(rows) % data.num_classes  # what is true
+    margin, sure = torch.rand(2, rows, generator=generator)
+    audit._table.copy_(torch.stack([2 + 0 * sure, margin, sure, sure, sure, suggested, sure]))
+    index = torch.from_numpy(drawn.train_rows)
+    right = torch.from_numpy((drawn.given == drawn.clean).astype(np.float32))
+    audit.end = Look(index, suggested[index], 0.5 + sure[index] / 2, 0.2 + 0.6 * right)
+    return audit
+
+
+def over_ranks(method: str, ranks: int, pool: Ranks, together: bool) -> float:
+    """Return the seconds of all ranks that a step takes."""
+    return sum(pool.run(ranks, rank_step, method, ranks, together))
+
+
+def rank_step(method: str, ranks: int, together: bool) -> float:
+    """Return one rank's seconds."""
+    return step(method, ranks=ranks, together=together)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="less of everything")
+    parser.add_argument("--figure", type=Path, help="a PNG file to draw into")
+    given = parser.parse_args()
+    quick = given.quick
+    batches = (25, 100, 400) if quick else (25, 50, 100, 200, 400)
+    classes = (10, 100, 1000)
+    sizes = (10_000, 100_000) if quick else (10_000, 100_000, 1_000_000, 2_400_000)
+    ranks = (1, 2) if quick else (1, 2, 4)
+    for method in METHODS:  # caches are full
+        step(method)
+
+    def of_methods(measure: Callable[[str, int], float], values: tuple[int, ...]) -> Lines:
+        found: Lines = {name: {} for name in METHODS.values()}
+        for value in values:  # methods take turns
+            for method, name in METHODS.items():
+                found[name][value] = measure(method, value)
+        return found
+
+    of_batch = of_methods(lambda method, size: step(method, batch=size), batches)
+    of_classes = of_methods(lambda method, count: step(method, classes=count), classes)
+    of_rows: Lines = {"a step (supervised)": {}}
+    for rows in sizes:
+        of_rows["a step (supervised)"][rows] = step("supervised", rows=rows, classes=MANY_CLASSES)
+        for name, seconds in once(rows).items():
+            of_rows.setdefault(name, {})[rows] = seconds
+    pool = Ranks()
+    of_ranks = of_methods(lambda method, count: over_ranks(method, count, pool, True), ranks)
+    apart = of_methods(lambda method, count: over_ranks(method, count, pool, False), ranks)
+    of_ranks |= {f"{name}, apart": line for name, line in apart.items()}
+    pool.close()
+
+    panels = [
+        Panel("Batch", "examples in a batch", of_batch),
+        Panel("Classes", "classes", of_classes),
+        Panel("Data set", f"labels of {MANY_CLASSES:,} classes", of_rows),
+        Panel("Ranks", f"ranks with {BATCH} examples each", of_ranks),
+    ]
+    print(f"images of {SIDE}x{SIDE}, resnet11, torch {torch.__version__}; CPU ms, x the first")
+    for panel in panels:
+        print(f"\n| {panel.over} | " + " | ".join(f"{value:,}" for value in panel.values) + " |")
+        print("|---" * (1 + len(panel.values)) + "|")
+        for name, line in panel.lines.items():
+            first, *_ = line.values()
+            cells = [f"{one * 1e3:,.4g} ({one / first:.3g})" for one in line.values()]
+            print(f"| {name} | " + " | ".join(cells) + " |")
+    if given.figure:
+        draw(panels, given.figure)
+
+
+if __name__ == "__main__":
+    main()

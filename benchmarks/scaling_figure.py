@@ -1,0 +1,68 @@
+"""The figure of `benchmarks/scaling.py`: what grows with what, beside a line that is linear."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from callbacks.figures import CYCLE, canvas, save
+
+Lines = dict[str, dict[int, float]]  # name → value on the x axis → seconds
+
+_MARKERS = "os^Dvp"
+_FEW = (1, 2, 4, 8, 16)  # ticks, where growth is no larger
+
+
+class Panel(NamedTuple):
+    """One quantity that grows."""
+
+    title: str
+    over: str  # what is on the x axis
+    lines: Mapping[str, Mapping[int, float]]
+
+    @property
+    def values(self) -> list[int]:
+        """Those on the x axis."""
+        return list(next(iter(self.lines.values())))
+
+
+def draw(panels: Sequence[Panel], path: Path) -> None:
+    """Write a PNG file with four panels, both axes logarithmic; the first point of a line is 1."""
+    figure, axes = canvas(2, 2, (4.7, 4.0))
+    for axis, panel in zip([axis for line in axes for axis in line], panels, strict=True):
+        axis.set_xscale("log")
+        axis.set_yscale("log")
+        values = panel.values
+        linear = [value / values[0] for value in values]
+        axis.plot(values, linear, ":", color="0.3", linewidth=1.5, label="linear")
+        for (name, line), colour, marker in zip(panel.lines.items(), CYCLE, _MARKERS, strict=False):
+            first = line[values[0]]
+            axis.plot(
+                values,
+                [line[value] / first for value in values],
+                marker=marker,
+                markersize=5,
+                linewidth=1.6,
+                color=colour,
+                label=f"{name} ({_spoken(first)})",
+            )
+        axis.set_title(panel.title)
+        axis.set_xlabel(panel.over)
+        axis.set_ylabel(f"CPU time, times that at {_short(values[0])}")
+        axis.set_xticks(values, [_short(value) for value in values])
+        if linear[-1] <= _FEW[-1]:
+            axis.set_yticks(_FEW, [str(tick) for tick in _FEW])
+            axis.set_ylim(0.85, 1.5 * linear[-1])
+        axis.minorticks_off()
+        axis.legend(frameon=False, fontsize=8.5, loc="upper left")
+    save(figure, path)
+
+
+def _short(value: int) -> str:
+    for unit, name in ((1_000_000, "M"), (1000, "k")):
+        if value >= unit:
+            return f"{value / unit:g} {name}"
+    return str(value)
+
+
+def _spoken(seconds: float) -> str:
+    return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"

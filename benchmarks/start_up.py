@@ -1,0 +1,102 @@
+"""How long a user waits: for `--help`, and for the first training step on digits.
+
+    python benchmarks/start_up.py [--repeats 5] [key=value …]
+
+Each is a process of its own. Its own time, and the clock's, which other programs share; medians.
+The first step is there when its row is in `metrics.csv`. Linux only, which tells of another process
+how much time it took. Says too which large packages `--help` imports.
+"""
+
+import argparse
+import os
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+LARGE = (
+    *("torch", "torchvision", "pytorch_lightning", "torchmetrics"),
+    *("wandb", "matplotlib", "sklearn", "scipy", "pandas", "pyarrow"),
+)
+PATIENCE_SECONDS = 120
+
+
+class Taken(NamedTuple):
+    """How long something took."""
+
+    own: float  # seconds of CPU
+    wall: float
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "train.py", *words]
+
+
+def help_page() -> Taken:
+    """Return how long `--help` takes."""
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run(command("--help"), cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    own = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Taken(own, wall)
+
+
+def first_step(*words: str) -> Taken:
+    """Return how long a run takes until its first step is logged; end it there."""
+    with tempfile.TemporaryDirectory() as folder:
+        run, start = Path(folder) / "run", time.perf_counter()
+        words = ("trainer=cpu", "log_every=1", f"run_dir={run}", *words)
+        with subprocess.Popen(command(*words), cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+            try:
+                while not (run / "metrics.csv").exists():
+                    assert process.poll() is None, "it ended before its first step"
+                    assert time.perf_counter() - start < PATIENCE_SECONDS
+                    time.sleep(0.01)
+                wall = time.perf_counter() - start
+                ticks = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+            finally:
+                process.kill()
+    user, system = (int(tick) / os.sysconf("SC_CLK_TCK") for tick in ticks[11:13])
+    return Taken(user + system, wall)
+
+
+def imported() -> list[str]:
+    """Return which large packages `--help` imports."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "train.py", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    names = set(re.findall(r"\| +([\w.]+)$", done.stderr, flags=re.MULTILINE))
+    return [name for name in LARGE if name in names]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=5)
+    given, overrides = parser.parse_known_args()
+    works = {
+        "--help": help_page,
+        "first step, logger=csv": lambda: first_step("logger=csv", *overrides),
+        "first step, logger=wandb": lambda: first_step(*overrides),
+    }
+    taken: dict[str, list[Taken]] = {name: [] for name in works}
+    for _ in range(given.repeats):  # they take turns
+        for name, work in works.items():
+            taken[name].append(work())
+    for name, each in taken.items():
+        own, wall = (statistics.median(side) for side in zip(*each, strict=True))
+        print(f"{name:26s} {own:5.2f} s of CPU, {wall:5.2f} s by the clock")
+    print(f"--help imports {', '.join(imported()) or 'none'} of {', '.join(LARGE)}")
+
+
+if __name__ == "__main__":
+    main()
