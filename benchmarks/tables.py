@@ -47,13 +47,7 @@ _LOCAL = ("run_dir", "data_dir", "logger", "trainer.accelerator")
 
 
 def keep(row: Row) -> Path:
-    """Write a finished run's result and settings to `results/`; return the file.
-
-    Raises:
-        ValueError: if it is not finished.
-    """
-    if why := problem(row):
-        raise ValueError(f"{row['run_dir']} cannot be kept: {why}.")
+    """Write a finished run's result and settings to `results/`; return the file."""
     made = row["settings"]
     words = [word for word in shlex.split(row["command"]) if word.partition("=")[0] not in _LOCAL]
     kept = {name: value for name, value in row.items() if name != "run_dir"}
@@ -147,7 +141,8 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     given = parser.parse_args()
     for row in find(given.add) if given.add else []:
-        print(f"kept {keep(row).relative_to(ROOT)}")
+        why = problem(row)
+        print(f"not kept: {row['run_dir']}: {why}" if why else f"kept {keep(row).name}")
     rows, kept = paper_rows(), results()
     if not given.check:  # to be composed, they must be there
         write({row.name: experiment(row, None) for row in rows})
@@ -162,7 +157,7 @@ def main() -> None:
         return
     write(experiments)
     PAGE.write_text(text, encoding="utf-8")
-    print(f"{len(rows)} rows of the paper, {len(kept)} results: {PAGE.relative_to(ROOT)}")
+    print(f"{len(rows)} rows of the paper, {len(kept)} results: {PAGE.name}")
 
 
 if __name__ == "__main__":

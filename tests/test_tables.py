@@ -68,10 +68,19 @@ def test_a_result_is_kept_without_what_belongs_to_a_machine() -> None:
     assert "trainer" not in kept["settings"] or "accelerator" not in kept["settings"]["trainer"]
 
 
-def test_an_unfinished_run_is_not_kept() -> None:
-    with pytest.raises(ValueError, match="cannot be kept: stopped before its last step"):
-        tables.keep({**result(3, 0.9), "finished": False})
-    assert not tables.results()
+def test_unfinished_runs_are_named_and_the_others_kept(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    made = [{**result(3, 0.9), "finished": False}, result(4, 0.8)]
+    monkeypatch.setattr(tables, "find", lambda places: made)
+    monkeypatch.setattr("sys.argv", ["tables.py", "--add", "here"])
+    monkeypatch.setattr(tables, "PAGE", tmp_path / "page.md")
+    monkeypatch.setattr(tables, "write", lambda experiments: None)
+    tables.main()
+    assert [one["seed"] for one in tables.results()] == [4]
+    told = capsys.readouterr().out
+    assert "not kept: /secret/run: stopped before its last step" in told
+    assert "80.0" in (tmp_path / "page.md").read_text()
 
 
 def test_seeds_of_a_row_are_put_beside_the_papers_number() -> None:
