@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from omegaconf import OmegaConf
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
@@ -57,9 +58,14 @@ class Ours(NamedTuple):
     devices: str
 
     @property
+    def mean(self) -> float:
+        """The mean accuracy in per cent."""
+        return 100 * statistics.mean(self.accuracy)
+
+    @property
     def said(self) -> str:
         """The mean in per cent, with the sample standard deviation of several."""
-        mean = f"{100 * statistics.mean(self.accuracy):.1f}"
+        mean = f"{self.mean:.1f}"
         if len(self.accuracy) == 1:
             return mean
         return f"{mean} ± {100 * statistics.stdev(self.accuracy):.1f}"
@@ -78,13 +84,10 @@ def experiment(row: PaperRow, ours: Ours | None) -> str:
     if row.noise:
         settings["noise"] = yaml.safe_load(row.noise)
     settings["probe_per_class"] = int(row.probe_per_class)
-    for key, _, value in (change.partition("=") for change in row.changes.split()):
-        place: Any = settings
-        *groups, last = key.split(".")
-        for group in groups:
-            place = place.setdefault(group, {})
-        place[last] = yaml.safe_load(value)
-    header = [f"{row.table}: {what(row)}.", f"Paper: {_per_cent(row.said)}. Ours: {_ours(ours)}."]
+    changes: Any = OmegaConf.to_container(OmegaConf.from_dotlist(row.changes.split()))
+    settings |= changes
+    paper = f"{row.said} %" if row.paper else "no number"
+    header = [f"{row.table}: {what(row)}.", f"Paper: {paper}. Ours: {_ours(ours)}."]
     if row.note:
         header.append(f"{row.note[0].upper()}{row.note[1:]}.")
     header += [f"  {row.command}", "Written by benchmarks/tables.py from results/."]
@@ -105,10 +108,6 @@ def _ours(ours: Ours | None) -> str:
         return "never run"
     n = len(ours.accuracy)
     return f"{ours.said} % (n = {n}, {ours.devices}, {ours.hours:.1f} hours each)"
-
-
-def _per_cent(said: str) -> str:
-    return "no number" if said == "–" else f"{said} %"
 
 
 def write(experiments: dict[str, str]) -> None:

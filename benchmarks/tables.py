@@ -35,26 +35,23 @@ from benchmarks.paper_rows import (
 )
 from runs.apart import told_apart
 from runs.rows import Row, find, problem
-from runs.settings import differences, digest, identity, is_harmless
+from runs.settings import default_run_dir, differences, is_harmless
 from runs.table import markdown
 
 PAGE = ROOT / "docs" / "results.md"
 # Experiments with tables of their own; results/<name>.md says what they are.
 OTHERS = ("small", "choices")
 
-# Of a machine or a place, not of a run.
-_LOCAL = ("run_dir", "data_dir", "logger", "trainer.accelerator")
-
 
 def keep(row: Row) -> Path:
     """Write a finished run's result and settings to `results/`; return the file."""
     made = row["settings"]
-    words = [word for word in shlex.split(row["command"]) if word.partition("=")[0] not in _LOCAL]
+    words = [
+        word for word in shlex.split(row["command"]) if not is_harmless(word.partition("=")[0])
+    ]
     kept = {name: value for name, value in row.items() if name != "run_dir"}
     kept |= {"command": shlex.join(words), "settings": _decisive(made)}
-    names = [row["dataset"], row["noise"], row["method"], row["model"], f"s{row['seed']}"]
-    names = [str(name) for name in (*names, digest(identity(made))) if name is not None]
-    file = RESULTS / f"{'-'.join(names)}.json"
+    file = RESULTS / f"{Path(default_run_dir(made)).name}.json"
     file.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
     return file
 
@@ -123,13 +120,20 @@ def page(rows: Sequence[PaperRow], found: Mapping[str, Ours | None], kept: Seque
     return "\n\n".join(parts) + "\n"
 
 
+def built() -> tuple[dict[str, str], str]:
+    """Return the experiments' files by name, and `docs/results.md`, as `results/` has them now."""
+    rows, kept = paper_rows(), results()
+    found = {row.name: ours(row, kept) for row in rows}
+    return {row.name: experiment(row, found[row.name]) for row in rows}, page(rows, found, kept)
+
+
 def _line(row: PaperRow, of_ours: Ours | None) -> str:
     words = what(row) + (f"; {row.note}" if row.note else "")
     cells = ["never run", "", "", "", ""]
     if of_ours is not None:
         more = ""
         if row.paper:
-            more = f"{100 * statistics.mean(of_ours.accuracy) - float(row.paper):+.1f}"
+            more = f"{of_ours.mean - float(row.paper):+.1f}"
         n = str(len(of_ours.accuracy))
         cells = [of_ours.said, more, n, f"{of_ours.hours:.1f}", of_ours.devices]
     return f"| `{row.name}` | {words} | {row.said} | {' | '.join(cells)} |"
@@ -143,12 +147,9 @@ def main() -> None:
     for row in find(given.add) if given.add else []:
         why = problem(row)
         print(f"not kept: {row['run_dir']}: {why}" if why else f"kept {keep(row).name}")
-    rows, kept = paper_rows(), results()
     if not given.check:  # to be composed, they must be there
-        write({row.name: experiment(row, None) for row in rows})
-    found = {row.name: ours(row, kept) for row in rows}
-    experiments = {row.name: experiment(row, found[row.name]) for row in rows}
-    text = page(rows, found, kept)
+        write({row.name: experiment(row, None) for row in paper_rows()})
+    experiments, text = built()
     if given.check:
         wrong = [f"conf/experiment/paper/{name}.yaml" for name in stale(experiments)]
         wrong += [] if PAGE.read_text(encoding="utf-8") == text else ["docs/results.md"]
@@ -157,7 +158,7 @@ def main() -> None:
         return
     write(experiments)
     PAGE.write_text(text, encoding="utf-8")
-    print(f"{len(rows)} rows of the paper, {len(kept)} results: {PAGE.name}")
+    print(f"{len(experiments)} rows of the paper, {len(results())} results: {PAGE.name}")
 
 
 if __name__ == "__main__":
