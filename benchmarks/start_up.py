@@ -9,7 +9,6 @@ how much time it took. Says too which large packages `--help` imports.
 
 import argparse
 import os
-import re
 import resource
 import statistics
 import subprocess
@@ -66,8 +65,8 @@ def first_step(*words: str) -> Taken:
     return Taken(user + system, wall)
 
 
-def imported() -> list[str]:
-    """Return which large packages `--help` imports."""
+def imported() -> set[str]:
+    """Return the modules that `--help` imports."""
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "train.py", "--help"],
         cwd=ROOT,
@@ -75,8 +74,7 @@ def imported() -> list[str]:
         text=True,
         check=True,
     )
-    names = set(re.findall(r"\| +([\w.]+)$", done.stderr, flags=re.MULTILINE))
-    return [name for name in LARGE if name in names]
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
 
 
 def main() -> None:
@@ -95,7 +93,9 @@ def main() -> None:
     for name, each in taken.items():
         own, wall = (statistics.median(side) for side in zip(*each, strict=True))
         print(f"{name:26s} {own:5.2f} s of CPU, {wall:5.2f} s by the clock")
-    print(f"--help imports {', '.join(imported()) or 'none'} of {', '.join(LARGE)}")
+    names = imported()
+    large = [name for name in LARGE if name in names]
+    print(f"--help imports {', '.join(large) or 'none'} of {', '.join(LARGE)}")
 
 
 if __name__ == "__main__":

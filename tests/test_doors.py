@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.start_up import imported
+
 ROOT = Path(__file__).parents[1]
 QUICK = ("method=supervised", "evaluate_every=3", "log_every=2", "trainer=cpu")
 
@@ -57,14 +59,7 @@ def test_impossible_values_end_in_a_sentence(overrides: Sequence[str], message: 
 
 
 def test_help_comes_before_anything_large_is_imported() -> None:
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "train.py", "--help"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    names = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    names = imported()
     assert {"hydra", "runs.check"} <= names
     assert not names & {
         *("torch", "pytorch_lightning", "torchmetrics", "wandb", "matplotlib", "sklearn", "scipy"),
