@@ -192,9 +192,10 @@ def _audit(table: Tensor, data: NoisyLabelDataModule, end: Look | None) -> Audit
     with np.errstate(invalid="ignore"):  # never visited: 0 / 0 is NaN, as it should be
         weight, square, zero = columns[2:5] / visits
     suggested, of_end = columns[5].astype(np.int64), None
-    of_class = transition(suggested[visits > 0], manifest.given[visits > 0], data.num_classes)
-    confidence = at_least(columns[6], suggested, manifest.given, of_class)
-    if end is not None:
+    if end is None:
+        of_class = transition(suggested[seen], manifest.given[seen], data.num_classes)
+        confidence = at_least(columns[6], suggested, manifest.given, of_class)
+    else:
         place = np.empty(table.shape[1], dtype=np.int64)
         place[end.index.numpy()] = np.arange(len(end.index))
         of_end, suggested, confidence = (

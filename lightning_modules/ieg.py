@@ -119,7 +119,7 @@ class IEG(MetaStepModule):
             loss_labels = (loss_label_mix + loss_labels) / 2
             terms["train/loss_label_mix"] = loss_label_mix.detach()
 
-        # (c) The strong view learns from the weak one.
+        # (c) k L_KL: the strong view learns from the weak one.
         ramp = self._ramp()
         loss_consistency = ramp * self.consistency_factor * consistency(z, z_strong).mean()
         terms["train/loss_consistency"] = loss_consistency.detach()
@@ -163,12 +163,11 @@ class IEG(MetaStepModule):
             return LabelLosses.of(z_there, given, guess_there)
 
         def label_losses(theta: Params) -> LabelLosses:
-            z_there = self.logits(theta, train.weak)
-            if not moves:
-                return losses_of(z_there, guess.detach())
-            assert train.strong is not None
-            z_strong_there = self.logits(theta, train.strong)
-            guess_there = guess_labels(z_there, z_strong_there, self.temperature)
+            z_there, guess_there = self.logits(theta, train.weak), guess.detach()
+            if moves:
+                assert train.strong is not None
+                z_strong_there = self.logits(theta, train.strong)
+                guess_there = guess_labels(z_there, z_strong_there, self.temperature)
             return losses_of(z_there, guess_there)
 
         losses = losses_of(z, guess if moves else guess.detach())
