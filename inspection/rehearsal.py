@@ -83,6 +83,8 @@ def rehearse(
         return _fit(settings, module, data, [_first(drawn, one) for one in sizes])
 
     two, four, middle = (min(one, size) for one in SMALL)
+    # it would compile for each size anew
+    passes, module.compiled = module.compiled, None
     first = run([two])
     # a first step warms up, which is little of a slow one
     slow = first.seconds[0] > BUDGET / 8
@@ -94,10 +96,13 @@ def rehearse(
     ]
     steps = 1
     for more in (middle, size):
+        module.compiled = passes if more == size else None
         seconds, needed = scaled(points, more)
         there = memory.available()
         fits = watch.on_gpu or there is None or needed < _DARING * there
         times = min(int((ends - time.perf_counter()) / seconds), WHOLE if more == size else 1)
+        if module.compiled and times:
+            times = max(times, 2)  # the first compiles
         if not fits or times < 1:
             break
         if more == points[-1].size and more < size:

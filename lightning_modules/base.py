@@ -13,11 +13,12 @@ from torch.func import functional_call
 from datamodules.batch import Step, Views
 from datamodules.randomness import torch_generator
 from lightning_modules.bounds import above, one_of, within
+from lightning_modules.compiled import compiled
 from lightning_modules.distributed import together
 from lightning_modules.ema import AveragedNetwork, averaging_decay
 from lightning_modules.judge import Judge
 from lightning_modules.losses import l2_penalty
-from lightning_modules.meta_gradient import Params
+from lightning_modules.meta_gradient import Params, has_tangents
 from lightning_modules.objective import Objective
 from lightning_modules.schedules import Schedule
 
@@ -40,6 +41,7 @@ class NoisyLabelModule(pl.LightningModule):
         ema_order: whether the average takes in the weights `before` or `after` the step moves them.
         grad_clip: the largest norm of the gradient, or None.
         test_names: of the sets it is judged on, in the order of their loaders.
+        compile: whether passes of training go through `torch.compile`, where it can.
     """
 
     uses_probe: ClassVar[bool] = False
@@ -60,6 +62,7 @@ class NoisyLabelModule(pl.LightningModule):
         ema_order: str = "after",
         grad_clip: float | None = None,
         test_names: Sequence[str] = ("test",),
+        compile: bool = False,
     ) -> None:
         super().__init__()
         within("model.weight_decay", weight_decay, 0)
@@ -85,6 +88,7 @@ class NoisyLabelModule(pl.LightningModule):
         self._decayed = frozenset(
             name for name, value in net.named_parameters() if decayed == "all" or value.ndim > 1
         )
+        self.compiled = compiled(net) if compile else None  # None: passes are as torch runs them
         self.test_names = tuple(test_names)
         self._judges = nn.ModuleList(Judge(name, num_classes) for name in test_names)
 
@@ -141,8 +145,12 @@ class NoisyLabelModule(pl.LightningModule):
         """Return the network's parameters θ by name."""
         return dict(self.net.named_parameters())
 
-    def logits(self, theta: Params, image: Tensor) -> Tensor:
-        """Return the network's logits at θ, `(B, C)`."""
+    def logits(self, image: Tensor, theta: Params | None = None) -> Tensor:
+        """Return the network's logits, `(B, C)`: at θ, or at its own parameters."""
+        if self.compiled is not None and not (theta and has_tangents(theta)):
+            return self.compiled(theta or self.theta(), image)
+        if theta is None:
+            return self.net(image)
         return functional_call(self.net, dict(theta), (image,))
 
     def penalty(self, theta: Params) -> Tensor:

@@ -101,9 +101,9 @@ class IEG(MetaStepModule):
         penalty = self.penalty(self.theta())
 
         # (a) Logits z and ẑ of both views, and the labels G they guess.
-        z = self.net(train.weak)  # the one pass that moves the running statistics
+        z = self.logits(train.weak)  # the one pass that moves the running statistics
         with batch_statistics_only(self.net):
-            z_strong = self.net(train.strong)
+            z_strong = self.logits(train.strong)
         guess = guess_labels(z, z_strong, self.temperature)
         pseudo_label = guess.detach()
 
@@ -131,7 +131,7 @@ class IEG(MetaStepModule):
             loss = differentiated(loss, list(self.net.parameters()))
             mixed = mix(train, pseudo_label, probe, draws, self.mixup_share)
             with batch_statistics_only(self.net):
-                mixed_logits = self.net(mixed.image)
+                mixed_logits = self.logits(mixed.image)
             loss_trusted, loss_guessed = mixup_losses(mixed_logits, mixed.label)  # L_l, L_u
             loss_mixup = loss_trusted + ramp * self.ce_factor * loss_guessed  # L_β
             terms["train/loss_mixup"] = loss_mixup.detach()
@@ -163,10 +163,10 @@ class IEG(MetaStepModule):
             return LabelLosses.of(z_there, given, guess_there)
 
         def label_losses(theta: Params) -> LabelLosses:
-            z_there, guess_there = self.logits(theta, train.weak), guess.detach()
+            z_there, guess_there = self.logits(train.weak, theta), guess.detach()
             if moves:
                 assert train.strong is not None
-                z_strong_there = self.logits(theta, train.strong)
+                z_strong_there = self.logits(train.strong, theta)
                 guess_there = guess_labels(z_there, z_strong_there, self.temperature)
             return losses_of(z_there, guess_there)
 

@@ -24,13 +24,13 @@ class L2R(MetaStepModule):
         penalty = self.penalty(self.theta())
 
         def label_losses(theta: Params) -> LabelLosses:
-            return LabelLosses(cross_entropy(given, self.logits(theta, train.weak)))
+            return LabelLosses(cross_entropy(given, self.logits(train.weak, theta)))
 
         look_ahead = LookAhead(self.meta_step_size)
         verdict = self.meta_step(penalty, label_losses, probe, look_ahead)
 
         # only now: nothing above needs this pass's graph, so memory never holds it and the probe's
-        logits = self.net(train.weak)
+        logits = self.logits(train.weak)
         losses = cross_entropy(given, logits)
         return Objective(
             loss=verdict.weighted_sum(losses) + penalty,

@@ -180,6 +180,11 @@ def _push_forward(
     return by_weight, -look_ahead.step_size * look_ahead.weight * (given - guess)
 
 
+def has_tangents(theta: Params) -> bool:
+    """Return whether a pass at θ is the one that pushes v forward."""
+    return any(forward_ad.unpack_dual(value).tangent is not None for value in theta.values())
+
+
 def _tangent(dual: Tensor) -> Tensor:
     tangent: Tensor | None = forward_ad.unpack_dual(dual).tangent
     if tangent is None:

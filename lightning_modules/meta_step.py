@@ -60,6 +60,11 @@ class MetaStepModule(NoisyLabelModule):
         above("method.meta_step_size", meta_step_size, 0)
         one_of("meta.engine", meta_engine, ENGINES)
         one_of("meta.scope", meta_scope, ("global", "replica"))
+        if self.compiled is not None and meta_engine == "double_backward":
+            raise ValueError(
+                "speed.compile=true makes passes that cannot be differentiated twice: give "
+                "meta.engine=forward_mode, or leave speed.compile out."
+            )
         self.meta_step_size = meta_step_size
         self.meta_engine = meta_engine
         self.meta_scope = meta_scope
@@ -83,7 +88,7 @@ class MetaStepModule(NoisyLabelModule):
         target = one_hot(probe.label, self.num_classes)
 
         def probe_loss(theta: Params) -> tuple[Tensor, Tensor]:
-            logits = self.logits(theta, probe.weak)
+            logits = self.logits(probe.weak, theta)
             # The reference decays *all* parameters here, and only `decayed` ones elsewhere.
             return cross_entropy(target, logits).mean() + self.full_penalty(theta), logits
 

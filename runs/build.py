@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
+import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import Callback
@@ -31,6 +32,10 @@ MOST_EVALUATIONS = 400
 
 # The most steps taken after one whose loss was not finite.
 MOST_STEPS_UNSEEN = 100
+
+
+# Checkpoints of earlier versions do not say.
+SLOW = {"compile": False, "channels_last": False, "tf32": False}
 
 
 class Plan(NamedTuple):
@@ -77,8 +82,11 @@ def build_module(
 ) -> NoisyLabelModule:
     """Return the method around a freshly initialised network, a function of the seed."""
     pl.seed_everything(settings["seed"], verbose=False)
-    model = settings["model"]
+    model, speed = settings["model"], {**SLOW, **settings.get("speed", {})}
+    _multiply_float32(tf32=speed["tf32"])
     net = _make(model["net"], num_classes=data.num_classes)
+    if speed["channels_last"]:
+        net = net.to(memory_format=torch.channels_last)  # images follow at the first convolution
     return _make(
         settings["method"],
         net,
@@ -88,7 +96,14 @@ def build_module(
         weight_decay=model["weight_decay"],
         decayed=model["decayed"],
         test_names=data.test_names,
+        compile=speed["compile"],
     )
+
+
+def _multiply_float32(*, tf32: bool) -> None:
+    """Say how a GPU multiplies float32; torch itself would take TF32 for convolutions alone."""
+    torch.backends.cudnn.allow_tf32 = tf32
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
 
 
 class Identity(Callback):

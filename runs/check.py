@@ -10,6 +10,7 @@ from typing import Any
 
 from datamodules.noise import check_rate
 from lightning_modules.bounds import above, one_of, within
+from runs.compiler import missing
 from runs.settings import Settings
 
 MODES = ("train", "evaluate", "audit", "check", "compare")
@@ -75,6 +76,7 @@ def check(settings: Settings, sweeping: bool = False) -> None:
         )
     _check_trainer(settings["trainer"])
     _check_audit(settings["audit"])
+    _check_speed(settings["speed"], training=settings["mode"] in ("train", "check"))
     if settings["mode"] not in ("evaluate", "audit"):
         _check_batch(settings["trainer"], settings["batch_size"])
     _check_meta(settings)
@@ -119,6 +121,16 @@ def _check_audit(audit: dict[str, Any]) -> None:
         raise ValueError(
             "audit.parquet=true needs a package that is not installed: "
             "pip install -c constraints.txt -e '.[parquet]', or leave it out."
+        )
+
+
+def _check_speed(speed: dict[str, Any], training: bool) -> None:
+    for key, value in speed.items():
+        if not isinstance(value, bool):
+            raise ValueError(f"speed.{key}={value} is not known: give true or false.")
+    if training and speed["compile"] and (lack := missing()):
+        raise ValueError(
+            f"speed.compile=true needs {lack}: install it, or leave speed.compile out."
         )
 
 

@@ -215,6 +215,10 @@ def announce(settings: Settings, run: Run, console: Console) -> None:
             f"note: step {plan.max_steps:,} is amid a learning-rate cycle ({end}); "
             "schedule=cosine ends at 0 wherever the run does"
         )
+    if run.module.compiled:
+        lines.append(
+            "note: speed.compile=true: the first step waits for the compiler, a minute or so"
+        )
     lines += data.notes
     lines.append(f"everything goes to {run.folder.path}")
     if settings["mode"] == "train" and run.folder.saved:

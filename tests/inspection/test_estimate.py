@@ -15,6 +15,7 @@ from inspection import memory, rehearsal
 from inspection.estimate import Estimate
 from inspection.rehearsal import Cost, Point, one_device, scaled
 from inspection.report import class_table
+from lightning_modules import base
 from runs.build import build_data, build_module, build_schedule
 from tests.compose import settings
 
@@ -53,6 +54,25 @@ def test_small_steps_are_scaled_where_there_is_no_time(monkeypatch: pytest.Monke
 def test_small_steps_are_scaled_where_there_is_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "available", lambda: 0)
     assert of("method=supervised").cost.timed == 4
+
+
+def test_only_whole_steps_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each size of batch would be compiled anew, for a minute."""
+    sizes: list[int] = []
+
+    def compiled(net: Any) -> Any:
+        def at(theta: Any, image: Any) -> Any:
+            sizes.append(len(image))
+            return torch.func.functional_call(net, theta, (image,))
+
+        return at
+
+    monkeypatch.setattr(base, "compiled", compiled)
+    assert of("method=l2r", "batch_size=20", "speed.compile=true").cost.steps == 3
+    assert sizes == [20] * 2 * 4  # the probe's pass and the last, in four steps
+    monkeypatch.setattr(rehearsal, "WHOLE", 1)
+    assert of("method=l2r", "batch_size=20", "speed.compile=true").cost.steps == 1
+    assert len(sizes) == 2 * (4 + 2)
 
 
 def test_a_tiny_batch_is_timed_as_it_is() -> None:

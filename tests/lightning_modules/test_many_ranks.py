@@ -19,6 +19,7 @@ from lightning_modules.l2r import L2R
 from lightning_modules.mixup import draw_mixup
 from lightning_modules.schedules import Schedule
 from lightning_modules.supervised import Supervised
+from runs.compiler import missing
 from tests.lightning_modules.joined import LEARNING_RATE, Group, Joined
 from tests.lightning_modules.replay import fit
 from tests.ranks import Ranks
@@ -109,14 +110,15 @@ def counted(module: NoisyLabelModule) -> Iterator[list[list[int]]]:
         yield messages
 
 
-def train(method: str, norm: bool, precision: str, folder: str) -> End:
+def train(method: str, norm: bool, precision: str, folder: str, compile: bool = False) -> End:
     """Train on this rank's shares."""
     rank, world_size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     kind, more = METHODS[method]
     schedule = Schedule(learning_rate=LEARNING_RATE, steps_per_epoch=5, max_steps=STEPS)
     module = kind(
-        network(norm), num_classes=10, schedule=schedule, seed=SEED, weight_decay=DECAY, **more
-    )
+        network(norm), num_classes=10, schedule=schedule, seed=SEED, weight_decay=DECAY,
+        compile=compile, **more,
+    )  # fmt: skip
     notes = Notes()
     steps = [share(step, rank, world_size, DTYPES[precision]) for step in range(STEPS)]
     with counted(module) as messages:
@@ -180,6 +182,15 @@ def test_ranks_are_one_process_with_their_groups(
             assert all(torch.equal(mine[name], value) for name, value in first.items())
         parameters = list(ends[0].theta)
         assert all(torch.equal(end.averaged[n], ends[0].averaged[n]) for n in parameters)
+
+
+@pytest.mark.ddp
+@pytest.mark.skipif(missing() is not None, reason=f"no {missing()}")
+def test_ranks_may_compile(ranks: Ranks, tmp_path: Any) -> None:
+    ends = ranks.run(2, train, "ieg", True, "64-true", str(tmp_path), True)
+    expected = joined("ieg", True, "64-true", 2)
+    assert furthest(ends[0].theta, expected.theta) < 1e-12
+    assert furthest(ends[0].averaged, expected.averaged()) < 1e-12
 
 
 @pytest.mark.ddp

@@ -1,0 +1,136 @@
+"""The switches of `speed` change no more than rounding, and reach what they are for."""
+
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lightning_modules import base, compiled
+from lightning_modules.base import NoisyLabelModule
+from lightning_modules.ieg import IEG
+from lightning_modules.schedules import Schedule
+from runs.build import build_data, build_module, build_schedule
+from runs.compiler import missing
+from tests.compose import settings
+from tests.lightning_modules.replay import fit
+from tests.lightning_modules.test_many_ranks import METHODS, network, share
+
+STEPS = 4
+needs_a_compiler = pytest.mark.skipif(missing() is not None, reason=f"no {missing()}")
+
+
+def trained(method: str, net: nn.Module, **more: Any) -> NoisyLabelModule:
+    """Train in float64 on a network without kinks."""
+    kind, own = METHODS[method]
+    schedule = Schedule(learning_rate=0.1, steps_per_epoch=5, max_steps=STEPS)
+    module = kind(
+        net, num_classes=10, schedule=schedule, seed=1, weight_decay=1e-3, **{**own, **more}
+    )
+    fit(module, [share(step, 0, 1, torch.float64) for step in range(STEPS)], precision="64-true")
+    return module
+
+
+def state(module: NoisyLabelModule) -> dict[str, Tensor]:
+    buffers = module.momentum_buffers()
+    assert buffers is not None
+    momentum = {f"momentum.{name}": value for name, value in buffers.items()}
+    return {**module.state_dict(), **momentum}
+
+
+def assert_same(ours: NoisyLabelModule, theirs: NoisyLabelModule) -> None:
+    expected = state(theirs)
+    assert state(ours).keys() == expected.keys()
+    for name, value in state(ours).items():
+        torch.testing.assert_close(value, expected[name], rtol=1e-11, atol=1e-12)
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("method", METHODS)
+def test_compiled_passes_change_nothing_but_rounding(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = trained(method, network(norm=True))
+    eager: list[bool] = []
+
+    def functional_call(net: nn.Module, theta: Any, image: Any) -> Any:
+        eager.append(base.has_tangents(theta))
+        return torch.func.functional_call(net, theta, image)
+
+    monkeypatch.setattr(base, "functional_call", functional_call)
+    fused = trained(method, network(norm=True), compile=True)
+    assert_same(fused, plain)
+    # what is not compiled is the passes along v, and these only
+    assert eager == [True] * {"supervised": 0, "l2r": 1, "ieg": 2}[method] * STEPS
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_channels_last_changes_nothing_but_rounding(method: str) -> None:
+    plain = trained(method, network(norm=True))
+    layouts: set[bool] = set()
+    net = network(norm=True).to(memory_format=torch.channels_last)
+
+    def note(_module: Any, _inputs: Any, out: Tensor) -> None:
+        layouts.add(out.is_contiguous(memory_format=torch.channels_last))
+
+    net[1].register_forward_hook(note)  # type: ignore[operator]
+    assert_same(trained(method, net), plain)
+    assert layouts == {True}  # the meta-step's passes too
+
+
+def test_the_jobs_of_a_sweep_do_not_use_up_the_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past a limit torch goes on uncompiled, and says so only once."""
+    met: list[int] = []
+
+    def backend(graph: Any, _: Any) -> Any:
+        met.append(len(met))
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
+    for size in range(1, 13):
+        for value in (1.0, 2.0):  # two jobs of the same shapes share what is compiled
+            job = compiled.compiled(nn.Linear(size, 2))
+            theta = {"weight": torch.ones(2, size), "bias": torch.zeros(2)}
+            assert job(theta, torch.full((4, size), value)).tolist() == [[value * size] * 2] * 4
+            assert len(met) == size
+
+
+def module_of(*overrides: str) -> NoisyLabelModule:
+    made = settings("method=ieg", *overrides)
+    data = build_data(made)
+    return build_module(made, data, build_schedule(made, data)[0])
+
+
+def test_switches_are_off_and_arrive() -> None:
+    plain = module_of()
+    assert plain.compiled is None
+    assert not torch.backends.cudnn.allow_tf32
+    assert torch.get_float32_matmul_precision() == "highest"
+    for convolution in kernels(plain):
+        assert convolution.is_contiguous()
+
+    fast = module_of("speed.compile=true", "speed.channels_last=true", "speed.tf32=true")
+    try:
+        assert fast.compiled is not None
+        assert torch.backends.cudnn.allow_tf32
+        assert torch.get_float32_matmul_precision() == "high"
+        for convolution in kernels(fast):  # of both networks
+            assert convolution.is_contiguous(memory_format=torch.channels_last)
+        for mine, theirs in zip(fast.parameters(), plain.parameters(), strict=True):
+            assert torch.equal(mine, theirs)
+    finally:
+        module_of()
+    assert not torch.backends.cudnn.allow_tf32  # the next job of a sweep
+
+
+def kernels(module: NoisyLabelModule) -> list[Tensor]:
+    found = [value for value in module.parameters() if value.ndim == 4 and value.shape[2] > 1]
+    assert found
+    return found
+
+
+def test_what_is_differentiated_twice_is_not_compiled() -> None:
+    with pytest.raises(ValueError, match=r"speed\.compile=true .* meta\.engine=forward_mode"):
+        module_of("speed.compile=true", "meta.engine=double_backward")
+    assert isinstance(module_of("meta.engine=double_backward"), IEG)

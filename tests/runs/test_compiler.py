@@ -1,0 +1,40 @@
+"""What a machine needs to compile is asked for before anything is read."""
+
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from runs.check import check
+from runs.compiler import missing
+from tests.compose import settings
+
+
+def test_a_machine_without_a_compiler_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    wanted = settings("speed.compile=true", "logger=csv")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(ValueError, match=r"speed\.compile=true needs a C\+\+ compiler.*leave"):
+        check(wanted)
+    check({**wanted, "mode": "evaluate", "checkpoint": "x"})  # nothing is compiled
+    check(settings("logger=csv"))
+
+    monkeypatch.setenv("CXX", "c++-99")
+    assert missing() == "the C++ compiler CXX=c++-99"
+
+    compiler = tmp_path / "clang++"
+    compiler.touch(mode=0o755)
+    monkeypatch.delenv("CXX")
+    monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
+    assert "Python.h" in str(missing())
+    (tmp_path / "Python.h").touch()
+    assert missing() is None
+    check(wanted)
+
+
+@pytest.mark.parametrize("key", ["compile", "channels_last", "tf32"])
+def test_a_switch_is_on_or_off(key: str) -> None:
+    with pytest.raises(ValueError, match=rf"speed\.{key}=1 is not known: give true or false"):
+        check(settings(f"speed.{key}=1", "logger=csv"))
