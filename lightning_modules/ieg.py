@@ -40,6 +40,10 @@ class IEG(MetaStepModule):
             away, L_ω is not halved, and ε is 1.
         guess_rampup_epochs: over which p and k grow from 0, evenly; 0: they are whole from the
             start (paper, released code).
+        guess_trust: the power of the probe's accuracy by which p and k shrink: they are multiplied
+            by max(0, (a − 1/C) / (1 − 1/C)) to this power, a being the accuracy on the probe batch
+            one look-ahead step on, so that guesses no better than chance teach nothing; 0: they do
+            not shrink (paper, released code).
         differentiable_guess: whether the look-ahead differentiates the guess G too, as the
             released code does; without, the strong view's derivative is saved.
         args: see `MetaStepModule`, as for all other keywords.
@@ -60,6 +64,7 @@ class IEG(MetaStepModule):
         mixup_share: str = "released",
         relabel: bool = True,
         guess_rampup_epochs: float = 0.0,
+        guess_trust: float = 0.0,
         differentiable_guess: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -70,6 +75,7 @@ class IEG(MetaStepModule):
         within("method.consistency_factor", consistency_factor, 0)
         within("method.mixup_factor", mixup_factor, 0)
         within("method.guess_rampup_epochs", guess_rampup_epochs, 0)
+        within("method.guess_trust", guess_trust, 0)
         within("method.meta_momentum", meta_momentum, 0, 1)
         one_of("method.mixup_share", mixup_share, tuple(SHARES))
         self.meta_momentum = meta_momentum
@@ -81,6 +87,7 @@ class IEG(MetaStepModule):
         self.mixup_share = SHARES[mixup_share]
         self.relabel = relabel
         self.guess_rampup_epochs = guess_rampup_epochs
+        self.guess_trust = guess_trust
         self.differentiable_guess = differentiable_guess
 
     def draw(self, generator: torch.Generator, train: Views, probe: Views | None) -> MixupDraws:
@@ -120,8 +127,8 @@ class IEG(MetaStepModule):
             terms["train/loss_label_mix"] = loss_label_mix.detach()
 
         # (c) k L_KL: the strong view learns from the weak one.
-        ramp = self._ramp()
-        loss_consistency = ramp * self.consistency_factor * consistency(z, z_strong).mean()
+        share = self._share_of_guesses(verdict, probe)
+        loss_consistency = share * self.consistency_factor * consistency(z, z_strong).mean()
         terms["train/loss_consistency"] = loss_consistency.detach()
         loss = loss_labels + loss_consistency + penalty
 
@@ -133,7 +140,7 @@ class IEG(MetaStepModule):
             with batch_statistics_only(self.net):
                 mixed_logits = self.logits(mixed.image)
             loss_trusted, loss_guessed = mixup_losses(mixed_logits, mixed.label)  # L_l, L_u
-            loss_mixup = loss_trusted + ramp * self.ce_factor * loss_guessed  # L_β
+            loss_mixup = loss_trusted + share * self.ce_factor * loss_guessed  # L_β
             terms["train/loss_mixup"] = loss_mixup.detach()
             loss = loss + self.mixup_factor * loss_mixup
 
@@ -146,10 +153,15 @@ class IEG(MetaStepModule):
             pseudo_label=pseudo_label,
         )
 
-    def _ramp(self) -> float:
-        """Return how much of p and k counts at this step."""
+    def _share_of_guesses(self, verdict: Verdict, probe: Views) -> Tensor | float:
+        """Return how much of p and k counts at this step, from 0 to 1."""
         steps = self.guess_rampup_epochs * self.schedule.steps_per_epoch
-        return min(1.0, self.global_step / steps) if steps else 1.0
+        ramp = min(1.0, self.global_step / steps) if steps else 1.0
+        if not self.guess_trust:
+            return ramp
+        (accuracy,) = verdict.ranks.mean([verdict.probe_accuracy(probe)])
+        chance = 1 / self.num_classes
+        return ramp * ((accuracy - chance).clamp(min=0) / (1 - chance)) ** self.guess_trust
 
     def _ask_probe(
         self, given: Tensor, z: Tensor, guess: Tensor, penalty: Tensor, train: Views, probe: Views

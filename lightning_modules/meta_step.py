@@ -30,6 +30,10 @@ class Verdict(NamedTuple):
     probe_logits: Tensor  # (B, C) at θ'
     ranks: Alone  # those who decided together
 
+    def probe_accuracy(self, probe: Views) -> Tensor:
+        """Return the share of this rank's probe batch that is right at θ', scalar."""
+        return (self.probe_logits.argmax(dim=1) == probe.label).to(self.probe_loss.dtype).mean()
+
     def weighted_sum(self, losses: Tensor) -> Tensor:
         """Return Σ ω_i ℓ_i, scaled so that the mean over ranks is the sum over all examples."""
         return self.ranks.size * (self.weight @ losses)
@@ -114,5 +118,4 @@ class MetaStepModule(NoisyLabelModule):
     @staticmethod
     def meta_terms(verdict: Verdict, probe: Views) -> dict[str, Tensor]:
         """Return the meta-step's scalars, of the network one look-ahead step away."""
-        right = verdict.probe_logits.argmax(dim=1) == probe.label
-        return {"meta/loss": verdict.probe_loss, "meta/acc": right.float().mean()}
+        return {"meta/loss": verdict.probe_loss, "meta/acc": verdict.probe_accuracy(probe)}

@@ -36,7 +36,7 @@ class Joined:
 
     Args:
         net: whose parameters are moved.
-        method: `supervised`, `l2r` or `ieg`.
+        method: `supervised`, `l2r`, `ieg` or `ieg_plus`.
         decay: factor of ½ Σ w²; of kernels only, but for the meta loss.
     """
 
@@ -53,13 +53,13 @@ class Joined:
         self.net(groups[0].train.weak)  # rank 0's running statistics are those of all
         loss: Callable[[list[Group]], Tensor] = getattr(self, f"_{self.method}")
         slopes = torch.autograd.grad(loss(groups), list(self.theta.values()))
-        if self.method != "ieg":
+        if not self.method.startswith("ieg"):
             self._average(self.steps)
         for (name, value), slope in zip(self.theta.items(), slopes, strict=True):
             self.momentum[name] = MOMENTUM * self.momentum[name] + slope
             value.data -= LEARNING_RATE * self.momentum[name]
         self.steps += 1
-        if self.method == "ieg":
+        if self.method.startswith("ieg"):
             self._average(self.steps)
 
     def _average(self, updates: int) -> None:
@@ -98,10 +98,10 @@ class Joined:
             name: value - ALPHA * (momentum * self.momentum[name] + slope)
             for (name, value), slope in zip(self.theta.items(), slopes, strict=True)
         }
-        costs = [
-            cross_entropy(self._labels(probe), self._logits(ahead, probe.weak)).mean()
-            for _, probe, _ in groups
-        ]
+        probes = [(self._logits(ahead, probe.weak), probe) for _, probe, _ in groups]
+        right = torch.cat([logits.argmax(dim=1) == probe.label for logits, probe in probes])
+        self.accuracy = float(right.double().mean())
+        costs = [cross_entropy(self._labels(probe), logits).mean() for logits, probe in probes]
         loss = sum(costs, torch.zeros(())) / len(groups) + self._penalty(ahead, False)
         return torch.autograd.grad(loss, wanted, materialize_grads=True)
 
@@ -122,12 +122,17 @@ class Joined:
         (by_weight,) = self._meta(groups, omega @ costs + penalty, 0.0, [omega])
         return self._weigh(by_weight) @ costs + penalty
 
-    def _ieg(self, groups: list[Group]) -> Tensor:
+    def _ieg_plus(self, groups: list[Group]) -> Tensor:
+        return self._ieg(groups, plus=True)
+
+    def _ieg(self, groups: list[Group], plus: bool = False) -> Tensor:
         given = torch.cat([self._labels(train) for train, *_ in groups])
         z = [self._logits(self.theta, train.weak) for train, *_ in groups]
         z_strong = [self._logits(self.theta, train.strong) for train, *_ in groups]
         guesses = [guess_labels(*both, 0.5) for both in zip(z, z_strong, strict=True)]
         guess, logits = torch.cat(guesses), torch.cat(z)
+        if plus:
+            guess = guess.detach()
         penalty = self._penalty(self.theta)
 
         size = len(given)
@@ -138,6 +143,7 @@ class Joined:
         weight, keep = self._weigh(by_weight), (by_mix < 0).to(logits.dtype)
 
         guess = guess.detach()
+        share = max(0.0, (self.accuracy - 0.1) / 0.9) ** 2 if plus else 1.0
         loss_labels = cross_entropy(keep * given + (1 - keep) * guess, logits).mean()
         loss_weights = weight @ cross_entropy(EPSILON * given + (1 - EPSILON) * guess, logits)
         rest = penalty
@@ -145,5 +151,5 @@ class Joined:
             mixed = mix(group.train, own.detach(), group.probe, group.draws)
             trusted, others = mixup_losses(self._logits(self.theta, mixed.image), mixed.label)
             unlike = consistency(weak, strong).mean()
-            rest = rest + (trusted + P * others + K * unlike) / len(groups)
+            rest = rest + (trusted + share * (P * others + K * unlike)) / len(groups)
         return (loss_labels + loss_weights) / 2 + rest

@@ -167,6 +167,34 @@ def test_factors_of_the_guesses_grow_over_the_first_epochs(
         torch.testing.assert_close(growing.terms[name], expected.terms[name])
 
 
+@pytest.mark.parametrize("wrong", [0, 3, B - 1, B])
+@pytest.mark.parametrize("power", [1.0, 2.0])
+def test_guesses_count_by_the_probes_accuracy(
+    wrong: int, power: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 12 probe examples 12, 9, 1 and 0 are right; of ten classes one in ten is by chance."""
+
+    def found(**settings: Any) -> Any:
+        module = module_of("ieg", **settings)
+        meta = module.meta_step  # type: ignore[operator]
+
+        def told(penalty: Any, losses: Any, probe: Views, *others: Any) -> Any:
+            logits = torch.nn.functional.one_hot(probe.label, C).double()
+            logits[:wrong] = logits[:wrong].roll(1, 1)
+            return meta(penalty, losses, probe, *others)._replace(probe_logits=logits)
+
+        monkeypatch.setattr(module, "meta_step", told)
+        return objective_of(module)
+
+    share = max(0.0, ((B - wrong) / B - 0.1) / 0.9) ** power
+    ours = found(guess_trust=power)
+    expected = found(ce_factor=5.0 * share, consistency_factor=20.0 * share)
+    assert ours.terms["meta/acc"].item() == pytest.approx((B - wrong) / B)
+    torch.testing.assert_close(ours.loss, expected.loss, rtol=1e-12, atol=0)
+    for name in ("train/loss_mixup", "train/loss_consistency"):
+        torch.testing.assert_close(ours.terms[name], expected.terms[name])
+
+
 TERMS = ("label_mix", "weighted", "mixup", "consistency")
 
 
@@ -227,6 +255,7 @@ def test_without_relabelling_ieg_weighs_given_labels_alone(engine: str) -> None:
     ("settings", "key"),
     [
         ({"guess_rampup_epochs": -1}, "method.guess_rampup_epochs=-1 is not possible"),
+        ({"guess_trust": -1}, "method.guess_trust=-1 is not possible"),
         ({"mixup_factor": -1}, "method.mixup_factor=-1 is not possible"),
         ({"mixup_share": "half"}, "method.mixup_share=half is not known"),
         ({"meta_engine": "magic"}, "meta.engine"),

@@ -62,7 +62,7 @@ def test_compiled_passes_change_nothing_but_rounding(
     fused = trained(method, network(norm=True), compile=True)
     assert_same(fused, plain)
     # what is not compiled is the passes along v, and these only
-    assert eager == [True] * {"supervised": 0, "l2r": 1, "ieg": 2}[method] * STEPS
+    assert eager == [True] * {"supervised": 0, "l2r": 1, "ieg": 2, "ieg_plus": 1}[method] * STEPS
 
 
 @pytest.mark.parametrize("method", METHODS)
