@@ -2,7 +2,10 @@
 
     python benchmarks/step_cost.py --quick                    (resnet11, a minute or two)
     python benchmarks/step_cost.py [--model resnet29] [--batch 100] [--rounds 5] [--device cuda]
-    python benchmarks/step_cost.py --only supervised,l2r
+    python benchmarks/step_cost.py --only supervised,l2r,ieg --beside speed.compile=true
+
+With `--beside`, each method's step is timed once more with the settings named there; its own rows
+have ` +` behind their name.
 
 Times whole steps, objective and descent, of the project's own modules without a Trainer, and beside
 them what L2R costs by public means (`benchmarks/public_l2r.py`). Images are random: no pixel's
@@ -64,6 +67,9 @@ METHODS: dict[str, tuple[list[str], Count]] = {
     ),
     "ieg double backward": (["method=ieg", "meta.engine=double_backward"], Count(None)),
 }
+
+
+BESIDE = " +"
 
 
 class BareSGD(torch.optim.SGD):
@@ -131,6 +137,8 @@ def steps(names: list[str], given: argparse.Namespace, data: Batches) -> dict[st
     for name in names:
         if name in METHODS:
             works[name] = stepping(METHODS[name][0])
+            if given.beside:
+                works[name + BESIDE] = stepping(METHODS[name][0] + given.beside.split(","))
         else:
             works[name] = PUBLIC[name](build(["method=l2r"], given.model, given.device), *data)
     return works
@@ -179,7 +187,7 @@ def row(name: str, taken: dict[str, float], memory: dict[str, int], batch: int) 
         cells += [f"{memory[name] / memory['supervised']:.2f}"]
     else:
         cells += ["", ""]
-    count = METHODS[name][1] if name in METHODS else Count(None)
+    count = METHODS.get(name.removesuffix(BESIDE), ([], Count(None)))[1]
     cells += ["" if count.floor is None else f"{count.floor:.0f}"]
     cells += ["" if count.floor is None else f"{time_ / unit / count.floor - 1:+.0%}"]
     backward = taken["forward and backward"] - unit
@@ -203,6 +211,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     parser.add_argument("--only", default="", help="some of the steps, by commas")
+    parser.add_argument("--beside", default="", help="settings for a second row of each, by commas")
     parser.add_argument(
         "--stock-malloc", action="store_true", help="without what `runs.freed_memory` does"
     )
@@ -229,6 +238,7 @@ def main() -> None:
     print(
         f"{given.model}, {given.batch} images of {given.side}x{given.side}, {where}, "
         f"{given.threads} threads, torch {torch.__version__}; median of {given.rounds} rounds"
+        + (f"; +: {given.beside}" if given.beside else "")
     )
     print(HEAD)
     for name in works:

@@ -146,12 +146,18 @@ class NoisyLabelModule(pl.LightningModule):
         return dict(self.net.named_parameters())
 
     def logits(self, image: Tensor, theta: Params | None = None) -> Tensor:
-        """Return the network's logits, `(B, C)`: at θ, or at its own parameters."""
+        """Return the network's logits, `(B, C)`: at θ, or at its own parameters.
+
+        They are of the image's type, so that losses are in float32 under mixed precision too.
+        """
+        logits: Tensor
         if self.compiled is not None and not (theta and has_tangents(theta)):
-            return self.compiled(theta or self.theta(), image)
-        if theta is None:
-            return self.net(image)
-        return functional_call(self.net, dict(theta), (image,))
+            logits = self.compiled(theta or self.theta(), image)
+        elif theta is None:
+            logits = self.net(image)
+        else:
+            logits = functional_call(self.net, dict(theta), (image,))
+        return logits.to(image.dtype)
 
     def penalty(self, theta: Params) -> Tensor:
         """Return the weight decay of the training and look-ahead losses, scalar."""
@@ -176,7 +182,8 @@ class NoisyLabelModule(pl.LightningModule):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the averaged network's logits, `(B, C)`."""
-        return self.averaged(image)
+        logits: Tensor = self.averaged(image)
+        return logits.to(image.dtype)
 
     def on_validation_start(self) -> None:
         """Judge with rank 0's running statistics on all ranks: they are what a checkpoint holds."""

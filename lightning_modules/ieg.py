@@ -108,9 +108,10 @@ class IEG(MetaStepModule):
         penalty = self.penalty(self.theta())
 
         # (a) Logits z and ẑ of both views, and the labels G they guess.
-        z = self.logits(train.weak)  # the one pass that moves the running statistics
-        with batch_statistics_only(self.net):
-            z_strong = self.logits(train.strong)
+        with self.exactly():
+            z = self.logits(train.weak)  # the one pass that moves the running statistics
+            with batch_statistics_only(self.net):
+                z_strong = self.logits(train.strong)
         guess = guess_labels(z, z_strong, self.temperature)
         pseudo_label = guess.detach()
 

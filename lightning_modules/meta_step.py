@@ -1,8 +1,10 @@
 """The meta-step as L2R and IEG use it: one network, a noisy batch, a trusted batch."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, NamedTuple
 
+import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
@@ -47,6 +49,8 @@ class MetaStepModule(NoisyLabelModule):
         meta_engine: `forward_mode` or `double_backward`: the same numbers at another price.
         meta_scope: `global` (all ranks look ahead and weigh together) or `replica` (each rank for
             itself, as the reference's replicas did).
+        meta_float32: whether the meta-step, and the passes it shares, stay in float32 under mixed
+            precision.
         args: see `NoisyLabelModule`, as for all other keywords.
     """
 
@@ -58,6 +62,7 @@ class MetaStepModule(NoisyLabelModule):
         meta_step_size: float = 0.1,
         meta_engine: str = "forward_mode",
         meta_scope: str = "global",
+        meta_float32: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -72,6 +77,16 @@ class MetaStepModule(NoisyLabelModule):
         self.meta_step_size = meta_step_size
         self.meta_engine = meta_engine
         self.meta_scope = meta_scope
+        self.meta_float32 = meta_float32
+
+    def exactly(self) -> AbstractContextManager[Any]:
+        """Return what keeps passes in float32 where bfloat16 would decide by noise.
+
+        Single examples' derivatives decide, and often no more than their signs.
+        """
+        return (
+            torch.autocast(self.device.type, enabled=False) if self.meta_float32 else nullcontext()
+        )
 
     def meta_step(
         self,
@@ -96,7 +111,7 @@ class MetaStepModule(NoisyLabelModule):
             # The reference decays *all* parameters here, and only `decayed` ones elsewhere.
             return cross_entropy(target, logits).mean() + self.full_penalty(theta), logits
 
-        with batch_statistics_only(self.net):
+        with batch_statistics_only(self.net), self.exactly():
             gradient = meta_gradient(
                 self.theta(),
                 penalty,

@@ -146,6 +146,10 @@ def _check_batch(trainer: dict[str, Any], batch_size: int) -> None:
 
 
 def _check_meta(settings: Settings) -> None:
+    if not isinstance(settings["meta"]["float32"], bool):
+        raise ValueError(
+            f"meta.float32={settings['meta']['float32']} is not known: give true or false."
+        )
     method = settings["choices"].get("method")
     if method == "supervised":
         return

@@ -96,6 +96,31 @@ def test_the_jobs_of_a_sweep_do_not_use_up_the_compiler(monkeypatch: pytest.Monk
             assert len(met) == size
 
 
+@pytest.mark.parametrize("method", ["l2r", "ieg"])
+def test_bfloat16_does_not_reach_what_the_probe_says(method: str) -> None:
+    def objective_of(precision: torch.dtype, **settings: Any) -> Any:
+        kind, own = METHODS[method]
+        schedule = Schedule(learning_rate=0.1, steps_per_epoch=5, max_steps=STEPS)
+        module = kind(
+            network(norm=True), num_classes=10, schedule=schedule, seed=1, weight_decay=1e-3,
+            **{**own, **settings},
+        )  # fmt: skip
+        module.momentum_buffers = lambda: None  # type: ignore[method-assign]
+        step = share(0, 0, 1, torch.float32)
+        draws = module.draw(torch.Generator().manual_seed(3), step.train, step.probe)
+        with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+            return module.objective(step.train, step.probe, draws)
+
+    exact = objective_of(torch.float32)
+    mixed = objective_of(torch.bfloat16)
+    assert torch.equal(mixed.example_weight, exact.example_weight)
+    if method == "ieg":
+        assert torch.equal(mixed.label_mix, exact.label_mix)
+    assert mixed.loss != exact.loss  # the rest is in bfloat16
+    everywhere = objective_of(torch.bfloat16, meta_float32=False)
+    assert not torch.allclose(everywhere.example_weight, exact.example_weight, rtol=1e-3)
+
+
 def module_of(*overrides: str) -> NoisyLabelModule:
     made = settings("method=ieg", *overrides)
     data = build_data(made)

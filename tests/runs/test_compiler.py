@@ -34,7 +34,9 @@ def test_a_machine_without_a_compiler_is_told(
     check(wanted)
 
 
-@pytest.mark.parametrize("key", ["compile", "channels_last", "tf32"])
+@pytest.mark.parametrize(
+    "key", ["speed.compile", "speed.channels_last", "speed.tf32", "meta.float32"]
+)
 def test_a_switch_is_on_or_off(key: str) -> None:
-    with pytest.raises(ValueError, match=rf"speed\.{key}=1 is not known: give true or false"):
-        check(settings(f"speed.{key}=1", "logger=csv"))
+    with pytest.raises(ValueError, match=rf"{key}=1 is not known: give true or false"):
+        check(settings(f"{key}=1", "logger=csv"))

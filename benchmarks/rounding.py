@@ -1,0 +1,156 @@
+"""How far each switch of `speed`, and bfloat16, take a step from what float64 makes of it.
+
+    python benchmarks/rounding.py [--method ieg] [--model resnet11] [--dataset digits_asym]
+    python benchmarks/rounding.py --device cuda --dataset cifar10_asym --model resnet29
+
+A network is trained for some steps; then each variant computes the next steps' losses from the same
+weights, examples and draws, and is set beside float64: the norm of the difference by the norm, for
+logits, weights ω* and the loss's gradient; and how many examples change sides, because λ* flips or
+because ω* is 0 for one and not for the other. Medians over the steps. Rounding of float32 alone may
+change sides: an example's derivative can be as near to 0 as it likes.
+"""
+
+import argparse
+import statistics
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.composed import settings
+from benchmarks.step_cost import build
+from datamodules.batch import Step, Views
+from datamodules.randomness import torch_generator
+from lightning_modules.base import NoisyLabelModule
+from runs.build import build_data
+
+# Each: settings, and the type that autocast takes.
+VARIANTS: dict[str, tuple[list[str], torch.dtype | None]] = {
+    "float32": ([], None),
+    "speed.compile": (["speed.compile=true"], None),
+    "speed.channels_last": (["speed.channels_last=true"], None),
+    "speed.tf32": (["speed.tf32=true"], None),
+    "trainer.precision=bf16-mixed": ([], torch.bfloat16),
+    "bf16-mixed, meta.float32=false": (["meta.float32=false"], torch.bfloat16),
+}
+
+
+class Made(NamedTuple):
+    """What a variant makes of a step."""
+
+    logits: Tensor
+    weight: Tensor | None
+    label_mix: Tensor | None
+    gradient: Tensor
+
+
+def steps(given: argparse.Namespace, module: NoisyLabelModule) -> Iterator[Step]:
+    """Yield the steps of a run, views made."""
+    overrides = [f"dataset={given.dataset}", f"method={given.method}", f"data_dir={given.data_dir}"]
+    data = build_data(settings(*overrides, "logger=none"))
+    data.prepare_data()
+    data.setup("fit")
+    trainer: Any = SimpleNamespace(
+        lightning_module=module, global_rank=0, world_size=1, global_step=0
+    )
+    trainer.strategy = SimpleNamespace(root_device=given.device)
+    data.trainer = trainer
+    for drawn in data.train_dataloader():
+        there = data.transfer_batch_to_device(drawn, given.device, 0)
+        step = data.on_after_batch_transfer(there, 0)
+        assert isinstance(step, Step)
+        yield step
+        trainer.global_step += 1
+
+
+def made(module: NoisyLabelModule, step: Step, number: int, cast: AbstractContextManager) -> Made:
+    """Compute a step's loss and its gradient."""
+
+    def typed(views: Views | None) -> Any:
+        if views is None:
+            return None
+        kind = next(module.net.parameters()).dtype
+        strong = None if views.strong is None else views.strong.to(kind)
+        return views._replace(weak=views.weak.to(kind), strong=strong)
+
+    train, probe = typed(step.train), typed(step.probe)
+    draws = module.draw(torch_generator(1, "method", number), train, probe)
+    with cast:
+        found = module.objective(train, probe, draws)
+    slopes = torch.autograd.grad(found.loss, list(module.net.parameters()))
+    flat = torch.cat([slope.double().reshape(-1) for slope in slopes])
+    return Made(found.logits, found.example_weight, found.label_mix, flat)
+
+
+def off(ours: Tensor, exact: Tensor) -> float:
+    """Return the norm of the difference by the norm."""
+    return float((ours.double() - exact).norm() / exact.norm())
+
+
+def row(ours: Made, exact: Made) -> list[float]:
+    """Return the differences from float64."""
+    cells = [off(ours.logits, exact.logits), off(ours.gradient, exact.gradient)]
+    if ours.weight is not None and exact.weight is not None:
+        cells += [off(ours.weight, exact.weight)]
+        cells += [float(((ours.weight > 0) != (exact.weight > 0)).double().mean())]
+    if ours.label_mix is not None and exact.label_mix is not None:
+        cells += [float((ours.label_mix != exact.label_mix).double().mean())]
+    return cells
+
+
+HEAD = ("logits", "gradient", "ω*", "ω* = 0 changes", "λ* changes")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="resnet11")
+    parser.add_argument("--method", default="ieg")
+    parser.add_argument("--dataset", default="digits_asym")
+    parser.add_argument("--data-dir", default="./data")
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
+    parser.add_argument("--warm", type=int, default=20, help="steps of training before")
+    parser.add_argument("--steps", type=int, default=5, help="that are compared")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+
+    method = [f"method={given.method}"]
+    trained = build(method, given.model, given.device)
+    run = steps(given, trained)
+    for _ in range(given.warm):
+        trained.training_step(next(run), 0)
+    compared = [next(run) for _ in range(given.steps)]
+
+    def variant(overrides: list[str]) -> NoisyLabelModule:
+        module = build(method + overrides, given.model, given.device)
+        module.load_state_dict(trained.state_dict())
+        return module
+
+    exactly = variant([]).double()
+    exact = [made(exactly, step, number, nullcontext()) for number, step in enumerate(compared)]
+    print(
+        f"{given.method}, {given.model}, {given.dataset}, {given.device}, after {given.warm} steps"
+    )
+    print("| | " + " | ".join(HEAD) + " |\n|---|" + "---|" * len(HEAD))
+    for name, (overrides, kind) in VARIANTS.items():
+        if name == "speed.tf32" and given.device.type != "cuda":
+            continue
+        module = variant(overrides)
+        cells = []
+        for number, step in enumerate(compared):
+            cast = torch.autocast(given.device.type, kind) if kind else nullcontext()
+            cells.append(row(made(module, step, number, cast), exact[number]))
+        medians = [statistics.median(column) for column in zip(*cells, strict=True)]
+        shown = [f"{value:.1e}" for value in medians[:3]]
+        shown += [f"{value:.1%}" for value in medians[3:]]
+        print("| " + " | ".join([name, *shown]) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
