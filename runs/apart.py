@@ -12,16 +12,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from runs.rows import Row, problem
-from runs.settings import LENGTH, identity, is_harmless
+from runs.settings import ADDED, LENGTH, identity, is_harmless
 
 # They have columns of their own.
 COLUMNS = ("dataset", "noise", "method", "model")
 
 # A key, and what the runs share among which it is compared: the data set and the group's choice.
 _Company = tuple[str, Any, Any]
-
-# A run of an earlier version may lack a key, which then is as good as null.
-_ABSENT = "null"
 
 
 class Comparison(NamedTuple):
@@ -61,7 +58,7 @@ def told_apart(rows: Sequence[Mapping[str, Any]]) -> Comparison:
     for place, (row, settings) in enumerate(zip(rows, made, strict=True)):
         told = {}
         for key in keys if settings else ():
-            company, value = _company(row, key), settings.get(key, _ABSENT)
+            company, value = _company(row, key), settings.get(key, _absent(key))
             if company in usual and usual[company] != value:
                 told[key] = value
         one: Row = {**row, "settings": _spoken(told)}
@@ -93,7 +90,7 @@ def _usual(
     for key in keys:
         for row, settings in zip(rows, made, strict=True):
             if settings:
-                values[_company(row, key)][settings.get(key, _ABSENT)] += 1
+                values[_company(row, key)][settings.get(key, _absent(key))] += 1
     usual: dict[_Company, str | None] = {}
     for company, counts in values.items():
         value, count = counts.most_common(1)[0]
@@ -150,6 +147,11 @@ def _comparable(row: Mapping[str, Any]) -> dict[str, str]:
         if not repeats:
             settings[key] = value
     return settings
+
+
+def _absent(key: str) -> str:
+    """Return what a run that lacks a key is taken to have: null, if it is of an earlier version."""
+    return _text(ADDED.get(key))
 
 
 def _text(value: Any) -> str:

@@ -24,6 +24,12 @@ HARMLESS = (
     "dataset.eval_batch_size",
 )  # fmt: skip
 DECISIVE = ("trainer.precision", "trainer.devices", "trainer.num_nodes")
+# Keys that came later, at the value that does what was done before: there they are no part of a
+# run's identity, so that earlier runs keep their names, go on, and are compared with later ones.
+ADDED = {
+    "speed.compile": False, "speed.channels_last": False, "speed.tf32": False,
+    "meta.float32": True, "method.meta_float32": True, "method.guess_trust": 0.0,
+}  # fmt: skip
 # Keys that say how long a run is; `runs.resume` knows when one that began may be longer.
 LENGTH = ("max_steps", "max_epochs", "default_steps")
 
@@ -47,12 +53,17 @@ def command() -> str:
 
 
 def identity(settings: Settings) -> dict[str, Any]:
-    """Return what makes the experiment what it is: flat keys, without the harmless ones."""
+    """Return what makes the experiment what it is: flat keys, without the harmless ones.
+
+    Nor those that an earlier version did without, where they change nothing (`ADDED`).
+    """
     flat = _flatten(settings)
     return {
         key: value
         for key, value in flat.items()
-        if not key.startswith("choices.") and not is_harmless(key)
+        if not key.startswith("choices.")
+        and not is_harmless(key)
+        and (key not in ADDED or value != ADDED[key])
     }
 
 
@@ -66,10 +77,15 @@ def differences(saved: Settings, given: Settings, but: Collection[str] = ()) -> 
     """Return a line for each key, but some, by which two experiments differ: `noise: 0.4 → 0.2`."""
     old, new = identity(saved), identity(given)
     return [
-        f"{key}: {old.get(key, '(absent)')} → {new.get(key, '(absent)')}"
+        f"{key}: {old.get(key, absent(key))} → {new.get(key, absent(key))}"
         for key in sorted((old.keys() | new.keys()) - set(but))
         if old.get(key, ...) != new.get(key, ...)
     ]
+
+
+def absent(key: str) -> Any:
+    """Return what a key that is no part of an identity says there."""
+    return ADDED.get(key, "(absent)")
 
 
 def default_run_dir(settings: Settings) -> str:

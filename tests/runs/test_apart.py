@@ -30,6 +30,16 @@ def test_what_most_runs_have_is_told_once_and_the_rest_is_named():
     assert named(*runs) == (["", "", "augment=none", ""], ["digits_asym: augment=autoaugment"])
 
 
+def test_a_key_that_came_later_is_named_where_it_changes_something():
+    earlier = row()
+    del earlier["settings"]["speed"]
+    runs = [earlier, row("seed=1"), row("seed=2", "speed.compile=true")]
+    assert named(*runs) == (
+        ["", "", "speed.compile=true"],
+        ["digits_asym: speed.compile=false"],
+    )
+
+
 def test_where_none_has_the_majority_all_are_named():
     runs = [row("probe_per_class=1"), row("probe_per_class=5")]
     assert named(*runs) == (["probe_per_class=1", "probe_per_class=5"], [])

@@ -1,7 +1,10 @@
+from copy import deepcopy
+from typing import Any
+
 import pytest
 
 from runs.check import check
-from runs.settings import default_run_dir, differences, identity
+from runs.settings import ADDED, default_run_dir, differences, identity
 from tests.compose import settings
 
 
@@ -113,6 +116,40 @@ def test_differences_name_key_and_both_values() -> None:
 def test_the_folder_is_named_after_what_matters_to_people() -> None:
     name = default_run_dir(settings("method=l2r", "seed=3"))
     assert name.startswith("outputs/digits_asym-0.4-l2r-resnet11-s3-")
+
+
+def without_what_was_added(made: dict[str, Any]) -> dict[str, Any]:
+    """Return settings as the version before had them."""
+    earlier = deepcopy(made)
+    for key in ADDED:
+        group, _, name = key.partition(".")
+        earlier[group].pop(name, None)
+    return earlier
+
+
+@pytest.mark.parametrize("method", ["supervised", "l2r", "ieg"])
+def test_a_run_of_an_earlier_version_is_the_same_experiment(method: str) -> None:
+    now = settings(f"method={method}")
+    assert all(key in flat(now) for key in ADDED if method == "ieg")
+    earlier = without_what_was_added(now)
+    assert differences(earlier, now) == differences(now, earlier) == []
+    assert default_run_dir(earlier) == default_run_dir(now)
+
+
+def test_what_was_added_counts_where_it_changes_something() -> None:
+    earlier, now = without_what_was_added(settings()), settings("speed.compile=true")
+    assert differences(earlier, now) == ["speed.compile: False → True"]
+    assert differences(now, earlier) == ["speed.compile: True → False"]
+    assert default_run_dir(earlier) != default_run_dir(now)
+
+
+def flat(made: dict[str, Any]) -> set[str]:
+    return {
+        f"{group}.{name}"
+        for group, values in made.items()
+        if isinstance(values, dict)
+        for name in values
+    }
 
 
 def test_identity_is_flat_and_plain() -> None:
