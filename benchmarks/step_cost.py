@@ -26,8 +26,6 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import torch
-from torch.autograd import forward_ad
-from torch.func import functional_call
 from torch.profiler import ProfilerActivity, profile
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -37,7 +35,7 @@ from benchmarks.public_l2r import PUBLIC
 from datamodules.batch import Step, Views
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.batch_norm import batch_statistics_only
-from lightning_modules.batch_norm_forward import FusedBatchNorm
+from lightning_modules.passes import Passes
 from lightning_modules.schedules import Schedule
 from runs.build import build_module
 from runs.freed_memory import keep_freed_memory
@@ -55,6 +53,9 @@ class Count(NamedTuple):
     along: int = 0  # forward-mode passes
 
 
+# Behind the name of a row with other settings.
+BESIDE = " +"
+
 # Each: settings beyond the method's own, and its count.
 METHODS: dict[str, tuple[list[str], Count]] = {
     "supervised": (["method=supervised"], Count(3, 1, 1)),
@@ -67,9 +68,6 @@ METHODS: dict[str, tuple[list[str], Count]] = {
     ),
     "ieg double backward": (["method=ieg", "meta.engine=double_backward"], Count(None)),
 }
-
-
-BESIDE = " +"
 
 
 class BareSGD(torch.optim.SGD):
@@ -114,12 +112,8 @@ def steps(names: list[str], given: argparse.Namespace, data: Batches) -> dict[st
     along = {name: torch.randn_like(value) for name, value in theta.items()}
 
     def forward_mode() -> None:
-        with torch.no_grad(), forward_ad.dual_level(), batch_statistics_only(net), FusedBatchNorm():
-            dual = {
-                name: forward_ad.make_dual(value.detach(), along[name])
-                for name, value in theta.items()
-            }
-            functional_call(net, dual, (image,))
+        with batch_statistics_only(net):
+            Passes(net).along(theta, along, image)
 
     def both_ways() -> None:
         torch.autograd.grad(net(image).sum(), list(theta.values()))

@@ -20,6 +20,8 @@ from datamodules.samplers import Drawn
 from inspection import memory
 from inspection.stopwatch import Stopwatch
 from lightning_modules.base import NoisyLabelModule
+from lightning_modules.compiled import CompiledPasses
+from lightning_modules.passes import Passes
 from runs.build import build_trainer
 from runs.settings import Settings
 
@@ -84,7 +86,7 @@ def rehearse(
 
     two, four, middle = (min(one, size) for one in SMALL)
     # it would compile for each size anew
-    passes, module.compiled = module.compiled, None
+    passes, module.passes = module.passes, Passes(module.net)
     first = run([two])
     # a first step warms up, which is little of a slow one
     slow = first.seconds[0] > BUDGET / 8
@@ -96,12 +98,13 @@ def rehearse(
     ]
     steps = 1
     for more in (middle, size):
-        module.compiled = passes if more == size else None
+        if more == size:
+            module.passes = passes
         seconds, needed = scaled(points, more)
         there = memory.available()
         fits = watch.on_gpu or there is None or needed < _DARING * there
         times = min(int((ends - time.perf_counter()) / seconds), WHOLE if more == size else 1)
-        if module.compiled and times:
+        if isinstance(module.passes, CompiledPasses) and times:
             times = max(times, 2)  # the first compiles
         if not fits or times < 1:
             break

@@ -8,18 +8,17 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, distributed, nn
-from torch.func import functional_call
 
 from datamodules.batch import Step, Views
 from datamodules.randomness import torch_generator
 from lightning_modules.bounds import above, one_of, within
-from lightning_modules.compiled import compiled
+from lightning_modules.compiled import CompiledPasses
 from lightning_modules.distributed import together
 from lightning_modules.ema import AveragedNetwork, averaging_decay
 from lightning_modules.judge import Judge
 from lightning_modules.losses import l2_penalty
-from lightning_modules.meta_gradient import Params, has_tangents
 from lightning_modules.objective import Objective
+from lightning_modules.passes import Params, Passes
 from lightning_modules.schedules import Schedule
 
 
@@ -88,7 +87,7 @@ class NoisyLabelModule(pl.LightningModule):
         self._decayed = frozenset(
             name for name, value in net.named_parameters() if decayed == "all" or value.ndim > 1
         )
-        self.compiled = compiled(net) if compile else None  # None: passes are as torch runs them
+        self.passes = CompiledPasses(net) if compile else Passes(net)
         self.test_names = tuple(test_names)
         self._judges = nn.ModuleList(Judge(name, num_classes) for name in test_names)
 
@@ -146,18 +145,8 @@ class NoisyLabelModule(pl.LightningModule):
         return dict(self.net.named_parameters())
 
     def logits(self, image: Tensor, theta: Params | None = None) -> Tensor:
-        """Return the network's logits, `(B, C)`: at θ, or at its own parameters.
-
-        They are of the image's type, so that losses are in float32 under mixed precision too.
-        """
-        logits: Tensor
-        if self.compiled is not None and not (theta and has_tangents(theta)):
-            logits = self.compiled(theta or self.theta(), image)
-        elif theta is None:
-            logits = self.net(image)
-        else:
-            logits = functional_call(self.net, dict(theta), (image,))
-        return logits.to(image.dtype)
+        """Return the network's logits, `(B, C)`: at θ, or at its own parameters."""
+        return self.passes.at(theta, image)
 
     def penalty(self, theta: Params) -> Tensor:
         """Return the weight decay of the training and look-ahead losses, scalar."""

@@ -1,37 +1,49 @@
-"""A network's passes by `torch.compile`.
-
-It fuses what lies between convolutions, and on a CPU gives these the layout they like best. What it
-cannot do is left to `functional_call`: passes that carry tangents (its derivative of BatchNorm is a
-hundred times less exact in float32 than `batch_norm_forward`'s), and those that are differentiated
-twice (AOTAutograd refuses).
-"""
+"""A network's passes by `torch.compile`, which fuses what lies between its convolutions."""
 
 import logging
-from collections.abc import Callable, Mapping
+from typing import Any
 
+import torch
 from torch import Tensor, nn
-from torch.func import functional_call
+from torch.func import functional_call, jvp
 
-Pass = Callable[[Mapping[str, Tensor], Tensor], Tensor]
+from lightning_modules.passes import Params, Passes
 
 
-def compiled(net: nn.Module) -> Pass:
-    """Return (θ, images) → logits, compiled when it first meets a shape."""
-    import torch._dynamo  # a second and more
-    import torch._functorch.config
+class CompiledPasses(Passes):
+    """Passes that are compiled when they first meet a shape; they are differentiated once."""
 
-    # One graph may be differentiated more than once: the look-ahead's losses are descended later.
-    torch._functorch.config.donated_buffer = False
-    # Jobs of a multirun share what is compiled where their shapes agree. Beyond the limit, which is
-    # 8, they would go on uncompiled.
-    torch._dynamo.config.recompile_limit = 64
-    # On a CPU it misses a CUDA that nobody asked for.
-    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__(net)
+        import torch._dynamo  # a second and more
+        import torch._functorch.config
 
-    def at(theta: Mapping[str, Tensor], image: Tensor) -> Tensor:
-        logits: Tensor = functional_call(net, dict(theta), (image,))
-        return logits
+        # One graph may be gone through more than once: the look-ahead's losses are descended later.
+        torch._functorch.config.donated_buffer = False
+        # Jobs of a multirun share what is compiled where their shapes agree. Beyond the limit, 8 if
+        # nobody sets it, they would go on uncompiled.
+        torch._dynamo.config.recompile_limit = 64
+        # On a CPU it misses a CUDA that nobody asked for.
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
 
-    # Not dynamic: a run has two or three shapes, and code for just these is faster.
-    fused: Pass = torch.compile(at, dynamic=False)
-    return fused
+        def at(theta: Params, image: Tensor) -> Tensor:
+            found: Tensor = functional_call(net, dict(theta), (image,))
+            return found.to(image.dtype)
+
+        def along(theta: Params, direction: Params, image: Tensor) -> Any:
+            return jvp(lambda there: at(there, image), (dict(theta),), (dict(direction),))
+
+        # Not dynamic: a run has two or three shapes, and code for just these is faster.
+        self._at = torch.compile(at, dynamic=False)
+        self._along = torch.compile(along, dynamic=False)
+
+    def at(self, theta: Params | None, image: Tensor) -> Tensor:
+        """Return the logits at θ, `(B, C)`; None: at the network's own parameters."""
+        return self._at(dict(self.net.named_parameters()) if theta is None else theta, image)
+
+    @torch.no_grad()
+    def along(self, theta: Params, direction: Params, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits at θ and their derivative along a direction, each `(B, C)`."""
+        theta = {name: value.detach() for name, value in theta.items()}
+        found: tuple[Tensor, Tensor] = self._along(theta, direction, image)
+        return found

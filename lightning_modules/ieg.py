@@ -17,7 +17,7 @@ from lightning_modules.batch_norm import batch_statistics_only
 from lightning_modules.bounds import one_of, within
 from lightning_modules.early_backward import differentiated
 from lightning_modules.losses import consistency, cross_entropy, guess_labels
-from lightning_modules.meta_gradient import LabelLosses, LookAhead, Params
+from lightning_modules.meta_gradient import LabelLosses, LookAhead
 from lightning_modules.meta_step import MetaStepModule, Verdict
 from lightning_modules.mixup import SHARES, MixupDraws, draw_mixup, mix, mixup_losses
 from lightning_modules.objective import Objective
@@ -112,11 +112,10 @@ class IEG(MetaStepModule):
             z = self.logits(train.weak)  # the one pass that moves the running statistics
             with batch_statistics_only(self.net):
                 z_strong = self.logits(train.strong)
-        guess = guess_labels(z, z_strong, self.temperature)
-        pseudo_label = guess.detach()
+        pseudo_label = guess_labels(z, z_strong, self.temperature).detach()
 
         # (d) The meta-step: ω* and λ*, constants from here on.
-        verdict = self._ask_probe(given, z, guess, penalty, train, probe)
+        verdict = self._ask_probe(given, z, z_strong, pseudo_label, penalty, train, probe)
 
         # (e) The chosen weights, at the initial labels; the chosen labels, all alike in weight.
         losses = LabelLosses.of(z, given, pseudo_label)
@@ -165,29 +164,33 @@ class IEG(MetaStepModule):
         return ramp * ((accuracy - chance).clamp(min=0) / (1 - chance)) ** self.guess_trust
 
     def _ask_probe(
-        self, given: Tensor, z: Tensor, guess: Tensor, penalty: Tensor, train: Views, probe: Views
+        self,
+        given: Tensor,
+        z: Tensor,
+        z_strong: Tensor,
+        pseudo_label: Tensor,
+        penalty: Tensor,
+        train: Views,
+        probe: Views,
     ) -> Verdict:
         """Take the meta-step from ω = 1/B and ε = ε₀, with the guess moving along with θ or not."""
-        moves = self.relabel and self.differentiable_guess
+        assert train.strong is not None
+        images, logits = [train.weak], [z]
+        if self.relabel and self.differentiable_guess:
+            images, logits = [train.weak, train.strong], [z, z_strong]
 
-        def losses_of(z_there: Tensor, guess_there: Tensor) -> LabelLosses:
+        def losses_of(z: Tensor, z_strong: Tensor | None = None) -> LabelLosses:
             if not self.relabel:
-                return LabelLosses(cross_entropy(given, z_there))
-            return LabelLosses.of(z_there, given, guess_there)
+                return LabelLosses(cross_entropy(given, z))
+            guess = pseudo_label
+            if z_strong is not None:
+                guess = guess_labels(z, z_strong, self.temperature)
+            return LabelLosses.of(z, given, guess)
 
-        def label_losses(theta: Params) -> LabelLosses:
-            z_there, guess_there = self.logits(train.weak, theta), guess.detach()
-            if moves:
-                assert train.strong is not None
-                z_strong_there = self.logits(train.strong, theta)
-                guess_there = guess_labels(z_there, z_strong_there, self.temperature)
-            return losses_of(z_there, guess_there)
-
-        losses = losses_of(z, guess if moves else guess.detach())
         look_ahead = LookAhead(
             self.meta_step_size,
             self.meta_momentum,
             weight=1 / len(given),
             label_mix=self.initial_label_mix,
         )
-        return self.meta_step(penalty, label_losses, probe, look_ahead, losses)
+        return self.meta_step(penalty, images, losses_of, probe, look_ahead, logits)

@@ -1,10 +1,11 @@
 """L2R: Ren et al., "Learning to Reweight Examples for Robust Deep Learning", ICML 2018."""
 
+from torch import Tensor
 from torch.nn.functional import one_hot
 
 from datamodules.batch import Views
 from lightning_modules.losses import cross_entropy
-from lightning_modules.meta_gradient import LabelLosses, LookAhead, Params
+from lightning_modules.meta_gradient import LabelLosses, LookAhead
 from lightning_modules.meta_step import MetaStepModule
 from lightning_modules.objective import Objective
 
@@ -23,11 +24,11 @@ class L2R(MetaStepModule):
 
         penalty = self.penalty(self.theta())
 
-        def label_losses(theta: Params) -> LabelLosses:
-            return LabelLosses(cross_entropy(given, self.logits(train.weak, theta)))
+        def losses_of(logits: Tensor) -> LabelLosses:
+            return LabelLosses(cross_entropy(given, logits))
 
         look_ahead = LookAhead(self.meta_step_size)
-        verdict = self.meta_step(penalty, label_losses, probe, look_ahead)
+        verdict = self.meta_step(penalty, [train.weak], losses_of, probe, look_ahead)
 
         # only now: nothing above needs this pass's graph, so memory never holds it and the probe's
         logits = self.logits(train.weak)

@@ -21,18 +21,16 @@ BatchNorm normalises by the batch, so CE(·, z_i) depends on all of the batch's 
 that dependence. Nothing here touches running statistics: that is the caller's affair.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from lightning_modules.batch_norm_forward import FusedBatchNorm
 from lightning_modules.distributed import Alone
 from lightning_modules.losses import cross_entropy
-
-Params = Mapping[str, Tensor]
+from lightning_modules.passes import Params, Passes
 
 ENGINES = ("forward_mode", "double_backward")
 
@@ -53,6 +51,10 @@ class LabelLosses(NamedTuple):
         if self.guess is None:
             return self.given
         return label_mix * self.given + (1 - label_mix) * self.guess
+
+
+# From the logits `(B, C)` of one view or two.
+LossesOf = Callable[..., LabelLosses]
 
 
 class LookAhead(NamedTuple):
@@ -81,8 +83,10 @@ def meta_gradient(
     theta: Params,
     penalty: Tensor,
     *,
-    label_losses: Callable[[Params], LabelLosses],
-    losses: LabelLosses | None = None,
+    passes: Passes,
+    images: Sequence[Tensor],
+    losses_of: LossesOf,
+    logits: Sequence[Tensor] | None = None,
     probe_loss: Callable[[Params], tuple[Tensor, Tensor]],
     look_ahead: LookAhead,
     momentum: Params | None = None,
@@ -91,14 +95,16 @@ def meta_gradient(
 ) -> MetaGradient:
     """Return ∂M/∂ω and ∂M/∂ε at the look-ahead step's constants.
 
-    The graphs of `losses` and `penalty` are kept: the same passes may serve the final loss.
+    The graphs of `logits` and `penalty` are kept: the same passes may serve the final loss.
 
     Args:
         theta: the parameters θ, leaves that require gradients.
         penalty: reg(θ), scalar, with its graph.
-        label_losses: computes the label losses from any θ, always with the same batch statistics.
-        losses: the label losses at θ, with their graph, if they are there already. A look-ahead
-            from ω = 0 by `forward_mode` does without, and so without their graph in memory.
+        passes: of the network, by batch statistics.
+        images: the noisy batch's views that the label losses depend on, each `(B, 3, H, W)`.
+        losses_of: computes the label losses from the logits of these views.
+        logits: of the views at θ, with their graph, if they are there already. A look-ahead from
+            ω = 0 by `forward_mode` does without, and so without their graph in memory.
         probe_loss: computes M, and the logits it came from, from θ'.
         look_ahead: α, μ, ω and ε.
         momentum: m, the optimiser's buffers, by θ's names; None before the first step.
@@ -112,7 +118,8 @@ def meta_gradient(
 
     inner = penalty
     if double or look_ahead.weight:
-        losses = label_losses(theta) if losses is None else losses
+        logits = logits or [passes.at(theta, image) for image in images]
+        losses = losses_of(*logits)
         weight = torch.full_like(losses.given, look_ahead.weight).detach().requires_grad_(double)
         label_mix = torch.full_like(weight, look_ahead.label_mix).requires_grad_(double)
         inner = inner + weight @ losses.mixed(label_mix)
@@ -131,7 +138,9 @@ def meta_gradient(
     if double:
         by_weight, by_mix = _differentiate_again(gradient, v, weight, label_mix, look_ahead)
     else:
-        by_weight, by_mix = _push_forward(theta, v, label_losses, look_ahead)
+        along = dict(zip(names, v, strict=True))
+        moved = [passes.along(theta, along, image) for image in images]
+        by_weight, by_mix = _push_forward(moved, losses_of, look_ahead)
     return MetaGradient(
         weight=by_weight,
         # J is a mean over ranks, so an example's share of it is ω / ranks
@@ -157,40 +166,22 @@ def _step(
     return ahead
 
 
+@torch.no_grad()
 def _push_forward(
-    theta: Params,
-    v: list[Tensor],
-    label_losses: Callable[[Params], LabelLosses],
-    look_ahead: LookAhead,
+    moved: Sequence[tuple[Tensor, Tensor]], losses_of: LossesOf, look_ahead: LookAhead
 ) -> tuple[Tensor, Tensor | None]:
-    """Return (∂M/∂ω, ∂M/∂ε) from the label losses' derivative along v."""
-    # Without grad mode no backward graph is kept; tangents flow all the same.
-    with torch.no_grad(), forward_ad.dual_level(), FusedBatchNorm():
-        dual = {
-            name: forward_ad.make_dual(value.detach(), tangent)
-            for (name, value), tangent in zip(theta.items(), v, strict=True)
-        }
-        losses = label_losses(dual)
-        given = _tangent(losses.given)
-        guess = None if losses.guess is None else _tangent(losses.guess)
+    """Return (∂M/∂ω, ∂M/∂ε) from the views' logits and their derivatives along v."""
+    with forward_ad.dual_level():
+        losses = losses_of(*(forward_ad.make_dual(*view) for view in moved))
+        given, guess = (
+            None if cost is None else forward_ad.unpack_dual(cost).tangent for cost in losses
+        )
+    assert given is not None
     along = LabelLosses(given, guess)
     by_weight = -look_ahead.step_size * along.mixed(look_ahead.label_mix)
     if guess is None:
         return by_weight, None
     return by_weight, -look_ahead.step_size * look_ahead.weight * (given - guess)
-
-
-def has_tangents(theta: Params) -> bool:
-    """Return whether a pass at θ is the one that pushes v forward."""
-    return any(forward_ad.unpack_dual(value).tangent is not None for value in theta.values())
-
-
-def _tangent(dual: Tensor) -> Tensor:
-    tangent: Tensor | None = forward_ad.unpack_dual(dual).tangent
-    if tangent is None:
-        # Lightning evaluates under inference mode, where tangents vanish without an error.
-        raise RuntimeError("the meta-step's tangents are lost: it cannot run in inference mode")
-    return tangent
 
 
 def _differentiate_again(

@@ -1,6 +1,6 @@
 """The meta-step as L2R and IEG use it: one network, a noisy batch, a trusted batch."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, NamedTuple
 
@@ -12,15 +12,16 @@ from datamodules.batch import Views
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.batch_norm import batch_statistics_only
 from lightning_modules.bounds import above, one_of
+from lightning_modules.compiled import CompiledPasses
 from lightning_modules.distributed import Alone, ranks
 from lightning_modules.losses import cross_entropy
 from lightning_modules.meta_gradient import (
     ENGINES,
-    LabelLosses,
     LookAhead,
-    Params,
+    LossesOf,
     meta_gradient,
 )
+from lightning_modules.passes import Params
 
 
 class Verdict(NamedTuple):
@@ -69,7 +70,7 @@ class MetaStepModule(NoisyLabelModule):
         above("method.meta_step_size", meta_step_size, 0)
         one_of("meta.engine", meta_engine, ENGINES)
         one_of("meta.scope", meta_scope, ("global", "replica"))
-        if self.compiled is not None and meta_engine == "double_backward":
+        if isinstance(self.passes, CompiledPasses) and meta_engine == "double_backward":
             raise ValueError(
                 "speed.compile=true makes passes that cannot be differentiated twice: give "
                 "meta.engine=forward_mode, or leave speed.compile out."
@@ -84,17 +85,19 @@ class MetaStepModule(NoisyLabelModule):
 
         Single examples' derivatives decide, and often no more than their signs.
         """
-        return (
-            torch.autocast(self.device.type, enabled=False) if self.meta_float32 else nullcontext()
-        )
+        kind = self.device.type
+        if not self.meta_float32 or not torch.amp.is_autocast_available(kind):
+            return nullcontext()
+        return torch.autocast(kind, enabled=False)
 
     def meta_step(
         self,
         penalty: Tensor,
-        label_losses: Callable[[Params], LabelLosses],
+        images: Sequence[Tensor],
+        losses_of: LossesOf,
         probe: Views,
         look_ahead: LookAhead,
-        losses: LabelLosses | None = None,
+        logits: Sequence[Tensor] | None = None,
     ) -> Verdict:
         """Weigh the noisy batch, and choose between its two labels:
 
@@ -115,8 +118,10 @@ class MetaStepModule(NoisyLabelModule):
             gradient = meta_gradient(
                 self.theta(),
                 penalty,
-                label_losses=label_losses,
-                losses=losses,
+                passes=self.passes,
+                images=images,
+                losses_of=losses_of,
+                logits=logits,
                 probe_loss=probe_loss,
                 look_ahead=look_ahead,
                 momentum=self.momentum_buffers() if look_ahead.momentum_factor else None,

@@ -18,6 +18,7 @@ from callbacks.wandb_log import WandbLog
 from datamodules.base import NoisyLabelDataModule
 from inspection.look_through import Checked
 from lightning_modules.base import NoisyLabelModule
+from lightning_modules.compiled import CompiledPasses
 from lightning_modules.schedules import Schedule
 from runs import audit as auditing
 from runs import evaluate as evaluation
@@ -215,7 +216,7 @@ def announce(settings: Settings, run: Run, console: Console) -> None:
             f"note: step {plan.max_steps:,} is amid a learning-rate cycle ({end}); "
             "schedule=cosine ends at 0 wherever the run does"
         )
-    if run.module.compiled:
+    if isinstance(run.module.passes, CompiledPasses):
         lines.append(
             "note: speed.compile=true: the first step waits for the compiler, a minute or so"
         )

@@ -15,7 +15,6 @@ from inspection import memory, rehearsal
 from inspection.estimate import Estimate
 from inspection.rehearsal import Cost, Point, one_device, scaled
 from inspection.report import class_table
-from lightning_modules import base
 from runs.build import build_data, build_module, build_schedule
 from tests.compose import settings
 
@@ -60,19 +59,19 @@ def test_only_whole_steps_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each size of batch would be compiled anew, for a minute."""
     sizes: list[int] = []
 
-    def compiled(net: Any) -> Any:
-        def at(theta: Any, image: Any) -> Any:
-            sizes.append(len(image))
-            return torch.func.functional_call(net, theta, (image,))
+    def counted(pass_: Any) -> Any:
+        def at(*given: Any) -> Any:
+            sizes.append(len(given[-1]))
+            return pass_(*given)
 
         return at
 
-    monkeypatch.setattr(base, "compiled", compiled)
+    monkeypatch.setattr(torch, "compile", lambda pass_, **_: counted(pass_))
     assert of("method=l2r", "batch_size=20", "speed.compile=true").cost.steps == 3
-    assert sizes == [20] * 2 * 4  # the probe's pass and the last, in four steps
+    assert sizes == [20] * 3 * 4  # the probe's pass, the one along v and the last, in four steps
     monkeypatch.setattr(rehearsal, "WHOLE", 1)
     assert of("method=l2r", "batch_size=20", "speed.compile=true").cost.steps == 1
-    assert len(sizes) == 2 * (4 + 2)
+    assert len(sizes) == 3 * (4 + 2)
 
 
 def test_a_tiny_batch_is_timed_as_it_is() -> None:

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lightning_modules import base, ieg, meta_step, supervised
+from lightning_modules import base, ieg, meta_gradient, meta_step, supervised
 from tests import golden
 
 Record = Mapping[str, golden.Array]
@@ -53,7 +53,7 @@ class Nearness(pl.Callback):
                 (supervised, "cross_entropy"),
                 (meta_step, "meta_gradient"),
                 (meta_step.Verdict, "weighted_sum"),
-                (meta_step.LabelLosses, "mixed"),
+                (meta_gradient.LabelLosses, "mixed"),
                 (base, "averaging_decay"),
             ):
                 watched = self._watched(name, getattr(owner, name))

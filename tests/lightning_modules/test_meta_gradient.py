@@ -19,10 +19,11 @@ from lightning_modules.meta_gradient import (
     ENGINES,
     LabelLosses,
     LookAhead,
+    LossesOf,
     MetaGradient,
-    Params,
     meta_gradient,
 )
+from lightning_modules.passes import Params, Passes
 
 B, C = 7, 4
 ALPHA, MU, MIX = 0.3, 0.9, 0.9
@@ -31,13 +32,21 @@ ALPHA, MU, MIX = 0.3, 0.9, 0.9
 class Problem(NamedTuple):
     net: nn.Module
     momentum: dict[str, Tensor]
-    label_losses: Callable[[Params], LabelLosses]
+    passes: Passes
+    images: list[Tensor]
+    losses_of: LossesOf
     penalty: Callable[[Params], Tensor]
     probe_loss: Callable[[Params], tuple[Tensor, Tensor]]
 
     @property
     def theta(self) -> dict[str, Tensor]:
         return dict(self.net.named_parameters())
+
+    def label_losses(self, theta: Params) -> LabelLosses:
+        """Return them by torch's own means."""
+        with batch_statistics_only(self.net):
+            logits = [functional_call(self.net, dict(theta), (image,)) for image in self.images]
+        return self.losses_of(*logits)
 
 
 @pytest.fixture(params=["no guess", "guess", "constant guess"])
@@ -65,14 +74,13 @@ def problem(request: pytest.FixtureRequest) -> Problem:
         now = dict(net.named_parameters())
         constant = guess_labels(logits(now, weak), logits(now, strong), 0.5)
 
-    def label_losses(theta: Params) -> LabelLosses:
-        z = logits(theta, weak)
+    def losses_of(z: Tensor, z_strong: Tensor | None = None) -> LabelLosses:
         if request.param == "no guess":
             return LabelLosses(cross_entropy(given, z))
-        if request.param == "constant guess":
-            return LabelLosses(cross_entropy(given, z), cross_entropy(constant, z))
-        guess = guess_labels(z, logits(theta, strong), 0.5)
+        guess = constant if z_strong is None else guess_labels(z, z_strong, 0.5)
         return LabelLosses(cross_entropy(given, z), cross_entropy(guess, z))
+
+    images = [weak, strong] if request.param == "guess" else [weak]
 
     def penalty(theta: Params) -> Tensor:
         return l2_penalty((value for value in theta.values() if value.ndim > 1), 1e-2)
@@ -82,7 +90,7 @@ def problem(request: pytest.FixtureRequest) -> Problem:
         return cross_entropy(target, z).mean() + l2_penalty(theta.values(), 1e-2), z
 
     momentum = {name: torch.randn_like(value) for name, value in net.named_parameters()}
-    return Problem(net, momentum, label_losses, penalty, probe_loss)
+    return Problem(net, momentum, Passes(net), images, losses_of, penalty, probe_loss)
 
 
 def probe_loss_ahead(problem: Problem, weight: Tensor, mix: Tensor, momentum: bool) -> Tensor:
@@ -103,17 +111,20 @@ def probe_loss_ahead(problem: Problem, weight: Tensor, mix: Tensor, momentum: bo
 def ours(
     problem: Problem, engine: str, weight: float, momentum: bool, given: bool = True
 ) -> MetaGradient:
-    theta = problem.theta
-    return meta_gradient(
-        theta,
-        problem.penalty(theta),
-        label_losses=problem.label_losses,
-        losses=problem.label_losses(theta) if given else None,
-        probe_loss=problem.probe_loss,
-        look_ahead=LookAhead(ALPHA, MU, weight, MIX),
-        momentum=problem.momentum if momentum else None,
-        engine=engine,
-    )
+    theta, passes = problem.theta, problem.passes
+    with batch_statistics_only(problem.net):
+        return meta_gradient(
+            theta,
+            problem.penalty(theta),
+            passes=passes,
+            images=problem.images,
+            losses_of=problem.losses_of,
+            logits=[passes.at(theta, image) for image in problem.images] if given else None,
+            probe_loss=problem.probe_loss,
+            look_ahead=LookAhead(ALPHA, MU, weight, MIX),
+            momentum=problem.momentum if momentum else None,
+            engine=engine,
+        )
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -184,7 +195,12 @@ def test_refuses_inference_mode(problem: Problem) -> None:
         meta_gradient(
             theta,
             problem.penalty(theta),
-            label_losses=problem.label_losses,
+            passes=problem.passes,
+            images=problem.images,
+            losses_of=problem.losses_of,
             probe_loss=problem.probe_loss,
             look_ahead=LookAhead(ALPHA),
         )
+    along = {name: torch.ones_like(value) for name, value in theta.items()}
+    with torch.inference_mode(), pytest.raises(RuntimeError, match="cannot run in inference mode"):
+        problem.passes.along(theta, along, problem.images[0])

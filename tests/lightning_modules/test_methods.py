@@ -178,10 +178,10 @@ def test_guesses_count_by_the_probes_accuracy(
         module = module_of("ieg", **settings)
         meta = module.meta_step  # type: ignore[operator]
 
-        def told(penalty: Any, losses: Any, probe: Views, *others: Any) -> Any:
+        def told(penalty: Any, images: Any, losses_of: Any, probe: Views, *others: Any) -> Any:
             logits = torch.nn.functional.one_hot(probe.label, C).double()
             logits[:wrong] = logits[:wrong].roll(1, 1)
-            return meta(penalty, losses, probe, *others)._replace(probe_logits=logits)
+            return meta(penalty, images, losses_of, probe, *others)._replace(probe_logits=logits)
 
         monkeypatch.setattr(module, "meta_step", told)
         return objective_of(module)

@@ -2,14 +2,17 @@
 
 from functools import partial
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from lightning_modules import base, compiled
 from lightning_modules.base import NoisyLabelModule
+from lightning_modules.batch_norm import batch_statistics_only
+from lightning_modules.compiled import CompiledPasses
 from lightning_modules.ieg import IEG
+from lightning_modules.passes import Passes
 from lightning_modules.schedules import Schedule
 from runs.build import build_data, build_module, build_schedule
 from runs.compiler import missing
@@ -52,17 +55,26 @@ def test_compiled_passes_change_nothing_but_rounding(
     method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = trained(method, network(norm=True))
-    eager: list[bool] = []
+    refused = mock.Mock(side_effect=AssertionError("a pass was not compiled"))
+    monkeypatch.setattr(Passes, "at", refused)
+    monkeypatch.setattr(Passes, "along", refused)
+    assert_same(trained(method, network(norm=True), compile=True), plain)
 
-    def functional_call(net: nn.Module, theta: Any, image: Any) -> Any:
-        eager.append(base.has_tangents(theta))
-        return torch.func.functional_call(net, theta, image)
 
-    monkeypatch.setattr(base, "functional_call", functional_call)
-    fused = trained(method, network(norm=True), compile=True)
-    assert_same(fused, plain)
-    # what is not compiled is the passes along v, and these only
-    assert eager == [True] * {"supervised": 0, "l2r": 1, "ieg": 2, "ieg_plus": 1}[method] * STEPS
+@needs_a_compiler
+def test_compiled_derivatives_are_as_exact_as_float32_allows() -> None:
+    """Of a network without kinks; by batches whose mean is large beside what differs."""
+    torch.manual_seed(2)
+    net = network(norm=True)
+    image = torch.randn(50, 3, 8, 8) + 3
+    theta = {name: value.detach() for name, value in net.named_parameters()}
+    along = {name: torch.randn_like(value) for name, value in theta.items()}
+    with batch_statistics_only(net):
+        found = CompiledPasses(net).along(theta, along, image)
+        exactly = [{n: v.double() for n, v in part.items()} for part in (theta, along)]
+        exact = Passes(net.double()).along(*exactly, image.double())
+    for ours, theirs in zip(found, exact, strict=True):
+        assert (ours - theirs).norm() / theirs.norm() < 5e-6
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -90,7 +102,7 @@ def test_the_jobs_of_a_sweep_do_not_use_up_the_compiler(monkeypatch: pytest.Monk
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
     for size in range(1, 13):
         for value in (1.0, 2.0):  # two jobs of the same shapes share what is compiled
-            job = compiled.compiled(nn.Linear(size, 2))
+            job = CompiledPasses(nn.Linear(size, 2)).at
             theta = {"weight": torch.ones(2, size), "bias": torch.zeros(2)}
             assert job(theta, torch.full((4, size), value)).tolist() == [[value * size] * 2] * 4
             assert len(met) == size
@@ -129,7 +141,7 @@ def module_of(*overrides: str) -> NoisyLabelModule:
 
 def test_switches_are_off_and_arrive() -> None:
     plain = module_of()
-    assert plain.compiled is None
+    assert type(plain.passes) is Passes
     assert not torch.backends.cudnn.allow_tf32
     assert torch.get_float32_matmul_precision() == "highest"
     for convolution in kernels(plain):
@@ -137,7 +149,7 @@ def test_switches_are_off_and_arrive() -> None:
 
     fast = module_of("speed.compile=true", "speed.channels_last=true", "speed.tf32=true")
     try:
-        assert fast.compiled is not None
+        assert isinstance(fast.passes, CompiledPasses)
         assert torch.backends.cudnn.allow_tf32
         assert torch.get_float32_matmul_precision() == "high"
         for convolution in kernels(fast):  # of both networks

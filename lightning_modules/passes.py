@@ -1,0 +1,51 @@
+"""How images pass through a network, at its own parameters or at others."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.func import functional_call
+
+from lightning_modules.batch_norm_forward import FusedBatchNorm
+
+Params = Mapping[str, Tensor]
+
+
+class Passes:
+    """Passes as torch runs them, operation by operation.
+
+    Logits are of the images' type, so that losses are in float32 under mixed precision too.
+
+    Args:
+        net: images `(B, 3, H, W)` → logits `(B, C)`.
+    """
+
+    def __init__(self, net: nn.Module) -> None:
+        self.net = net
+
+    def at(self, theta: Params | None, image: Tensor) -> Tensor:
+        """Return the logits at θ, `(B, C)`; None: at the network's own parameters."""
+        if theta is None:
+            found: Tensor = self.net(image)
+        else:
+            found = functional_call(self.net, dict(theta), (image,))
+        return found.to(image.dtype)
+
+    @torch.no_grad()  # no graph is kept; tangents flow all the same
+    def along(self, theta: Params, direction: Params, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits at θ and their derivative along a direction, each `(B, C)`.
+
+        Raises:
+            RuntimeError: in inference mode, where derivatives vanish without an error.
+        """
+        with forward_ad.dual_level(), FusedBatchNorm():
+            dual = {
+                name: forward_ad.make_dual(value.detach(), direction[name])
+                for name, value in theta.items()
+            }
+            primal, tangent = forward_ad.unpack_dual(self.at(dual, image))
+        if tangent is None:
+            # Lightning evaluates under inference mode.
+            raise RuntimeError("the meta-step's tangents are lost: it cannot run in inference mode")
+        return primal, tangent
