@@ -128,6 +128,8 @@ class IEG(MetaStepModule):
 
         # (c) k L_KL: the strong view learns from the weak one.
         share = self._share_of_guesses(verdict, probe)
+        if self.guess_trust or self.guess_rampup_epochs:
+            terms["train/guess_share"] = torch.as_tensor(share)
         loss_consistency = share * self.consistency_factor * consistency(z, z_strong).mean()
         terms["train/loss_consistency"] = loss_consistency.detach()
         loss = loss_labels + loss_consistency + penalty
