@@ -3,11 +3,12 @@
     python benchmarks/rounding.py [--method ieg] [--model resnet11] [--dataset digits_asym]
     python benchmarks/rounding.py --device cuda --dataset cifar10_asym --model resnet29
 
-A network is trained for some steps; then each variant computes the next steps' losses from the same
-weights, examples and draws, and is set beside float64: the norm of the difference by the norm, for
-logits, weights ω* and the loss's gradient; and how many examples change sides, because λ* flips or
-because ω* is 0 for one and not for the other. Medians over the steps. Rounding of float32 alone may
-change sides: an example's derivative can be as near to 0 as it likes.
+A network is trained for some steps, at learning rate 0.1; then each variant computes the next
+steps' losses from the same weights, momentum, examples and draws, and is set beside float64: the
+norm of the difference by the norm, for logits, weights ω* and the loss's gradient; and how many
+examples change sides, because λ* flips or because ω* is 0 for one and not for the other. Medians
+over the steps. Rounding of float32 alone may change sides: an example's derivative can be as near
+to 0 as it likes.
 """
 
 import argparse
@@ -29,6 +30,8 @@ from benchmarks.step_cost import build
 from datamodules.batch import Step, Views
 from datamodules.randomness import torch_generator
 from lightning_modules.base import NoisyLabelModule
+from lightning_modules.objective import Objective
+from lightning_modules.schedules import Schedule
 from runs.build import build_data
 
 # Each: settings, and the type that autocast takes.
@@ -80,13 +83,19 @@ def made(module: NoisyLabelModule, step: Step, number: int, cast: AbstractContex
         strong = None if views.strong is None else views.strong.to(kind)
         return views._replace(weak=views.weak.to(kind), strong=strong)
 
-    train, probe = typed(step.train), typed(step.probe)
-    draws = module.draw(torch_generator(1, "method", number), train, probe)
     with cast:
-        found = module.objective(train, probe, draws)
+        found = objective(module, typed(step.train), typed(step.probe), number)
     slopes = torch.autograd.grad(found.loss, list(module.net.parameters()))
     flat = torch.cat([slope.double().reshape(-1) for slope in slopes])
     return Made(found.logits, found.example_weight, found.label_mix, flat)
+
+
+def objective(
+    module: NoisyLabelModule, train: Views, probe: Views | None, number: int
+) -> Objective:
+    """Return a method's objective, with the draws of a step."""
+    draws = module.draw(torch_generator(1, "method", number), train, probe)
+    return module.objective(train, probe, draws)
 
 
 def off(ours: Tensor, exact: Tensor) -> float:
@@ -120,20 +129,26 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
 
-    method = [f"method={given.method}"]
+    method = [f"dataset={given.dataset}", f"method={given.method}"]
     trained = build(method, given.model, given.device)
+    trained.schedule = Schedule(learning_rate=0.1, steps_per_epoch=500, max_steps=1000)
     run = steps(given, trained)
-    for _ in range(given.warm):
-        trained.training_step(next(run), 0)
+    for number in range(given.warm):
+        step = next(run)
+        trained.descend(objective(trained, step.train, step.probe, number).loss)
     compared = [next(run) for _ in range(given.steps)]
 
     def variant(overrides: list[str]) -> NoisyLabelModule:
         module = build(method + overrides, given.model, given.device)
         module.load_state_dict(trained.state_dict())
+        module._optimiser().load_state_dict(trained._optimiser().state_dict())  # momentum
         return module
 
     exactly = variant([]).double()
-    exact = [made(exactly, step, number, nullcontext()) for number, step in enumerate(compared)]
+    for state in exactly._optimiser().state.values():
+        state["momentum_buffer"] = state["momentum_buffer"].double()
+    numbered = list(enumerate(compared, given.warm))
+    exact = {number: made(exactly, step, number, nullcontext()) for number, step in numbered}
     print(
         f"{given.method}, {given.model}, {given.dataset}, {given.device}, after {given.warm} steps"
     )
@@ -143,7 +158,7 @@ def main() -> None:
             continue
         module = variant(overrides)
         cells = []
-        for number, step in enumerate(compared):
+        for number, step in numbered:
             cast = torch.autocast(given.device.type, kind) if kind else nullcontext()
             cells.append(row(made(module, step, number, cast), exact[number]))
         medians = [statistics.median(column) for column in zip(*cells, strict=True)]

@@ -37,7 +37,7 @@ from lightning_modules.base import NoisyLabelModule
 from lightning_modules.batch_norm import batch_statistics_only
 from lightning_modules.passes import Passes
 from lightning_modules.schedules import Schedule
-from runs.build import build_module
+from runs.build import build_module, multiply_float32
 from runs.freed_memory import keep_freed_memory
 
 Work = Callable[[], object]
@@ -121,7 +121,13 @@ def steps(names: list[str], given: argparse.Namespace, data: Batches) -> dict[st
     def stepping(overrides: list[str]) -> Work:
         module = build(overrides, given.model, given.device)
         step = Step(*data, batch=None)  # type: ignore[arg-type]
-        return lambda: module.training_step(step, 0)
+        tf32 = "speed.tf32=true" in overrides
+
+        def work() -> None:
+            multiply_float32(tf32=tf32)  # it holds for the process
+            module.training_step(step, 0)
+
+        return work
 
     works: dict[str, Work] = {
         "forward": lambda: net(image),

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jvp
 
-from lightning_modules.passes import Params, Passes
+from lightning_modules.passes import Params, Passes, refuse_inference_mode
 
 
 class CompiledPasses(Passes):
@@ -20,9 +20,11 @@ class CompiledPasses(Passes):
 
         # One graph may be gone through more than once: the look-ahead's losses are descended later.
         torch._functorch.config.donated_buffer = False
-        # Jobs of a multirun share what is compiled where their shapes agree. Beyond the limit, 8 if
-        # nobody sets it, they would go on uncompiled.
+        # Jobs of a multirun share what is compiled where their shapes agree; 8 variants, if nobody
+        # sets a limit, do not last long.
         torch._dynamo.config.recompile_limit = 64
+        # Our passes are inside DDP's, but are no part of it to be cut along its buckets.
+        torch._dynamo.config.optimize_ddp = False
         # On a CPU it misses a CUDA that nobody asked for.
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
 
@@ -34,8 +36,10 @@ class CompiledPasses(Passes):
             return jvp(lambda there: at(there, image), (dict(theta),), (dict(direction),))
 
         # Not dynamic: a run has two or three shapes, and code for just these is faster.
-        self._at = torch.compile(at, dynamic=False)
-        self._along = torch.compile(along, dynamic=False)
+        # One graph or an error: what is compiled in part, or beyond the limit not at all, would
+        # only be slow, and round otherwise than when it goes on elsewhere.
+        self._at = torch.compile(at, dynamic=False, fullgraph=True)
+        self._along = torch.compile(along, dynamic=False, fullgraph=True)
 
     def at(self, theta: Params | None, image: Tensor) -> Tensor:
         """Return the logits at θ, `(B, C)`; None: at the network's own parameters."""
@@ -43,7 +47,12 @@ class CompiledPasses(Passes):
 
     @torch.no_grad()
     def along(self, theta: Params, direction: Params, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the logits at θ and their derivative along a direction, each `(B, C)`."""
+        """Return the logits at θ and their derivative along a direction, each `(B, C)`.
+
+        Raises:
+            RuntimeError: in inference mode, where derivatives vanish without an error.
+        """
+        refuse_inference_mode()
         theta = {name: value.detach() for name, value in theta.items()}
         found: tuple[Tensor, Tensor] = self._along(theta, direction, image)
         return found

@@ -108,7 +108,7 @@ class IEG(MetaStepModule):
         penalty = self.penalty(self.theta())
 
         # (a) Logits z and ẑ of both views, and the labels G they guess.
-        with self.exactly():
+        with self.in_float32():
             z = self.logits(train.weak)  # the one pass that moves the running statistics
             with batch_statistics_only(self.net):
                 z_strong = self.logits(train.strong)
@@ -129,7 +129,7 @@ class IEG(MetaStepModule):
         # (c) k L_KL: the strong view learns from the weak one.
         share = self._share_of_guesses(verdict, probe)
         if self.guess_trust or self.guess_rampup_epochs:
-            terms["train/guess_share"] = torch.as_tensor(share)
+            terms["train/guess_share"] = share * z.new_ones(())
         loss_consistency = share * self.consistency_factor * consistency(z, z_strong).mean()
         terms["train/loss_consistency"] = loss_consistency.detach()
         loss = loss_labels + loss_consistency + penalty

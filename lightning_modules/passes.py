@@ -39,13 +39,18 @@ class Passes:
         Raises:
             RuntimeError: in inference mode, where derivatives vanish without an error.
         """
+        refuse_inference_mode()
         with forward_ad.dual_level(), FusedBatchNorm():
             dual = {
                 name: forward_ad.make_dual(value.detach(), direction[name])
                 for name, value in theta.items()
             }
             primal, tangent = forward_ad.unpack_dual(self.at(dual, image))
-        if tangent is None:
-            # Lightning evaluates under inference mode.
-            raise RuntimeError("the meta-step's tangents are lost: it cannot run in inference mode")
+        assert tangent is not None
         return primal, tangent
+
+
+def refuse_inference_mode() -> None:
+    """Refuse where derivatives vanish; Lightning evaluates there."""
+    if torch.is_inference_mode_enabled():
+        raise RuntimeError("the meta-step's derivatives are lost: it cannot run in inference mode")

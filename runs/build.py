@@ -34,10 +34,6 @@ MOST_EVALUATIONS = 400
 MOST_STEPS_UNSEEN = 100
 
 
-# Checkpoints of earlier versions do not say.
-SLOW = {"compile": False, "channels_last": False, "tf32": False}
-
-
 class Plan(NamedTuple):
     """How long a run is, and where it stops to be evaluated."""
 
@@ -82,10 +78,10 @@ def build_module(
 ) -> NoisyLabelModule:
     """Return the method around a freshly initialised network, a function of the seed."""
     pl.seed_everything(settings["seed"], verbose=False)
-    model, speed = settings["model"], {**SLOW, **settings.get("speed", {})}
-    _multiply_float32(tf32=speed["tf32"])
+    model, speed = settings["model"], settings.get("speed", {})  # earlier checkpoints have none
+    multiply_float32(tf32=speed.get("tf32", False))
     net = _make(model["net"], num_classes=data.num_classes)
-    if speed["channels_last"]:
+    if speed.get("channels_last", False):
         net = net.to(memory_format=torch.channels_last)  # images follow at the first convolution
     return _make(
         settings["method"],
@@ -96,12 +92,12 @@ def build_module(
         weight_decay=model["weight_decay"],
         decayed=model["decayed"],
         test_names=data.test_names,
-        compile=speed["compile"],
+        compile=speed.get("compile", False),
     )
 
 
-def _multiply_float32(*, tf32: bool) -> None:
-    """Say how a GPU multiplies float32; torch itself would take TF32 for convolutions alone."""
+def multiply_float32(*, tf32: bool) -> None:
+    """Say how a GPU multiplies float32; torch by itself takes TF32 for convolutions alone."""
     torch.backends.cudnn.allow_tf32 = tf32
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
 

@@ -218,7 +218,7 @@ def announce(settings: Settings, run: Run, console: Console) -> None:
         )
     if isinstance(run.module.passes, CompiledPasses):
         lines.append(
-            "note: speed.compile=true: the first step waits for the compiler, a minute or so"
+            "note: speed.compile=true: the first step waits for the compiler, a minute or more"
         )
     lines += data.notes
     lines.append(f"everything goes to {run.folder.path}")

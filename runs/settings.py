@@ -26,6 +26,7 @@ HARMLESS = (
 DECISIVE = ("trainer.precision", "trainer.devices", "trainer.num_nodes")
 # Keys that came later, at the value that does what was done before: there they are no part of a
 # run's identity, so that earlier runs keep their names, go on, and are compared with later ones.
+# (One cannot be undone: on a GPU, earlier versions took TF32 for convolutions.)
 ADDED = {
     "speed.compile": False, "speed.channels_last": False, "speed.tf32": False,
     "meta.float32": True, "method.meta_float32": True, "method.guess_trust": 0.0,
@@ -61,10 +62,15 @@ def identity(settings: Settings) -> dict[str, Any]:
     return {
         key: value
         for key, value in flat.items()
-        if not key.startswith("choices.")
-        and not is_harmless(key)
-        and (key not in ADDED or value != ADDED[key])
+        if not key.startswith("choices.") and not is_harmless(key) and value != _before(key, flat)
     }
+
+
+def _before(key: str, flat: Mapping[str, Any]) -> Any:
+    """Return what was done before a key came."""
+    if key.endswith("float32") and flat.get("trainer.precision") != "32-true":
+        return False
+    return ADDED.get(key, "(absent)")
 
 
 def is_harmless(key: str) -> bool:
@@ -76,16 +82,12 @@ def is_harmless(key: str) -> bool:
 def differences(saved: Settings, given: Settings, but: Collection[str] = ()) -> list[str]:
     """Return a line for each key, but some, by which two experiments differ: `noise: 0.4 → 0.2`."""
     old, new = identity(saved), identity(given)
+    were, are = _flatten(saved), _flatten(given)
     return [
-        f"{key}: {old.get(key, absent(key))} → {new.get(key, absent(key))}"
+        f"{key}: {old.get(key, _before(key, were))} → {new.get(key, _before(key, are))}"
         for key in sorted((old.keys() | new.keys()) - set(but))
         if old.get(key, ...) != new.get(key, ...)
     ]
-
-
-def absent(key: str) -> Any:
-    """Return what a key that is no part of an identity says there."""
-    return ADDED.get(key, "(absent)")
 
 
 def default_run_dir(settings: Settings) -> str:

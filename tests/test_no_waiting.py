@@ -60,10 +60,22 @@ def on_device(made: Any) -> Any:
     return None if made is None else type(made)(*map(on_device, made))
 
 
-@pytest.mark.parametrize("method", ["supervised", "l2r", "ieg"])
-def test_steps_and_who_watches_them_wait_for_no_device(method: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["method=supervised"],
+        ["method=l2r"],
+        ["method=ieg"],
+        ["method=ieg", "method.guess_rampup_epochs=2"],
+        ["method=ieg_plus"],
+    ],
+    ids=" ".join,
+)
+def test_steps_and_who_watches_them_wait_for_no_device(
+    overrides: list[str], tmp_path: Path
+) -> None:
     made = settings(
-        f"method={method}", "max_steps=9", "log_every=9", "evaluate_every=9", f"run_dir={tmp_path}"
+        *overrides, "max_steps=9", "log_every=9", "evaluate_every=9", f"run_dir={tmp_path}"
     )
     data = build_data(made)
     data.setup("fit")

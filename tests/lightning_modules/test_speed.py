@@ -1,5 +1,6 @@
 """The switches of `speed` change no more than rounding, and reach what they are for."""
 
+from collections import Counter
 from functools import partial
 from typing import Any
 from unittest import mock
@@ -55,10 +56,34 @@ def test_compiled_passes_change_nothing_but_rounding(
     method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = trained(method, network(norm=True))
-    refused = mock.Mock(side_effect=AssertionError("a pass was not compiled"))
-    monkeypatch.setattr(Passes, "at", refused)
-    monkeypatch.setattr(Passes, "along", refused)
+    passes = Counter[str]()
+    real = torch.compile
+
+    def counting(function: Any, **how: Any) -> Any:
+        compiled = real(function, **how)
+
+        def call(*given: Any) -> Any:
+            passes[function.__name__] += 1
+            return compiled(*given)
+
+        return call
+
+    monkeypatch.setattr(torch, "compile", counting)
+    monkeypatch.setattr(Passes, "at", mock.Mock(side_effect=AssertionError))
+    monkeypatch.setattr(Passes, "along", mock.Mock(side_effect=AssertionError))
     assert_same(trained(method, network(norm=True), compile=True), plain)
+    at, along = {"supervised": (1, 0), "l2r": (2, 1), "ieg": (4, 2), "ieg_plus": (4, 1)}[method]
+    assert passes == Counter(at=at * STEPS, along=along * STEPS) - Counter()
+
+
+@needs_a_compiler
+def test_what_cannot_be_compiled_whole_is_refused() -> None:
+    class Broken(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) if x.sum() > 0 else x[:, :2]
+
+    with pytest.raises(torch._dynamo.exc.Unsupported):
+        CompiledPasses(Broken(3, 2)).at(None, torch.ones(4, 3))
 
 
 @needs_a_compiler

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from runs import compiler
 from runs.check import check
 from runs.compiler import missing
 from tests.compose import settings
@@ -16,7 +17,8 @@ def test_a_machine_without_a_compiler_is_told(
     wanted = settings("speed.compile=true", "logger=csv")
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
-    with pytest.raises(ValueError, match=r"speed\.compile=true needs a C\+\+ compiler.*leave"):
+    monkeypatch.setattr(compiler, "_COMPILER", "g++")
+    with pytest.raises(ValueError, match=r"speed\.compile=true needs the C\+\+ compiler g\+\+:"):
         check(wanted)
     check({**wanted, "mode": "evaluate", "checkpoint": "x"})  # nothing is compiled
     check(settings("logger=csv"))
@@ -24,9 +26,10 @@ def test_a_machine_without_a_compiler_is_told(
     monkeypatch.setenv("CXX", "c++-99")
     assert missing() == "the C++ compiler CXX=c++-99"
 
-    compiler = tmp_path / "clang++"
-    compiler.touch(mode=0o755)
+    (tmp_path / "clang++").touch(mode=0o755)
     monkeypatch.delenv("CXX")
+    assert missing() == "the C++ compiler g++"  # torch would not look for another
+    monkeypatch.setenv("CXX", "clang++ -stdlib=libc++")
     monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
     assert "Python.h" in str(missing())
     (tmp_path / "Python.h").touch()

@@ -29,6 +29,15 @@ def test_data_may_have_moved_since(dataset: str, moved: dict[str, str]) -> None:
     assert {key: merged["dataset"][key] for key in changed} == moved
 
 
+def test_a_checkpoint_of_an_earlier_version_did_what_is_the_default_now() -> None:
+    made = settings()
+    del made["speed"], made["method"]["guess_trust"]
+    for same in ("speed.compile=false", "method.guess_trust=0"):
+        merge(made, settings(same), [same], Path("last.ckpt"))
+    with pytest.raises(ValueError, match=r"was made with speed\.compile=False, not .*=True"):
+        merge(made, settings("speed.compile=true"), ["speed.compile=true"], Path("last.ckpt"))
+
+
 def test_what_a_checkpoint_was_made_with_cannot_be_changed() -> None:
     made, given = settings("noise=0.2"), settings("mode=evaluate", "noise=0.4")
     with pytest.raises(ValueError, match=r"last\.ckpt was made with noise=0\.2, not noise=0\.4"):

@@ -143,6 +143,16 @@ def test_what_was_added_counts_where_it_changes_something() -> None:
     assert default_run_dir(earlier) != default_run_dir(now)
 
 
+def test_under_bfloat16_earlier_versions_did_what_is_a_switch_now() -> None:
+    now = settings("trainer.precision=bf16-mixed")
+    assert differences(without_what_was_added(now), now) == [
+        "meta.float32: False → True",
+        "method.meta_float32: False → True",
+    ]
+    as_before = settings("trainer.precision=bf16-mixed", "meta.float32=false")
+    assert differences(without_what_was_added(now), as_before) == []
+
+
 def flat(made: dict[str, Any]) -> set[str]:
     return {
         f"{group}.{name}"
