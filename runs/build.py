@@ -14,6 +14,7 @@ from pytorch_lightning.callbacks import Callback
 
 from callbacks.beliefs_over_time import BeliefsOverTime
 from callbacks.checkpoint_file import CheckpointFile
+from callbacks.collapse_warning import CollapseWarning
 from callbacks.evaluations import Evaluations
 from callbacks.finite_loss import FiniteLoss
 from callbacks.label_audit import LabelAudit
@@ -133,15 +134,17 @@ def build_callbacks(
     signals: StopSignals,
 ) -> list[Callback]:
     """Return those who watch a run."""
+    log = TrainingLog(settings["log_every"])
     return [
         signals,
         Identity(settings, data),
         FiniteLoss(min(settings["log_every"], MOST_STEPS_UNSEEN)),
-        TrainingLog(settings["log_every"]),
+        log,
         LabelAudit(data.train_size, data.num_classes),
         BeliefsOverTime(data.num_classes),
         RunProgress(),
         UnreadableWarning(folder.path),
+        CollapseWarning(log, data.num_classes),
         Evaluations(
             plan.evaluate_at,
             folder.checkpoints,

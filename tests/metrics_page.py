@@ -14,8 +14,6 @@ def documented(heading: str, method: str) -> set[str]:
         cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
         if cells and cells[0].startswith("`"):
             methods = cells[4] if len(cells) == 6 else cells[2]
-            if methods == "all" or {method, method.removesuffix("_plus")} & set(
-                methods.split(", ")
-            ):
+            if methods == "all" or method in methods.split(", "):
                 names |= set(re.findall(r"`([^`]+)`", cells[0]))
     return names

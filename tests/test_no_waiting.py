@@ -67,7 +67,7 @@ def on_device(made: Any) -> Any:
         ["method=l2r"],
         ["method=ieg"],
         ["method=ieg", "method.guess_rampup_epochs=2"],
-        ["method=ieg_plus"],
+        ["method=ieg", "method.guess_trust=2"],
     ],
     ids=" ".join,
 )

@@ -35,7 +35,7 @@ def csv_rows(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(path.open(encoding="utf-8")))
 
 
-@pytest.fixture(scope="module", params=["supervised", "l2r", "ieg", "ieg_plus"])
+@pytest.fixture(scope="module", params=["supervised", "l2r", "ieg"])
 def trained(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, Path, dict[str, Any]]:

@@ -36,7 +36,7 @@ class Joined:
 
     Args:
         net: whose parameters are moved.
-        method: `supervised`, `l2r`, `ieg` or `ieg_plus`.
+        method: `supervised`, `l2r`, `ieg` or `ieg by trust`.
         decay: factor of ½ Σ w²; of kernels only, but for the meta loss.
     """
 
@@ -51,7 +51,7 @@ class Joined:
     def step(self, groups: list[Group]) -> None:
         """Take one step."""
         self.net(groups[0].train.weak)  # rank 0's running statistics are those of all
-        loss: Callable[[list[Group]], Tensor] = getattr(self, f"_{self.method}")
+        loss: Callable[[list[Group]], Tensor] = getattr(self, f"_{self.method.replace(' ', '_')}")
         slopes = torch.autograd.grad(loss(groups), list(self.theta.values()))
         if not self.method.startswith("ieg"):
             self._average(self.steps)
@@ -122,16 +122,16 @@ class Joined:
         (by_weight,) = self._meta(groups, omega @ costs + penalty, 0.0, [omega])
         return self._weigh(by_weight) @ costs + penalty
 
-    def _ieg_plus(self, groups: list[Group]) -> Tensor:
-        return self._ieg(groups, plus=True)
+    def _ieg_by_trust(self, groups: list[Group]) -> Tensor:
+        return self._ieg(groups, by_trust=True)
 
-    def _ieg(self, groups: list[Group], plus: bool = False) -> Tensor:
+    def _ieg(self, groups: list[Group], by_trust: bool = False) -> Tensor:
         given = torch.cat([self._labels(train) for train, *_ in groups])
         z = [self._logits(self.theta, train.weak) for train, *_ in groups]
         z_strong = [self._logits(self.theta, train.strong) for train, *_ in groups]
         guesses = [guess_labels(*both, 0.5) for both in zip(z, z_strong, strict=True)]
         guess, logits = torch.cat(guesses), torch.cat(z)
-        if plus:
+        if by_trust:
             guess = guess.detach()
         penalty = self._penalty(self.theta)
 
@@ -143,7 +143,7 @@ class Joined:
         weight, keep = self._weigh(by_weight), (by_mix < 0).to(logits.dtype)
 
         guess = guess.detach()
-        share = max(0.0, (self.accuracy - 0.1) / 0.9) ** 2 if plus else 1.0
+        share = max(0.0, (self.accuracy - 0.1) / 0.9) ** 2 if by_trust else 1.0
         loss_labels = cross_entropy(keep * given + (1 - keep) * guess, logits).mean()
         loss_weights = weight @ cross_entropy(EPSILON * given + (1 - EPSILON) * guess, logits)
         rest = penalty

@@ -28,7 +28,7 @@ METHODS: dict[str, tuple[type[NoisyLabelModule], dict[str, Any]]] = {
     "supervised": (Supervised, {"ema_order": "before"}),
     "l2r": (L2R, {"ema_order": "before"}),
     "ieg": (IEG, {}),
-    "ieg_plus": (IEG, {"guess_trust": 2.0, "differentiable_guess": False}),
+    "ieg by trust": (IEG, {"guess_trust": 2.0, "differentiable_guess": False}),
 }
 STEPS, BATCH, SEED, DECAY = 20, 16, 11, 1e-3
 DTYPES = {"64-true": torch.float64, "32-true": torch.float32}
@@ -215,7 +215,7 @@ def test_a_step_sends_what_the_mathematics_needs(ranks: Ranks, tmp_path: Any) ->
     """
     size = sum(value.numel() for value in network(True).parameters())
     sent = {"supervised": [], "l2r": [size, 1], "ieg": [size, size, 1]}
-    sent["ieg_plus"] = [*sent["ieg"], 1]
+    sent["ieg by trust"] = [*sent["ieg"], 1]
     for method, messages in sent.items():
         for end in ranks.run(2, train, method, True, "32-true", str(tmp_path)):
             assert end.messages == [messages] * STEPS

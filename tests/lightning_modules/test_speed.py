@@ -72,7 +72,7 @@ def test_compiled_passes_change_nothing_but_rounding(
     monkeypatch.setattr(Passes, "at", mock.Mock(side_effect=AssertionError))
     monkeypatch.setattr(Passes, "along", mock.Mock(side_effect=AssertionError))
     assert_same(trained(method, network(norm=True), compile=True), plain)
-    at, along = {"supervised": (1, 0), "l2r": (2, 1), "ieg": (4, 2), "ieg_plus": (4, 1)}[method]
+    at, along = {"supervised": (1, 0), "l2r": (2, 1), "ieg": (4, 2), "ieg by trust": (4, 1)}[method]
     assert passes == Counter(at=at * STEPS, along=along * STEPS) - Counter()
 
 
