@@ -40,7 +40,7 @@ class NoisyLabelModule(pl.LightningModule):
         ema_order: whether the average takes in the weights `before` or `after` the step moves them.
         grad_clip: the largest norm of the gradient, or None.
         test_names: of the sets it is judged on, in the order of their loaders.
-        compile: whether passes of training go through `torch.compile`, where it can.
+        compile: whether the passes of training go through `torch.compile`.
     """
 
     uses_probe: ClassVar[bool] = False
