@@ -28,7 +28,7 @@ class CollapseWarning(Callback):
             return
         self._done = True
         print(
-            f"warning: at step {trainer.global_step:,} {share:.0%} of the guessed labels are of "
+            f"warning: at step {trainer.global_step:,}, {share:.0%} of the guessed labels are of "
             "one class, and teach nothing else: unless the data are so, give "
             "method.guess_trust=2, or a smaller method.ce_factor and method.consistency_factor."
         )

@@ -35,7 +35,7 @@ def test_warns_once_when_guesses_are_of_one_class(
         told = capsys.readouterr().out
         assert ("method.guess_trust=2" in told) == (number == warned_at)
         if told:
-            assert f"at step 1,200 {share:.0%} of the guessed labels" in told
+            assert f"at step 1,200, {share:.0%} of the guessed labels" in told
 
 
 @pytest.mark.parametrize("trust", [0, 2])
