@@ -11,7 +11,7 @@ from lightning_modules.passes import Params, Passes, refuse_inference_mode
 
 
 class CompiledPasses(Passes):
-    """Passes that are compiled when they first meet a shape; they are differentiated once."""
+    """Passes that are compiled when they first meet a shape; their gradients have no graph."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__(net)

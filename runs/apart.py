@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from runs.rows import Row, problem
-from runs.settings import ADDED, LENGTH, identity, is_harmless
+from runs.settings import ADDED, LENGTH, before, identity, is_harmless
 
 # They have columns of their own.
 COLUMNS = ("dataset", "noise", "method", "model")
@@ -58,7 +58,7 @@ def told_apart(rows: Sequence[Mapping[str, Any]]) -> Comparison:
     for place, (row, settings) in enumerate(zip(rows, made, strict=True)):
         told = {}
         for key in keys if settings else ():
-            company, value = _company(row, key), settings.get(key, _absent(key))
+            company, value = _company(row, key), settings.get(key, _absent(key, row))
             if company in usual and usual[company] != value:
                 told[key] = value
         one: Row = {**row, "settings": _spoken(told)}
@@ -90,7 +90,7 @@ def _usual(
     for key in keys:
         for row, settings in zip(rows, made, strict=True):
             if settings:
-                values[_company(row, key)][settings.get(key, _absent(key))] += 1
+                values[_company(row, key)][settings.get(key, _absent(key, row))] += 1
     usual: dict[_Company, str | None] = {}
     for company, counts in values.items():
         value, count = counts.most_common(1)[0]
@@ -149,9 +149,9 @@ def _comparable(row: Mapping[str, Any]) -> dict[str, str]:
     return settings
 
 
-def _absent(key: str) -> str:
-    """Return what a run that lacks a key is taken to have: null, if it is of an earlier version."""
-    return _text(ADDED.get(key))
+def _absent(key: str, row: Mapping[str, Any]) -> str:
+    """Return what a run that lacks a key did: of keys older than all that is known, null."""
+    return _text(before(key, row["settings"]) if key in ADDED else None)
 
 
 def _text(value: Any) -> str:

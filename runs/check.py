@@ -58,8 +58,7 @@ def check(settings: Settings, sweeping: bool = False) -> None:
             _whole(key, settings[key], least)
     if settings["seed"] >= 2**32:
         raise ValueError(f"seed={settings['seed']} is too large: give a number below 2^32.")
-    if not isinstance(settings["fresh"], bool):
-        raise ValueError(f"fresh={settings['fresh']} is not known: give true or false.")
+    _switch("fresh", settings["fresh"])
     for key in ("learning_rate", "save_every_minutes"):
         above(key, settings[key], 0)
     if settings["noise"] is not None:
@@ -115,8 +114,7 @@ def _check_trainer(trainer: dict[str, Any]) -> None:
 def _check_audit(audit: dict[str, Any]) -> None:
     within("audit.confidence", audit["confidence"], 0, 1)
     _whole("audit.label_next", audit["label_next"], 0)
-    if not isinstance(audit["parquet"], bool):
-        raise ValueError(f"audit.parquet={audit['parquet']} is not known: give true or false.")
+    _switch("audit.parquet", audit["parquet"])
     if audit["parquet"] and find_spec("pyarrow") is None:
         raise ValueError(
             "audit.parquet=true needs a package that is not installed: "
@@ -126,8 +124,7 @@ def _check_audit(audit: dict[str, Any]) -> None:
 
 def _check_speed(speed: dict[str, Any], training: bool) -> None:
     for key, value in speed.items():
-        if not isinstance(value, bool):
-            raise ValueError(f"speed.{key}={value} is not known: give true or false.")
+        _switch(f"speed.{key}", value)
     if training and speed["compile"] and (lack := missing()):
         raise ValueError(
             f"speed.compile=true needs {lack}: install it, or leave speed.compile out."
@@ -146,10 +143,7 @@ def _check_batch(trainer: dict[str, Any], batch_size: int) -> None:
 
 
 def _check_meta(settings: Settings) -> None:
-    if not isinstance(settings["meta"]["float32"], bool):
-        raise ValueError(
-            f"meta.float32={settings['meta']['float32']} is not known: give true or false."
-        )
+    _switch("meta.float32", settings["meta"]["float32"])
     method = settings["choices"].get("method")
     if method == "supervised":
         return
@@ -168,6 +162,11 @@ def _check_meta(settings: Settings) -> None:
             f"trainer.sync_batchnorm=true has no derivative of the kind method={method} needs: "
             "leave it out; batch statistics stay with their device."
         )
+
+
+def _switch(key: str, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise ValueError(f"{key}={value} is not known: give true or false.")
 
 
 def _whole(key: str, value: Any, least: int) -> None:

@@ -10,7 +10,7 @@ from datamodules.base import NoisyLabelDataModule
 from lightning_modules.base import NoisyLabelModule
 from runs.build import Plan, build_data, build_module, build_schedule
 from runs.folder import RunFolder
-from runs.settings import ADDED, Settings, is_harmless
+from runs.settings import ADDED, Settings, before, is_harmless
 
 
 class Reopened(NamedTuple):
@@ -94,8 +94,8 @@ def merge(made: Settings, given: Settings, overrides: Sequence[str], path: Path)
         key = override.lstrip("+~").partition("=")[0]
         free = is_harmless(key) or (key.startswith("trainer.") and key != "trainer.precision")
         ours, theirs = _look_up(given, key), _look_up(made, key)
-        if theirs is None:  # an earlier version had no such key
-            theirs = ADDED.get(key)
+        if theirs is None and key in ADDED:  # an earlier version had no such key
+            theirs = before(key, made)
         if not free and ours != theirs:
             raise ValueError(
                 f"{path} was made with {key}={theirs}, not {key}={ours}: leave {key} out, or give "

@@ -58,18 +58,22 @@ def identity(settings: Settings) -> dict[str, Any]:
 
     Nor those that an earlier version did without, where they change nothing (`ADDED`).
     """
-    flat = _flatten(settings)
     return {
         key: value
-        for key, value in flat.items()
-        if not key.startswith("choices.") and not is_harmless(key) and value != _before(key, flat)
+        for key, value in _flatten(settings).items()
+        if not key.startswith("choices.")
+        and not is_harmless(key)
+        and value != before(key, settings)
     }
 
 
-def _before(key: str, flat: Mapping[str, Any]) -> Any:
-    """Return what was done before a key came."""
-    if key.endswith("float32") and flat.get("trainer.precision") != "32-true":
-        return False
+def before(key: str, settings: Settings) -> Any:
+    """Return what a run with such settings did before a key came; `(absent)`: it is none of these.
+
+    Under mixed precision, the meta-step was in bfloat16 like the rest.
+    """
+    if key in ADDED and key.endswith("float32"):
+        return bool(settings["trainer"]["precision"] == "32-true")
     return ADDED.get(key, "(absent)")
 
 
@@ -82,9 +86,8 @@ def is_harmless(key: str) -> bool:
 def differences(saved: Settings, given: Settings, but: Collection[str] = ()) -> list[str]:
     """Return a line for each key, but some, by which two experiments differ: `noise: 0.4 → 0.2`."""
     old, new = identity(saved), identity(given)
-    were, are = _flatten(saved), _flatten(given)
     return [
-        f"{key}: {old.get(key, _before(key, were))} → {new.get(key, _before(key, are))}"
+        f"{key}: {old.get(key, before(key, saved))} → {new.get(key, before(key, given))}"
         for key in sorted((old.keys() | new.keys()) - set(but))
         if old.get(key, ...) != new.get(key, ...)
     ]

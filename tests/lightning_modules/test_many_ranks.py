@@ -30,6 +30,8 @@ METHODS: dict[str, tuple[type[NoisyLabelModule], dict[str, Any]]] = {
     "ieg": (IEG, {}),
     "ieg by trust": (IEG, {"guess_trust": 2.0, "differentiable_guess": False}),
 }
+# `speed.compile` is optional, and `train.py` refuses it where this is missing.
+needs_a_compiler = pytest.mark.skipif(missing() is not None, reason=f"missing: {missing()}")
 STEPS, BATCH, SEED, DECAY = 20, 16, 11, 1e-3
 DTYPES = {"64-true": torch.float64, "32-true": torch.float32}
 
@@ -186,7 +188,7 @@ def test_ranks_are_one_process_with_their_groups(
 
 
 @pytest.mark.ddp
-@pytest.mark.skipif(missing() is not None, reason=f"no {missing()}")
+@needs_a_compiler
 def test_ranks_may_compile(ranks: Ranks, tmp_path: Any) -> None:
     ends = ranks.run(2, train, "ieg", True, "64-true", str(tmp_path), True)
     expected = joined("ieg", True, "64-true", 2)

@@ -34,6 +34,9 @@ def test_a_checkpoint_of_an_earlier_version_did_what_is_the_default_now() -> Non
     del made["speed"], made["method"]["guess_trust"]
     for same in ("speed.compile=false", "method.guess_trust=0"):
         merge(made, settings(same), [same], Path("last.ckpt"))
+    made["trainer"]["precision"], given = "bf16-mixed", settings("meta.float32=false")
+    del made["meta"]["float32"]
+    merge(made, given, ["meta.float32=false"], Path("last.ckpt"))  # it was all in bfloat16
     with pytest.raises(ValueError, match=r"was made with speed\.compile=False, not .*=True"):
         merge(made, settings("speed.compile=true"), ["speed.compile=true"], Path("last.ckpt"))
 
