@@ -1,6 +1,6 @@
 """The look at every label when training has ended: plain images, the averaged network, no draws."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ from rich.progress import track
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from audit.confidence import posterior
+from audit.confidence import Said, judged, said
 from audit.trust import levelled
 from callbacks.messages import everyones
 from datamodules.augment import normalise
@@ -67,8 +67,8 @@ def look_at_all(
     console = console or Console(quiet=not trainer.is_global_zero)
     console.print(f"looking at every label once more, {data.num_train:,} in all", highlight=False)
     bar = track(batches, "", console=console, transient=True, disable=not console.is_terminal)
-    shares = everyones(look(bar, logits, of_class, temperature))
-    return Look(*(torch.cat(parts) for parts in zip(*shares, strict=True)))
+    index, given, every = joined(everyones(look(bar, logits, of_class.float(), temperature)))
+    return Look(index, every.suggested, *judged(every, given, of_class.double().numpy()))
 
 
 def evaluator(module: NoisyLabelModule, trainer: pl.Trainer) -> Logits:
@@ -83,11 +83,15 @@ def evaluator(module: NoisyLabelModule, trainer: pl.Trainer) -> Logits:
     return logits
 
 
+# Rows, given labels, and what is said of them.
+Looked = tuple[Tensor, Tensor, Said]
+
+
 @torch.no_grad()
 def look(
     batches: Iterable[Batch], logits: Logits, of_class: Tensor, temperature: float = 1.0
-) -> Look:
-    """Look at each example once.
+) -> Looked:
+    """Look at each example once; what comes back lies on the CPU.
 
     Args:
         batches: of given labels.
@@ -97,14 +101,18 @@ def look(
     """
     looks = []
     for batch in batches:
-        said = logits(batch)
-        given = batch.label.to(said.device)
-        suggested = said.argmax(dim=1)
-        sure = posterior((said / temperature).softmax(dim=1), given, of_class.to(said.device))
-        confidence, right = sure.gather(1, torch.stack([suggested, given], dim=1)).unbind(dim=1)
-        one = Look(batch.index, suggested, confidence, right)
-        looks.append([part.cpu() for part in one])
-    return Look(*(torch.cat(parts) for parts in zip(*looks, strict=True)))
+        probability = (logits(batch) / temperature).softmax(dim=1)
+        given = batch.label.to(probability.device)
+        one = said(probability, given, of_class.to(probability.device))
+        looks.append((batch.index, batch.label, Said(*(part.cpu() for part in one))))
+    return joined(looks)
+
+
+def joined(looks: Sequence[Looked]) -> Looked:
+    """Return several looks as one."""
+    index, given, every = zip(*looks, strict=True)
+    parts = Said(*(torch.cat(part) for part in zip(*every, strict=True)))
+    return torch.cat(index), torch.cat(given), parts
 
 
 @torch.no_grad()

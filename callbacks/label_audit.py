@@ -119,7 +119,7 @@ class LabelAudit(Callback):
         """Take the last look; the ranks' tables are joined already."""
         noted = _audit(self._table, data, None)
         of_class = torch.from_numpy(transition(noted.suggested, noted.given, data.num_classes))
-        self.end = look_at_all(module, data, trainer, self._level, of_class.float(), self._console)
+        self.end = look_at_all(module, data, trainer, self._level, of_class, self._console)
 
     def audit(self, data: NoisyLabelDataModule) -> Audit:
         """Return what is known of the noisy examples that were visited or looked at."""

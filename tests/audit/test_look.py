@@ -19,30 +19,28 @@ EVEN = torch.full((4, 4), 0.25)  # says nothing
 def test_a_look_by_hand() -> None:
     p = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.2, 0.3, 0.5]])
     label = torch.tensor([0, 2, 1])
-    found = look(batches(p.log(), label, 2), lambda batch: batch.image, EVEN[:3, :3])
-    assert found.index.tolist() == [0, 3, 6]
-    assert found.suggested.tolist() == [0, 1, 2]
-    assert found.confidence.tolist() == pytest.approx([0.7, 0.6, 0.5])
-    assert found.right.tolist() == pytest.approx([0.7, 0.3, 0.3])
-
-
-def test_labels_that_are_rarely_mistaken_make_a_suggestion_less_sure() -> None:
-    p = torch.tensor([[0.7, 0.3]])
-    made = batches(p.log(), torch.tensor([1]), 1)
-    of_class = torch.tensor([[0.9, 0.1], [0.2, 0.8]])
-    found = look(made, lambda batch: batch.image, of_class)
-    assert found.suggested.tolist() == [0]
-    assert float(found.confidence[0]) == pytest.approx(0.7 * 0.1 / (0.7 * 0.1 + 0.3 * 0.8))
-    assert float(found.right[0]) == pytest.approx(0.3 * 0.8 / (0.7 * 0.1 + 0.3 * 0.8))
+    of_class = torch.tensor([[0.8, 0.1, 0.1], [0.0, 0.9, 0.1], [0.2, 0.2, 0.6]])
+    index, given, every = look(batches(p.log(), label, 2), lambda batch: batch.image, of_class)
+    assert index.tolist() == [0, 3, 6]
+    assert given.tolist() == [0, 2, 1]
+    assert every.suggested.tolist() == [0, 1, 2]
+    assert every.of_suggested.tolist() == pytest.approx([0.7, 0.6, 0.5])
+    assert every.of_given.tolist() == pytest.approx([0.7, 0.3, 0.3])
+    expected = [
+        0.7 * 0.8 + 0.2 * 0.0 + 0.1 * 0.2,
+        0.1 * 0.1 + 0.6 * 0.1 + 0.3 * 0.6,
+        0.2 * 0.1 + 0.3 * 0.9 + 0.5 * 0.2,
+    ]
+    assert every.by_mistake.tolist() == pytest.approx(expected)
 
 
 def test_temperature_changes_no_suggestion() -> None:
     logits = torch.randn(20, 4, generator=torch.Generator().manual_seed(0))
     made = batches(logits, torch.zeros(20, dtype=torch.int64), 7)
-    plain, warm = (look(made, lambda batch: batch.image, EVEN, t) for t in (1.0, 2.0))
+    plain, warm = (look(made, lambda batch: batch.image, EVEN, t)[2] for t in (1.0, 2.0))
     assert torch.equal(plain.suggested, warm.suggested)
-    torch.testing.assert_close(warm.confidence, (logits / 2).softmax(dim=1).amax(dim=1))
-    torch.testing.assert_close(warm.right, (logits / 2).softmax(dim=1)[:, 0])
+    torch.testing.assert_close(warm.of_suggested, (logits / 2).softmax(dim=1).amax(dim=1))
+    torch.testing.assert_close(warm.of_given, (logits / 2).softmax(dim=1)[:, 0])
 
 
 @pytest.mark.parametrize("true", [0.5, 1.0, 2.5])
