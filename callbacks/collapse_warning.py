@@ -27,8 +27,10 @@ class CollapseWarning(Callback):
         if self._done or share < _NEARLY_ALL or rank() != 0:
             return
         self._done = True
+        trusts = getattr(pl_module, "guess_trust", 0)
         print(
             f"warning: at step {trainer.global_step:,}, {share:.0%} of the guessed labels are of "
             "one class, and teach nothing else: unless the data are so, give "
-            "method.guess_trust=2, or a smaller method.ce_factor and method.consistency_factor."
+            f"method.guess_trust={2 * trusts or 2:g}, or a smaller method.ce_factor and "
+            "method.consistency_factor."
         )

@@ -104,3 +104,12 @@ def test_evaluations_come_once_an_epoch_and_at_the_ends_of_cycles() -> None:
     assert sorted(found.cycle_ends) == [499, 1248]
     few = plan("max_steps=20", "evaluate_every=8")
     assert sorted(few.evaluate_at) == [8, 16, 20]
+
+
+@pytest.mark.parametrize("dataset", choices("dataset"))
+def test_the_papers_data_sets_have_the_papers_step(dataset: str) -> None:
+    made = settings(f"dataset={dataset}", "method=ieg")["method"]
+    by_trust = dataset in ("animal10n", "clothing1m", "folder", "food101n")
+    assert made["guess_trust"] == (2 if by_trust else 0)
+    assert settings(f"dataset={dataset}", "method.guess_trust=1")["method"]["guess_trust"] == 1
+    assert "guess_trust" not in settings(f"dataset={dataset}", "method=supervised")["method"]

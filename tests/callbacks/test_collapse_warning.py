@@ -38,6 +38,16 @@ def test_warns_once_when_guesses_are_of_one_class(
             assert f"at step 1,200, {share:.0%} of the guessed labels" in told
 
 
+def test_guesses_that_count_by_trust_already_are_to_count_less(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log = TrainingLog()
+    log.latest = {"pseudo/top_class_share": 0.95}
+    module: Any = SimpleNamespace(guess_trust=2.0)
+    CollapseWarning(log, 10).on_validation_end(TRAINER, module)
+    assert "method.guess_trust=4," in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("trust", [0, 2])
 def test_the_papers_factors_need_trust_on_digits(
     trust: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
