@@ -45,6 +45,14 @@ class Audit(NamedTuple):
         return self.trust < SUSPICIOUS
 
     @property
+    def believed(self) -> Rows:
+        """The class each example most likely has: the suggested one only where the label is doubted.
+
+        What a network suggests elsewhere is more often its own mistake.
+        """
+        return np.where(self.suspicious, self.suggested, self.given)
+
+    @property
     def order(self) -> Rows:
         """Rows, the most suspicious first."""
         return np.argsort(self.trust, kind="stable")

@@ -1,4 +1,4 @@
-"""Which class is taken for which: transition matrices, and what the network would change."""
+"""Which class is taken for which: transition matrices, and what is suggested instead."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ _LONGEST = 12  # letters of a class beside a matrix
 
 
 class Change(NamedTuple):
-    """What the network would change often."""
+    """A frequent suggestion for suspicious labels."""
 
     given: str
     suggested: str
@@ -36,9 +36,9 @@ class Flip(NamedTuple):
 
 
 def changes(audit: Audit, class_names: Sequence[str]) -> list[Change]:
-    """Return what the network would change most often, the most frequent first."""
+    """Return what is suggested for suspicious labels, the most frequent first."""
     size = len(class_names)
-    changed = audit.suggested != audit.given
+    changed = audit.believed != audit.given
     given, suggested, clean = (
         part[changed] for part in (audit.given, audit.suggested, audit.clean)
     )

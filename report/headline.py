@@ -104,8 +104,8 @@ def _wrong(story: Story) -> Fact:
     share = None if estimated is None else wrong_share(estimated)
     how = "by the estimated transition matrix"
     if share is None and len(audit.index):
-        share = float((audit.suggested != audit.given).mean())
-        how = "labels the network would change"
+        share = float((audit.believed != audit.given).mean())
+        how = "labels the audit would change"
     truth = f"; truly {audit.wrong[audit.known].mean():.1%}" if audit.known.any() else ""
     if share is None:
         return Fact("labels wrong, estimated", "not known", "no example was visited")

@@ -136,7 +136,7 @@ def _story(
         files=data.paths,
         weights=WeightHistory(HIGH[:-1], weights) if weights else None,
         true_transition=true if has_class.any() else None,
-        estimated_transition=transition_counts(audit.suggested, audit.given, size),
+        estimated_transition=transition_counts(audit.believed, audit.given, size),
     )
 
 

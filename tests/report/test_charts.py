@@ -143,8 +143,9 @@ def test_changes_by_hand():
     told = changes(
         audit(
             given=[0, 0, 0, 0, 1, 1],
-            suggested=[1, 1, 1, 0, 0, 1],
+            suggested=[1, 1, 1, 0, 0, 0],
             clean=[1, 0, -1, 0, -1, 1],
+            trust=[0.1, 0.2, 0.49, 0.3, 0.4, 0.5],  # the last label is not doubted
         ),
         ["a", "b"],
     )
