@@ -46,7 +46,7 @@ class Audit(NamedTuple):
 
     @property
     def believed(self) -> Rows:
-        """The class each example most likely has: the suggested one only where the label is doubted.
+        """The likeliest class: the suggested one where the label is doubted, or else the given one.
 
         What a network suggests elsewhere is more often its own mistake.
         """

@@ -44,7 +44,8 @@ def audit(settings: Settings, overrides: Sequence[str], console: Console) -> Res
     noted = LabelAudit.saved(state, str(opened.path), console)
     noted.look(opened.module, opened.data, trainer)
     ended = Ended.of_checkpoint(opened.saved, noted.audit(opened.data))
-    measured = _measured(folder.path, opened.saved)
+    here = surroundings(trainer.strategy.root_device)
+    measured = _measured(folder.path, opened.saved, here)
     results = leave(ended, opened.data, opened.plan, folder, _course(opened, folder), measured)
     show(results, folder.path, console)
     return results
@@ -85,13 +86,12 @@ def _make(folder: Path) -> None:
         raise ValueError(f"{folder} cannot be written: give run_dir=<folder to write to>.")
 
 
-def _measured(folder: Path, saved: Mapping[str, Any]) -> Results:
+def _measured(folder: Path, saved: Mapping[str, Any], here: Results) -> Results:
     """Return what only the run itself knew: of one that ended here, or else what there is now."""
     path = folder / "results.json"
     told = json.loads(path.read_text()) if path.exists() else {}
-    here = surroundings()
     # not this command: the page says how to go on with the run
-    here["command"] = saved["experiment"].get("command", here["command"])
+    here = {**here, "command": saved["experiment"].get("command", here["command"])}
     if told.get("steps") != saved["global_step"]:
         return here
     return {**here, **{name: told[name] for name in ("seconds", *here) if name in told}}

@@ -94,7 +94,8 @@ def train(settings: Settings) -> Results:
                 return {}
             ended = Ended.of(run.trainer, run.data)
             metrics = read_metrics(run.folder.path / "metrics.csv")
-            results = leave(ended, run.data, run.plan, run.folder, metrics, surroundings())
+            here = surroundings(run.trainer.strategy.root_device)
+            results = leave(ended, run.data, run.plan, run.folder, metrics, here)
             for logger in loggers:
                 if isinstance(logger, WandbLog):
                     put_on_page(logger, results, run.folder.path, ended.audit, run.data)

@@ -140,11 +140,15 @@ def _story(
     )
 
 
-def surroundings() -> Results:
-    """Return what only the process that trains knows."""
+def surroundings(device: torch.device) -> Results:
+    """Return what only the process that trains knows.
+
+    Args:
+        device: that it computes on.
+    """
     return {
-        "peak_memory_bytes": _peak_memory(),
-        "device": _device(),
+        "peak_memory_bytes": _peak_memory(device),
+        "device": _name(device),
         "command": command(),
         "versions": {
             "python": platform.python_version(),
@@ -204,18 +208,17 @@ def _images_per_second(metrics: Metrics) -> float | None:
     return round(rates[len(rates) // 2], 1) if rates else None
 
 
-def _peak_memory() -> int:
-    """Return the GPU's peak of this run, or the whole process's; in a sweep, of its jobs so far."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    return peak_of_life()
+def _peak_memory(device: torch.device) -> int:
+    """Return the GPU's peak, or the whole process's; in a sweep, of its jobs so far."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_of_life()
 
 
-def _device() -> str:
-    """Return what there is to compute on."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return f"CPU, {torch.get_num_threads()} threads"
+def _name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "cpu":
+        return f"CPU, {torch.get_num_threads()} threads"
+    return device.type
 
 
 def _draw(metrics: Metrics, folder: RunFolder, audit: Audit, results: Results) -> None:

@@ -189,8 +189,10 @@ def test_trust_so_far_is_logged_at_evaluations() -> None:
 
 def test_suspicious_and_wrong_are_told_apart() -> None:
     fields = {name: np.zeros(2) for name in Audit._fields}
-    made = Audit(**{**fields, "clean": np.array([UNKNOWN, 1]), "trust": np.array([0.49, 0.5])})
+    fields |= {"clean": np.array([UNKNOWN, 1]), "suggested": np.array([3, 4])}
+    made = Audit(**{**fields, "trust": np.array([0.49, 0.5])})
     assert made.suspicious.tolist() == [True, False]
+    assert made.believed.tolist() == [3, 0]
     assert made.known.tolist() == [False, True]
     assert made.wrong.tolist() == [False, True]
 
