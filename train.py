@@ -39,7 +39,9 @@ def run(cfg: DictConfig) -> Results:
         return compare(settings)
     # The libraries that train take seconds to import: a mistyped value is told before.
     from runs import modes
+    from runs.devices import counted
 
+    settings = counted(settings)
     if settings["mode"] in ("evaluate", "audit"):
         of_checkpoint = modes.evaluate if settings["mode"] == "evaluate" else modes.audit
         return of_checkpoint(settings, list(HydraConfig.get().overrides.task))

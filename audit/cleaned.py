@@ -94,7 +94,7 @@ def manifest(cleaned: Cleaned, audit: Audit, drawn: Manifest, confidence: float)
     )
 
 
-Tested = Sequence[tuple[str, int]]
+Tested = Sequence[tuple[str, int, bool]]
 
 
 def write_csv(
@@ -114,7 +114,7 @@ def write_csv(
         drawn: brings the probe, and the names of the classes.
         files: path of each row of the training list: then the table is one that `dataset=folder
             labels=` reads, which does not train on a row without a label.
-        tested: path and label of what is tested on.
+        tested: path and label of what is tested on, and whether that is known to be right.
     """
     name = {LEFT_OUT: "", UNKNOWN: "", KNOWN_WRONG: "", **dict(enumerate(drawn.class_names))}
     columns = ["index" if files is None else "path", *_COLUMNS]
@@ -124,8 +124,9 @@ def write_csv(
             table.writerow(
                 [place, name[label], split, trusted, name[true], name[given], sure, action]
             )
-        for picture, label in tested:
-            table.writerow([picture, name[label], "test", "no", name[label], "", "", "tested on"])
+        for picture, label, known in tested:
+            true = label if known else UNKNOWN
+            table.writerow([picture, name[label], "test", "no", name[true], "", "", "tested on"])
 
 
 _Row = tuple[int, int, str, str, int, int, str, str]

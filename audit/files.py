@@ -11,7 +11,7 @@ from audit import cleaned, label_next, table
 from audit.detection import detection
 from audit.record import Audit
 from datamodules.base import NoisyLabelDataModule
-from datamodules.tables import read_table
+from datamodules.tables import is_filled_in
 
 LABELS, PARQUET = "labels.csv", "labels.parquet"
 CLEANED, CLEANED_DRAWS = "labels_cleaned.csv", "labels_cleaned.npz"
@@ -39,21 +39,13 @@ def write_audit(
     kept = cleaned.clean(audit, options["confidence"])
     cleaned.write_csv(folder / CLEANED, kept, audit, drawn, files, data.tested_pictures())
     cleaned.manifest(kept, audit, drawn, options["confidence"]).write(folder / CLEANED_DRAWS)
-    if _is_filled_in(folder / NEXT):
+    if is_filled_in(folder / NEXT, "true_label"):
         words = f"note: {folder / NEXT} is filled in and stays; move it away for a new list"
         print(words, file=sys.stderr)
     else:
         chosen = label_next.choose(audit, options["label_next"], data.seed)
         label_next.write_csv(folder / NEXT, chosen, audit, drawn.class_names, files)
     return {**quality(audit), **cleaned.summary(kept, audit)}
-
-
-def _is_filled_in(path: Path) -> bool:
-    """Return whether there is a list that holds what nobody could write anew."""
-    try:
-        return path.exists() and any(read_table(path, NEXT, ("true_label",))["true_label"])
-    except ValueError:  # not as it was written: somebody works at it
-        return True
 
 
 def quality(audit: Audit) -> dict[str, Any]:

@@ -129,10 +129,17 @@ def steps(names: list[str], given: argparse.Namespace, data: Batches) -> dict[st
 
         return work
 
+    def exact(work: Work) -> Work:
+        def done() -> None:
+            multiply_float32(tf32=False)  # whatever a step before it left
+            work()
+
+        return done
+
     works: dict[str, Work] = {
-        "forward": lambda: net(image),
-        "forward and backward": both_ways,
-        "forward mode": forward_mode,
+        "forward": exact(lambda: net(image)),
+        "forward and backward": exact(both_ways),
+        "forward mode": exact(forward_mode),
     }
     for name in names:
         if name in METHODS:
@@ -140,7 +147,8 @@ def steps(names: list[str], given: argparse.Namespace, data: Batches) -> dict[st
             if given.beside:
                 works[name + BESIDE] = stepping(METHODS[name][0] + given.beside.split(","))
         else:
-            works[name] = PUBLIC[name](build(["method=l2r"], given.model, given.device), *data)
+            public = PUBLIC[name](build(["method=l2r"], given.model, given.device), *data)
+            works[name] = exact(public)
     return works
 
 

@@ -56,7 +56,17 @@ def everyones(value: T) -> list[T]:
 
 
 def mine(values: list[T]) -> T:
-    """Return this rank's of what `everyones` gave."""
+    """Return this rank's of what `everyones` gave.
+
+    Raises:
+        ValueError: if it was of another number of ranks.
+    """
+    ranks = distributed.get_world_size() if together() else 1
+    if len(values) != ranks:
+        raise ValueError(
+            f"The checkpoint is of {len(values)} ranks, and there are {ranks} now: go on with "
+            f"trainer.devices and trainer.num_nodes as they were, or give another run_dir."
+        )
     return values[rank()]
 
 

@@ -149,8 +149,11 @@ class NoisyLabelDataModule(LightningDataModule):
         """Return the labels that rows of the training list came with, -1 where there was none."""
         return np.full(len(rows), -1)
 
-    def tested_pictures(self) -> Sequence[tuple[str, int]]:
-        """Return path and label of what is tested on, where it lies among the training pictures."""
+    def tested_pictures(self) -> Sequence[tuple[str, int, bool]]:
+        """Return what is tested on, where it lies among the training pictures.
+
+        Path, label, and whether that is known to be right.
+        """
         return ()
 
     def _hold(self, images: Images, drawn: Manifest, tests: Mapping[str, TestSet]) -> None:

@@ -6,7 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.folder_rows import Row, from_folders, from_table, natural, trust
+from datamodules.folder_rows import (
+    Row,
+    from_folders,
+    from_table,
+    natural,
+    only_true,
+    trust_all,
+)
 from datamodules.label_first import suggest
 from datamodules.listing import Files, Listing, Tested
 from datamodules.manifest import Manifest
@@ -14,7 +21,7 @@ from datamodules.noise import Labels
 from datamodules.picture_data import PictureDataModule
 from datamodules.randomness import numpy_generator
 from datamodules.split import Mask
-from datamodules.tables import is_utf8, several, writing_table
+from datamodules.tables import is_filled_in, is_utf8, several, writing_table
 
 # Labels to check for a first probe, of each class.
 FIRST_PER_CLASS = 10
@@ -65,12 +72,13 @@ class Folder(PictureDataModule):
                 f"data_dir={self.data_dir} is no folder: give the one of the pictures."
             )
         if self.table is None:
-            rows = from_folders(self.data_dir)
+            rows, left_out = from_folders(self.data_dir)
+            self.notes += left_out
         else:
             rows = from_table(Path(self.table).expanduser().absolute(), "labels")
             self._refuse_latin_1(rows)
-        for checked in self.trusted:
-            rows = trust(rows, Path(checked).expanduser().absolute())
+            self.notes += only_true(rows)
+        rows = trust_all(rows, [Path(checked).expanduser().absolute() for checked in self.trusted])
         named = {row.label for row in rows} | {row.true_label for row in rows}
         names = tuple(sorted(named - {""}, key=natural))
         if len(names) < 2:
@@ -85,6 +93,7 @@ class Folder(PictureDataModule):
         test = self._test_rows(rows, np.where(true >= 0, true, given), trusted, len(names))
         train = ~test & ((given >= 0) | trusted)
         judged = test & ((true >= 0) | (given >= 0))
+        self._test_known = (true >= 0)[judged]
         self._test = Tested(self._files(rows, judged), np.where(true >= 0, true, given)[judged])
         return Listing(self._files(rows, train), given[train], true[train], trusted[train], names)
 
@@ -105,6 +114,12 @@ class Folder(PictureDataModule):
     def _test_rows(self, rows: Sequence[Row], label: Labels, trusted: Mask, classes: int) -> Mask:
         test = np.array([row.test for row in rows])
         if test.any():
+            known = sum(row.test and (row.trusted or row.true_label != "") for row in rows)
+            if 0 < known < test.sum():
+                self.notes.append(
+                    f"of {test.sum():,} pictures to test on, {known:,} have labels that were "
+                    "checked; the others may be labelled wrongly"
+                )
             return test
         count = np.bincount(label[trusted], minlength=classes)
         from_trusted = bool((count * self.test_share >= 1).all())
@@ -126,15 +141,29 @@ class Folder(PictureDataModule):
         """Return what is judged on."""
         return {"test": self._test}
 
-    def tested_pictures(self) -> Sequence[tuple[str, int]]:
-        """Return path and label of what is tested on."""
-        return list(zip(self._test.files.paths, self._test.label.tolist(), strict=True))
+    def tested_pictures(self) -> Sequence[tuple[str, int, bool]]:
+        """Return what is tested on: path, label, and whether that is known to be right."""
+        paths, label = self._test.files.paths, self._test.label
+        return list(zip(paths, label.tolist(), self._test_known.tolist(), strict=True))
 
     def without_probe(self) -> str:
-        """Write down which labels to check first; return what to do with the list."""
+        """Write down which labels to check first; return what to do with the list.
+
+        One that somebody has begun to fill in stays as it is.
+        """
+        if self.trusted:
+            return (
+                f"dataset.trusted={', '.join(self.trusted)} trusts no picture to train with: fill "
+                "in true_label of some that are not in the test split."
+            )
         listed = self.listed
-        images = self._images(listed.files, "training")
         path = Path("outputs") / f"{self.data_dir.name}-label_these_first.csv"
+        if is_filled_in(path, "true_label"):
+            return (
+                f"No label in {self.data_dir} is trusted, and this method needs some. {path} is "
+                f"filled in: give dataset.trusted={path}; or move it away for a new list."
+            )
+        images = self._images(listed.files, "training")
         path.parent.mkdir(exist_ok=True)
         with writing_table(path, ["path", "label", "true_label"]) as rows:
             for row in suggest(images, listed.given, FIRST_PER_CLASS).tolist():

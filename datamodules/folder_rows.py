@@ -1,6 +1,9 @@
 """What a user's table or folders say, row by row, before it is numbers."""
 
+import os
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -9,7 +12,10 @@ from datamodules.imagenet import PICTURES
 from datamodules.tables import read_table, refuse_twice
 from datamodules.words import some
 
-SUFFIXES = (*PICTURES, ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
+SUFFIXES = (
+    *PICTURES, ".jfif", ".jpe", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".gif", ".apng", ".ppm",
+    ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".avif", ".tga", ".ico",
+)  # fmt: skip
 
 _TRAIN, _TEST = ("train", "training"), ("test", "val", "valid", "validation", "testing")
 _YES, _NO = ("1", "true", "yes", "y", "x"), ("", "0", "false", "no", "n")
@@ -43,11 +49,11 @@ def from_table(file: Path, key: str) -> list[Row]:
     said = table.get("trusted", ["yes" if name else "no" for name in true])
     rows = [
         Row(
-            path,
-            label,
+            os.path.normpath(path) if path else path,
+            normal(label),
             _one_of(split, _TEST, ("", *_TRAIN), f"split, row {number}", key, file),
             _one_of(trusted, _YES, _NO, f"trusted, row {number}", key, file),
-            true_label,
+            normal(true_label),
         )
         for number, (path, label, split, trusted, true_label) in enumerate(
             zip(
@@ -56,6 +62,9 @@ def from_table(file: Path, key: str) -> list[Row]:
             start=1,
         )
     ]
+    nameless = next((number for number, row in enumerate(rows, start=1) if not row.path), None)
+    if nameless is not None:
+        raise ValueError(f"{key}={file} names no picture in row {nameless}: give its path.")
     refuse_twice([row.path for row in rows], f"{key}={file}")
     unknown = next((row for row in rows if row.trusted and not (row.label or row.true_label)), None)
     if unknown is not None:
@@ -63,8 +72,22 @@ def from_table(file: Path, key: str) -> list[Row]:
     return rows
 
 
-def from_folders(folder: Path) -> list[Row]:
+def only_true(rows: Sequence[Row]) -> list[str]:
+    """Return a note if classes are the truth of some pictures, but the label of none."""
+    given = {row.label for row in rows}
+    never = sorted({row.true_label for row in rows} - given - {""}, key=natural)
+    if not never:
+        return []
+    return [f"NOTE: in column true_label, but never in column label: {some(never)}: slips?"]
+
+
+def from_folders(folder: Path) -> tuple[list[Row], list[str]]:
     """Look through folders: `<class>/…`, or `train/<class>/…` and `test/<class>/…`.
+
+    Folders may be links.
+
+    Returns:
+        The rows, and a note of what else lies in folders of classes.
 
     Raises:
         ValueError: if there are no pictures in folders of classes.
@@ -77,19 +100,68 @@ def from_folders(folder: Path) -> list[Row]:
     # folders of classes that happen to be called so are not splits
     if not any(name.lower() in _TRAIN for name in splits):
         splits = {"": False}
-    rows = []
+    rows, others = [], Counter[str]()
     for split, test in splits.items():
-        for path in sorted((folder / split).rglob("*")):
+        for path in _files(folder / split):
             below = path.relative_to(folder / split).parts
-            hidden = any(part.startswith(".") for part in below)
-            if len(below) > 1 and path.suffix.lower() in SUFFIXES and not hidden:
-                rows.append(Row(str(path.relative_to(folder)), below[0], test))
+            suffix = path.suffix.lower()
+            if len(below) < 2 or any(part.startswith(".") for part in below):
+                continue
+            if suffix in SUFFIXES:
+                rows.append(Row(str(path.relative_to(folder)), normal(below[0]), test))
+            else:
+                others[suffix or "no suffix"] += 1
     if not rows:
         raise ValueError(
             f"data_dir={folder} has no pictures in folders of classes: put them into <class>/, or "
             "say their classes with labels=<table>."
         )
-    return rows
+    if not others:
+        return rows, []
+    kinds = ", ".join(f"{kind} ({count:,})" for kind, count in others.most_common(5))
+    return rows, [f"{others.total():,} files are no pictures by their names, and left out: {kinds}"]
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the files below a folder, in order; a folder that is linked twice counts once."""
+    found, seen = [], set()
+    for name, below, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(name)
+        if real in seen:
+            below.clear()
+            continue
+        seen.add(real)
+        below.sort()
+        found += [Path(name, file) for file in files]
+    return sorted(found)
+
+
+def normal(name: str) -> str:
+    """Return the name of a class as tables give it: without spaces around, in Unicode's NFC.
+
+    Folders made on a Mac are in another form, which looks the same.
+    """
+    return unicodedata.normalize("NFC", name.strip())
+
+
+def trust_all(rows: Sequence[Row], files: Sequence[Path]) -> list[Row]:
+    """Return the rows, those trusted that lists say were checked; see `trust`.
+
+    Raises:
+        ValueError: if two lists say different things of a picture.
+    """
+    said: dict[str, tuple[str, Path]] = {}
+    result = list(rows)
+    for file in files:
+        result = trust(result, file)
+        for path, name in _checked(rows, file).items():
+            before, where = said.setdefault(path, (name, file))
+            if before != name:
+                raise ValueError(
+                    f"dataset.trusted: {path} is {before!r} in {where} and {name!r} in {file}: "
+                    "mend one of them."
+                )
+    return result
 
 
 def trust(rows: Sequence[Row], file: Path) -> list[Row]:
@@ -104,19 +176,7 @@ def trust(rows: Sequence[Row], file: Path) -> list[Row]:
         ValueError: if the list is not there, names a picture that is not among the rows or twice,
             or a class that none of them has: that is a slip of the pen.
     """
-    key = "dataset.trusted"
-    if file.suffix in (".csv", ".parquet"):
-        table = read_table(file, key, ("path", "true_label"))
-        pairs = zip(table["path"], table["true_label"], strict=True)
-        filled = [(path, name) for path, name in pairs if name]
-        refuse_twice([path for path, _ in filled], f"{key}={file}")
-        checked = dict(filled)
-    elif file.is_file():
-        lines = file.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
-        label = {row.path: row.true_label or row.label for row in rows}
-        checked = {path: label.get(path, "") for path in map(str.strip, lines) if path}
-    else:
-        raise ValueError(f"{key}={file} is not there: give a list of checked pictures.")
+    key, checked = "dataset.trusted", _checked(rows, file)
     unknown = checked.keys() - {row.path for row in rows}
     if unknown:
         raise ValueError(
@@ -134,6 +194,23 @@ def trust(rows: Sequence[Row], file: Path) -> list[Row]:
         row._replace(trusted=True, true_label=checked[row.path]) if row.path in checked else row
         for row in rows
     ]
+
+
+def _checked(rows: Sequence[Row], file: Path) -> dict[str, str]:
+    """Return path → class of what a list says was checked."""
+    key = "dataset.trusted"
+    if file.suffix.lower() in (".csv", ".tsv", ".parquet"):
+        table = read_table(file, key, ("path", "true_label"))
+        pairs = zip(table["path"], table["true_label"], strict=True)
+        filled = [(os.path.normpath(path), normal(name)) for path, name in pairs if name]
+        refuse_twice([path for path, _ in filled], f"{key}={file}")
+        return dict(filled)
+    if not file.is_file():
+        raise ValueError(f"{key}={file} is not there: give a list of checked pictures.")
+    lines = file.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
+    label = {row.path: row.true_label or row.label for row in rows}
+    paths = (os.path.normpath(line.strip()) for line in lines if line.strip())
+    return {path: label.get(path, "") for path in paths}
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:

@@ -196,14 +196,8 @@ class Manifest:
         Raises:
             ValueError: if the folder holds other draws, or these were changed there.
         """
-        saved = self.saved_hash(folder)
-        labels = folder / "labels.npz"
-        if saved is not None and saved != self.hash:
-            raise ValueError(
-                f"The data drawn now differ from those the run in {folder} began with (manifest "
-                f"{self.hash[:12]}, not {saved[:12]}): continue it with its own settings, give "
-                "another run_dir, or start again with fresh=true."
-            )
+        self.check_saved(folder)
+        saved, labels = self.saved_hash(folder), folder / "labels.npz"
         if saved is not None and labels.exists():
             try:
                 intact = Manifest.load(labels).hash == saved
@@ -222,6 +216,16 @@ class Manifest:
         # The manifest comes last: where it is, the labels are too.
         with replacing(folder / "manifest.json") as partial:
             partial.write_text(json.dumps(self.summary(), indent=2))
+
+    def check_saved(self, folder: Path) -> None:
+        """Raise a `ValueError` if a run's folder holds other draws than these."""
+        saved = self.saved_hash(folder)
+        if saved is not None and saved != self.hash:
+            raise ValueError(
+                f"The data drawn now differ from those the run in {folder} began with (manifest "
+                f"{self.hash[:12]}, not {saved[:12]}): continue it with its own settings, give "
+                "another run_dir, or start again with fresh=true."
+            )
 
     def write(self, path: Path) -> None:
         """Write a file that `load` reads, complete or not at all."""

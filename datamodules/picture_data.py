@@ -97,7 +97,12 @@ class PictureDataModule(NoisyLabelDataModule):
         self.drawn = self._draw(labels)
         self.num_train, self.num_probe = len(self.drawn.train_rows), len(self.drawn.probe_rows)
         if not self.num_train:
-            raise ValueError(f"{name} in data_dir={data_dir} has no picture to train on.")
+            why = ": all are trusted, which leaves no label to learn from; give probe_per_class="
+            raise ValueError(
+                f"{name} in data_dir={data_dir} has no picture to train on"
+                f"{why if self.num_probe else ''}."
+            )
+        self._note_unspoken_for()
         self.tested = self.tests(self.drawn)
         self.test_names = tuple(self.tested)
 
@@ -131,6 +136,15 @@ class PictureDataModule(NoisyLabelDataModule):
         return Manifest.draw(
             known, lambda rows: given[rows], settings=settings, class_names=self.class_names
         )
+
+    def _note_unspoken_for(self) -> None:
+        """Note classes that no trusted example speaks for, where others have some."""
+        lacking = np.setdiff1d(np.arange(self.num_classes), self.drawn.probe_label)
+        if self.num_probe and len(lacking):
+            self.notes.append(
+                f"NOTE: {len(lacking)} of {self.num_classes} classes have no trusted example: "
+                f"{some([self.class_names[one] for one in lacking])}"
+            )
 
     def _with_trusted(self, stated: Manifest) -> Manifest:
         """Move what was trusted since into the probe, where all belongs there that is trusted."""
@@ -169,6 +183,12 @@ class PictureDataModule(NoisyLabelDataModule):
 
     def read(self) -> tuple[Images, Manifest, Mapping[str, TestSet]]:
         """Look for the files, and read whole pictures."""
+        for name, one in self.tested.items():
+            if not len(one.label):
+                raise ValueError(
+                    f"{self.name} in data_dir={self.data_dir} has no picture to test on ({name}): "
+                    "give a test split with labels, or two pictures or more of each class."
+                )
         return self._opened(self._images)
 
     def lay_out(self) -> None:

@@ -36,6 +36,8 @@ def open_picture(path: Path) -> Image.Image:
         raise OSError(f"{type(error).__name__}: {error}") from error
     if picture.mode.startswith(("I", "F")):  # 16 bits; Pillow's own conversion makes them white
         values = np.asarray(picture, dtype=np.float64)
+        if picture.mode.startswith("F") and values.max(initial=0) <= 1:  # shares of white
+            values = 65535 * values
         return Image.fromarray((values / 257).clip(0, 255).astype(np.uint8))
     return picture
 

@@ -1,6 +1,7 @@
 """Tables: what people give, CSV or Parquet, all cells as text; and CSV that we write."""
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -44,7 +45,8 @@ def read_table(file: Path, key: str, needed: Sequence[str]) -> Table:
     gives them.
 
     Args:
-        file: `.csv` (UTF-8, comma, semicolon or tab, with a header) or `.parquet`.
+        file: `.csv` (UTF-8, comma, semicolon or tab, with a header) or `.parquet`. Rows and columns
+            that are empty, as spreadsheet programs leave them, do not count.
         key: the setting that names it, for messages.
         needed: columns that must be there.
 
@@ -54,7 +56,7 @@ def read_table(file: Path, key: str, needed: Sequence[str]) -> Table:
     if not file.is_file():
         raise ValueError(f"{key}={file} is not there: give a table with {_and(needed)}.")
     try:
-        table = _parquet(file) if file.suffix == ".parquet" else _csv(file)
+        table = _parquet(file) if file.suffix.lower() == ".parquet" else _csv(file, needed)
     except (OSError, ValueError, csv.Error) as error:
         raise ValueError(f"{key}={file} cannot be read as a table: {error}.") from None
     missing = [name for name in needed if name not in table]
@@ -63,7 +65,22 @@ def read_table(file: Path, key: str, needed: Sequence[str]) -> Table:
             f"{key}={file} has no column {missing[0]} (it has {', '.join(table) or 'none'}): give "
             f"a table with {_and(needed)}."
         )
-    return table
+    return {
+        name: cells if name == "path" else _whole_numbers(cells) for name, cells in table.items()
+    }
+
+
+def is_filled_in(file: Path, column: str) -> bool:
+    """Return whether there is a list that holds what nobody could write anew.
+
+    Args:
+        file: a CSV file that we wrote for somebody to fill in, or none.
+        column: that was left empty.
+    """
+    try:
+        return file.exists() and any(read_table(file, "list", (column,))[column])
+    except ValueError:  # not as it was written: somebody works at it
+        return True
 
 
 def class_numbers(names: Sequence[str]) -> dict[str, int]:
@@ -109,22 +126,69 @@ def refuse_twice(paths: Sequence[str], what: str) -> None:
         raise ValueError(f"{what} names {again} more than once: give each picture one row.")
 
 
-def _csv(file: Path) -> Table:
+def _csv(file: Path, needed: Sequence[str]) -> Table:
+    _refuse_other_kinds(file)
     with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as opened:
         head = opened.readline()
-        opened.seek(0)
-        separator = max(",;\t", key=head.count)
-        reader = csv.DictReader(opened, delimiter=separator, restval="")
-        names = [name.strip() for name in reader.fieldnames or ()]
-        table: Table = {name: [] for name in names}
-        for row in reader:
-            if None in row:
-                raise ValueError(f"line {reader.line_num} has more cells than the header")
-            for name, cell in zip(names, row.values(), strict=True):
+        said = _SEPARATOR.match(head)  # Excel's own first line
+        if said:
+            head = opened.readline()
+        else:
+            opened.seek(0)
+        separator = said[1] if said else _separator(head, needed)
+        rows = csv.reader(opened, delimiter=separator)
+        first = next(csv.reader([head], delimiter=separator) if said else rows, [])
+        names = [name.strip() for name in first]
+        again = next(
+            (name for name, count in Counter(filter(None, names)).items() if count > 1), ""
+        )
+        if again:
+            raise ValueError(f"it has the column {again} more than once")
+        table: Table = {name: [] for name in names if name}
+        for row in rows:
+            cells = [cell.strip() for cell in row]
+            if not any(cells):
+                continue
+            if any(cells[len(names) :]):
+                raise ValueError(f"line {rows.line_num} has more cells than the header")
+            cells += [""] * (len(names) - len(cells))
+            for name, cell in zip(names, cells, strict=False):
+                if not name:
+                    continue
                 if name != "path" and not is_utf8(cell):
-                    raise ValueError(f"line {reader.line_num} is not UTF-8 in column {name}")
-                table[name].append(cell.strip())
+                    raise ValueError(f"line {rows.line_num} is not UTF-8 in column {name}")
+                if name in needed and cell.count("\n") > (name == "path"):
+                    raise ValueError(
+                        f"a cell of column {name} goes over several lines, up to line "
+                        f"{rows.line_num}: a quotation mark is not closed"
+                    )
+                table[name].append(cell)
     return table
+
+
+# What spreadsheet programs save by themselves, by its first bytes.
+_OTHER_KINDS = {
+    b"PK": "it is a spreadsheet or an archive: save it as CSV",
+    b"\xd0\xcf\x11\xe0": "it is a spreadsheet: save it as CSV",
+    b"\xff\xfe": "it is UTF-16: save it as CSV in UTF-8",
+    b"\xfe\xff": "it is UTF-16: save it as CSV in UTF-8",
+}
+_SEPARATOR = re.compile(r"sep=([,;\t])\s*$", re.IGNORECASE)
+
+
+def _refuse_other_kinds(file: Path) -> None:
+    with file.open("rb") as opened:
+        begins = opened.read(4)
+    for start, why in _OTHER_KINDS.items():
+        if begins.startswith(start):
+            raise ValueError(why)
+
+
+def _separator(head: str, needed: Sequence[str]) -> str:
+    """Return what separates cells: what leaves the columns that are needed, or the commonest."""
+    columns = {one: {cell.strip(' "\r\n') for cell in head.split(one)} for one in ",;\t"}
+    fits = [one for one, names in columns.items() if names.issuperset(needed)]
+    return max(fits or columns, key=head.count)
 
 
 def _parquet(file: Path) -> Table:
@@ -140,6 +204,16 @@ def _parquet(file: Path) -> Table:
         name: ["" if cell is None else str(cell).strip() for cell in cells]
         for name, cells in columns.items()
     }
+
+
+def _whole_numbers(cells: list[str]) -> list[str]:
+    """Return 3 for 3.0 where a column has such only: pandas writes so beside missing values."""
+    if any(cells) and all(_WHOLE.fullmatch(cell) for cell in cells if cell):
+        return [cell.partition(".")[0] for cell in cells]
+    return cells
+
+
+_WHOLE = re.compile(r"-?\d+\.0")
 
 
 def _and(names: Sequence[str]) -> str:

@@ -170,9 +170,9 @@ def _fit(
             trainer.fit(module, datamodule=_InMemory(data, batches))
     except torch.OutOfMemoryError:
         raise ValueError(
-            f"A step of {len(batches[-1].train.label)} examples on {module.device} needs more "
-            f"memory than it has: batch_size={settings['batch_size']} is too large; give a smaller "
-            "one, or more devices (trainer=ddp)."
+            f"A step of {len(batches[-1].train.label)} examples on {trainer.strategy.root_device} "
+            f"needs more memory than it has: batch_size={settings['batch_size']} is too large; "
+            "give a smaller one, or more devices (trainer=ddp)."
         ) from None
     return watch
 

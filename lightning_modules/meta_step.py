@@ -39,7 +39,8 @@ class Verdict(NamedTuple):
 
     def weighted_sum(self, losses: Tensor) -> Tensor:
         """Return Σ ω_i ℓ_i, scaled so that the mean over ranks is the sum over all examples."""
-        return self.ranks.size * (self.weight @ losses)
+        # not `@`, which autocast would take in bfloat16
+        return self.ranks.size * (self.weight * losses).sum()
 
 
 class MetaStepModule(NoisyLabelModule):

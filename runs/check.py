@@ -74,10 +74,11 @@ def check(settings: Settings, sweeping: bool = False) -> None:
             "pip install -c constraints.txt -e '.[tensorboard]', or choose another logger."
         )
     _check_trainer(settings["trainer"])
+    _check_views(settings["dataset"])
     _check_audit(settings["audit"])
     _check_speed(settings["speed"], training=settings["mode"] in ("train", "check"))
     if settings["mode"] not in ("evaluate", "audit"):
-        _check_batch(settings["trainer"], settings["batch_size"])
+        check_batch(settings["trainer"], settings["batch_size"])
     _check_meta(settings)
     if sweeping and settings["trainer"].get("devices", 1) != 1 and not _is_launched():
         # Lightning starts the other ranks by running this command again: the whole sweep
@@ -111,6 +112,13 @@ def _check_trainer(trainer: dict[str, Any]) -> None:
     one_of("trainer.precision", trainer.get("precision", "32-true"), PRECISIONS)
 
 
+def _check_views(dataset: dict[str, Any]) -> None:
+    if "flip" in dataset:
+        _switch("dataset.flip", dataset["flip"])
+    if "pad" in dataset:
+        _whole("dataset.pad", dataset["pad"], 0)
+
+
 def _check_audit(audit: dict[str, Any]) -> None:
     within("audit.confidence", audit["confidence"], 0, 1)
     _whole("audit.label_next", audit["label_next"], 0)
@@ -131,7 +139,8 @@ def _check_speed(speed: dict[str, Any], training: bool) -> None:
         )
 
 
-def _check_batch(trainer: dict[str, Any], batch_size: int) -> None:
+def check_batch(trainer: dict[str, Any], batch_size: int) -> None:
+    """Raise a `ValueError` if the devices cannot share a batch; how many may not be known yet."""
     devices, nodes = trainer.get("devices", 1), trainer.get("num_nodes", 1)
     count = len(devices) if isinstance(devices, list) else devices
     if isinstance(count, int) and count > 0 and batch_size % (count * nodes):
@@ -144,7 +153,12 @@ def _check_batch(trainer: dict[str, Any], batch_size: int) -> None:
 
 def _check_meta(settings: Settings) -> None:
     _switch("meta.float32", settings["meta"]["float32"])
-    method = settings["choices"].get("method")
+    method, clips = settings["choices"].get("method"), settings["method"].get("grad_clip")
+    if settings["trainer"].get("precision") == "16-mixed" and clips is not None:
+        raise ValueError(
+            f"trainer.precision=16-mixed scales gradients, and method.grad_clip={clips} would clip "
+            "them scaled: give 32-true or bf16-mixed, or leave out method.grad_clip."
+        )
     if method == "supervised":
         return
     if settings["probe_per_class"] == 0:

@@ -98,6 +98,8 @@ class RunFolder:
                 or cannot be written.
         """
         config = self.path / "config.yaml"
+        if self.settings["fresh"] and config.exists():
+            self._refuse_to_move_inputs()
         if not self.settings["fresh"] and (saved := self.saved_settings()):
             changed = differences(saved, self.settings, but=LENGTH)
             if changed:
@@ -116,6 +118,20 @@ class RunFolder:
                 raise ValueError(
                     f"run_dir={self.path} cannot be written ({one}): give a run_dir that can."
                 )
+
+    def _refuse_to_move_inputs(self) -> None:
+        """Refuse to set the folder aside with what this very run is to read."""
+        here, dataset = self.path.resolve(), self.settings["dataset"]
+        for key, value in {**dataset, "labels": self.settings["labels"]}.items():
+            for name in value if isinstance(value, list) else [value]:
+                if isinstance(name, str) and name and Path(name).expanduser().exists():
+                    inside = here in Path(name).expanduser().resolve().parents
+                    if inside:
+                        said = key if key == "labels" else f"dataset.{key}"
+                        raise ValueError(
+                            f"{said}={name} lies in run_dir={self.path}, which fresh=true would "
+                            "set aside: give another run_dir, or copy the file elsewhere first."
+                        )
 
     def open(self) -> None:
         """Make the folder, lock it for as long as this process lives, and write `config.yaml`.

@@ -13,9 +13,11 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 
 from callbacks.csv_log import read_metrics
-from callbacks.stop_signals import StopSignals, spoken
+from callbacks.messages import AgreedError
+from callbacks.stop_signals import Stopped, StopSignals, spoken
 from callbacks.wandb_log import WandbLog
 from datamodules.base import NoisyLabelDataModule
+from datamodules.picture_data import PictureDataModule
 from inspection.look_through import Checked
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.compiled import CompiledPasses
@@ -33,7 +35,7 @@ from runs.build import (
 from runs.closing_table import show
 from runs.folder import RunFolder
 from runs.loggers import build_loggers
-from runs.ranks import first_rank_first
+from runs.ranks import first_rank_first, leave_at_once
 from runs.results import Ended, leave, saved_step, surroundings
 from runs.resume import check_length, newest_good
 from runs.settings import Settings, command
@@ -64,8 +66,12 @@ def train(settings: Settings) -> Results:
     console = Console(quiet=not first)
     run = prepare(settings)
     with first_rank_first(run.trainer):
+        if first:
+            refuse_folder(run)
         results = None if settings["fresh"] else run.folder.results()
         if results and results["steps"] >= run.plan.max_steps:
+            if first:
+                refuse_changed_lists(run)
             console.print(f"This run is finished; fresh=true starts it again: {run.folder.path}")
             show(results, run.folder.path, console)
             if first and of_a_sweep():
@@ -80,8 +86,9 @@ def train(settings: Settings) -> Results:
             newest_good(run.folder, run.data.manifest.hash, console)
     run.data.unreadable.write_to(run.folder.path)
     announce(settings, run, console)
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
+    device = run.trainer.strategy.root_device
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
     facts = {"effective_noise": run.data.manifest.effective_noise}
     loggers = run.trainer.loggers = build_loggers(settings, run.folder.path, facts)
     resume_from = next(iter(run.folder.saved), None)
@@ -94,12 +101,14 @@ def train(settings: Settings) -> Results:
                 return {}
             ended = Ended.of(run.trainer, run.data)
             metrics = read_metrics(run.folder.path / "metrics.csv")
-            here = surroundings(run.trainer.strategy.root_device)
+            here = surroundings(device)
             results = leave(ended, run.data, run.plan, run.folder, metrics, here)
             for logger in loggers:
                 if isinstance(logger, WandbLog):
                     put_on_page(logger, results, run.folder.path, ended.audit, run.data)
     except BaseException as error:
+        if run.trainer.world_size > 1 and not isinstance(error, AgreedError | Stopped):
+            leave_at_once()
         if isinstance(error, OSError) and error.errno in _NO_PLACE:
             raise ValueError(
                 f"run_dir={run.folder.path} cannot be written any more ({error.strerror}): make "
@@ -113,6 +122,18 @@ def train(settings: Settings) -> Results:
         run.folder.close()
     show(results, run.folder.path, console)
     return results
+
+
+def refuse_changed_lists(run: Run) -> None:
+    """Refuse to show a finished run as this command's, if its lists say something else since.
+
+    Lists of pictures are read already; others are not, so that a result is shown without its data.
+
+    Raises:
+        ValueError: they do.
+    """
+    if isinstance(run.data, PictureDataModule):
+        run.data.drawn.check_saved(run.folder.path)
 
 
 def tell_sweep(settings: Settings, results: Results, folder: Path) -> None:
@@ -144,6 +165,7 @@ def check(settings: Settings) -> Results:
         return {}
     console = Console()
     run = prepare(settings)
+    refuse_folder(run)
     console.print(f"reading {run.data.name}", highlight=False)
     run.data.prepare_data()
     run.data.lay_out()
@@ -167,10 +189,13 @@ def prepare(settings: Settings) -> Run:
     signals = StopSignals()
     callbacks = build_callbacks(settings, data, plan, folder, signals)
     trainer = build_trainer(settings, plan.max_steps, callbacks)
-    if is_first_rank():
-        folder.check()
-        check_length(folder, data, schedule, plan)
     return Run(folder, data, schedule, plan, module, trainer, signals)
+
+
+def refuse_folder(run: Run) -> None:
+    """Raise a `ValueError` if the folder is no place for this run, or for one of this length."""
+    run.folder.check()
+    check_length(run.folder, run.data, run.schedule, run.plan)
 
 
 def evaluate(settings: Settings, overrides: list[str]) -> Results:

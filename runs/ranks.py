@@ -1,11 +1,12 @@
 """Processes that start at the same time on the same folder, and end together."""
 
+import atexit
 import ctypes
 import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
@@ -30,19 +31,41 @@ def end_with_parent() -> None:
 def first_rank_first(trainer: Any) -> Iterator[None]:
     """Let the first rank do its part alone, and the others theirs after it.
 
-    It makes the run's folder and fetches data; they only look. Where Lightning starts the others,
-    it does so afterwards, in `fit`.
+    It makes the run's folder and fetches data; they only look. If it fails, they end with it. Where
+    Lightning starts the others, it does so afterwards, in `fit`.
     """
     # not at the top: a process should know its parent before seconds of imports
     from pytorch_lightning.plugins.environments import LightningEnvironment
 
+    from callbacks.messages import AgreedError, everyones
+
     strategy = trainer.strategy
     environment = getattr(strategy, "cluster_environment", None)
     at_once = trainer.world_size > 1 and not isinstance(environment, LightningEnvironment)
-    if at_once:
-        strategy.setup_environment()
-    if at_once and not trainer.is_global_zero:
-        strategy.barrier("the first rank first")
-    yield
-    if at_once and trainer.is_global_zero:
-        strategy.barrier("the first rank first")
+    if not at_once:
+        yield
+        return
+    strategy.setup_environment()
+    if not trainer.is_global_zero:
+        reason = everyones(None)[0]
+        if reason is not None:
+            raise AgreedError(reason)
+        yield
+        return
+    try:
+        yield
+    except BaseException as error:
+        everyones(str(error) or type(error).__name__)
+        raise
+    everyones(None)
+
+
+def leave_at_once() -> None:
+    """Let a process of which only this one failed end without the others.
+
+    Lightning would destroy NCCL's groups as it ends, which waits for the others, who wait for it.
+    """
+    with suppress(ImportError):  # a part of Lightning that it does not promise to keep
+        from lightning_fabric.utilities.distributed import _destroy_dist_connection
+
+        atexit.unregister(_destroy_dist_connection)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from callbacks.checkpoint_file import load
 from callbacks.csv_log import read_metrics
@@ -249,6 +250,25 @@ def test_the_same_command_again_says_that_the_run_is_finished(
     assert modes.train(quick(run_dir, f"method={method}")) == results
     assert "finished" in capsys.readouterr().out
     assert (run_dir / "checkpoints" / "last.ckpt").stat().st_mtime_ns == before
+
+
+def test_a_finished_run_is_not_shown_for_lists_that_say_something_else(tmp_path: Path) -> None:
+    for number in range(8):
+        path = tmp_path / "zoo" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), 30 * number).save(path)
+    listed = tmp_path / "checked.csv"
+    listed.write_text("path,true_label\na/0.png,a\n")
+    made = settings(
+        "dataset=folder", f"data_dir={tmp_path}/zoo", f"dataset.trusted={listed}", "max_steps=1",
+        "method=supervised", "model=resnet11", "dataset.image_size=8", "batch_size=2",
+        "logger=none", "trainer=cpu", f"run_dir={tmp_path}/run",
+    )  # fmt: skip
+    results = modes.train(made)
+    assert modes.train(made) == results
+    listed.write_text("path,true_label\na/0.png,a\nb/1.png,b\n")
+    with pytest.raises(ValueError, match="The data drawn now differ from those the run"):
+        modes.train(made)
 
 
 def test_evaluation_keeps_the_precision_and_the_data_of_training(tmp_path: Path) -> None:

@@ -212,7 +212,7 @@ def test_a_folder_is_trained_on_again(zoo: Path, tmp_path: Path) -> None:
     assert said == {before[row]: label for row, label in expected(audit).items()}
     for one in (first, again):
         one.probe = {one.listed.files.paths[row] for row in one.manifest.probe_rows}
-        one.tested_on = dict(one.tested_pictures())
+        one.tested_on = set(one.tested_pictures())
     assert again.probe == first.probe
     assert again.tested_on == first.tested_on
     # what is not trusted is still unknown

@@ -94,7 +94,8 @@ def test_cleaned_draws_can_be_trained_on(audit: Audit, drawn: Manifest, tmp_path
 
 def test_the_table_has_every_example_once(audit: Audit, drawn: Manifest, tmp_path: Path) -> None:
     files = [f"{row}.png" for row in range(10)]
-    write_csv(tmp_path / "c.csv", clean(audit, 0.5), audit, drawn, files, tested=[("t/1.png", 2)])
+    tested = [("t/1.png", 2, True), ("t/2.png", 1, False)]
+    write_csv(tmp_path / "c.csv", clean(audit, 0.5), audit, drawn, files, tested)
     rows = list(csv.DictReader((tmp_path / "c.csv").open(encoding="utf-8")))
     said = {
         row["path"]: (row["label"], row["split"], row["trusted"], row["true_label"], row["action"])
@@ -111,4 +112,5 @@ def test_the_table_has_every_example_once(audit: Audit, drawn: Manifest, tmp_pat
         "3.png": ("bee", "train", "yes", "bee", "trusted"),
         "5.png": ("cow", "train", "yes", "cow", "trusted"),
         "t/1.png": ("cow", "test", "no", "cow", "tested on"),
+        "t/2.png": ("bee", "test", "no", "", "tested on"),  # nobody checked it
     }

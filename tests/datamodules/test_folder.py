@@ -65,7 +65,8 @@ def test_folders_are_classes(zoo: Path) -> None:
     assert np.bincount(data.tested["test"].label).tolist() == [1, 1, 1]
     assert data.num_train == 12
     assert all(path.startswith(name) for path, name in rows_of(data).items())
-    assert "0 of them with trusted labels; the others may be" in data.notes[0]
+    assert data.notes[0] == "1 files are no pictures by their names, and left out: .txt (1)"
+    assert "0 of them with trusted labels; the others may be" in data.notes[1]
     tested = set(data.tested["test"].files.paths)
     assert not tested & set(data.listed.files.paths)
     assert tested == set(folder(zoo, seed=2).tested["test"].files.paths)
@@ -190,7 +191,90 @@ def test_what_to_label_first_is_written_down(
         len({row["path"] for row in rows}) == len(rows) == 12
     )  # all there are, at most 10 of each
     assert {row["true_label"] for row in rows} == {""}
-    assert folder(zoo, trusted=str(path)).num_probe == 0  # nothing is filled in yet
+    unfilled = folder(zoo, trusted=str(path))
+    assert unfilled.num_probe == 0  # nothing is filled in yet
+    assert "trusts no picture to train with" in unfilled.without_probe()
+
+
+def test_a_list_of_what_to_label_first_that_is_filled_in_stays(
+    zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = folder(zoo)
+    data.without_probe()
+    path = Path("outputs/zoo-label_these_first.csv")
+    path.write_text(path.read_text().replace("bee,\n", "bee,bee\n", 1))
+    work = path.read_text()
+    assert ",bee,bee" in work
+    assert f"is filled in: give dataset.trusted={path}" in data.without_probe()
+    assert path.read_text() == work
+    assert folder(zoo, trusted=str(path)).num_probe == 1
+
+
+def test_folders_may_be_links_and_their_names_in_any_form(zoo: Path, tmp_path: Path) -> None:
+    (zoo / "bee").rename(tmp_path / "elsewhere")
+    (zoo / "Ka\u0308fer ").symlink_to(tmp_path / "elsewhere")  # as a Mac spells it
+    (zoo / "cow" / "again").symlink_to(zoo / "cow")  # has no end
+    data = folder(zoo)
+    assert data.class_names == ("K\u00e4fer", "ape", "cow")
+    assert data.train_size + len(data.tested["test"].label) == 15
+    path = next(path for path in data.listed.files.paths if path.startswith("Ka"))
+    checked = table(tmp_path / "t.csv", "path,true_label", f"{path},K\u00e4fer")
+    assert folder(zoo, trusted=str(checked)).num_probe == 1
+
+
+def test_one_picture_by_two_names_is_there_twice(zoo: Path, tmp_path: Path) -> None:
+    rows = ["path,label", "ape/0.png,a", "./ape/0.png,a", "bee/6.png,b"]
+    with pytest.raises(ValueError, match=r"names ape/0\.png more than once"):
+        folder(zoo, labels=str(table(tmp_path / "t.csv", *rows)))
+
+
+def test_lists_that_say_different_things_are_refused(zoo: Path, tmp_path: Path) -> None:
+    lists = [
+        str(table(tmp_path / name, "path,true_label", f"ape/0.png,{said}"))
+        for name, said in (("1.csv", "ape"), ("2.CSV", "bee"))
+    ]
+    with pytest.raises(ValueError, match=r"ape/0\.png is 'ape' in .*1\.csv and 'bee' in .*2\.CSV"):
+        folder(zoo, trusted=lists)
+    assert folder(zoo, trusted=[lists[0], lists[0]]).listed.trusted.sum() == 1
+
+
+def test_what_a_stranger_would_want_to_know_is_noted(zoo: Path, tmp_path: Path) -> None:
+    rows = [f"{path.parent.name}/{path.name}" for path in sorted(zoo.rglob("*.png"))]
+    told = [f"{row},{row[:3]},{row[:3] if row[:3] != 'cow' else ''}" for row in rows]
+    told[0] = told[0].removesuffix("ape") + "appe"
+    listed = table(tmp_path / "t.csv", "path,label,true_label", *told)
+    notes = folder(zoo, labels=str(listed), probe_per_class=None).notes
+    assert notes[0] == "NOTE: in column true_label, but never in column label: appe: slips?"
+    assert "NOTE: 1 of 4 classes have no trusted example: cow" in notes
+
+
+def test_test_pictures_that_nobody_checked_are_noted(zoo: Path, tmp_path: Path) -> None:
+    listed = table(
+        tmp_path / "t.csv", "path,label,split,true_label", "ape/0.png,a,,", "bee/6.png,b,,",
+        "ape/1.png,a,test,a", "bee/7.png,b,test,",
+    )  # fmt: skip
+    data = folder(zoo, labels=str(listed))
+    assert data.notes == [
+        "of 2 pictures to test on, 1 have labels that were checked; the others may be labelled "
+        "wrongly"
+    ]
+    assert data.tested_pictures() == [("ape/1.png", 0, True), ("bee/7.png", 1, False)]
+
+
+def test_nothing_to_test_on_and_nothing_to_train_on_are_said(zoo: Path, tmp_path: Path) -> None:
+    rows = ["path,label", "ape/0.png,a", "bee/6.png,b"]
+    with pytest.raises(ValueError, match="has no picture to test on"):
+        folder(zoo, labels=str(table(tmp_path / "t.csv", *rows))).setup()
+    rows = [
+        "path,label,true_label,split",
+        "ape/0.png,a,a,",
+        "bee/6.png,b,b,",
+        "cow/11.png,a,a,test",
+    ]
+    all_trusted = str(table(tmp_path / "u.csv", *rows))
+    with pytest.raises(ValueError, match=r"all are trusted, .* give probe_per_class="):
+        folder(zoo, labels=all_trusted)
 
 
 @pytest.mark.parametrize(

@@ -142,3 +142,14 @@ def test_names_that_are_not_text(tmp_path: Path) -> None:
     files.unreadable.write_to(tmp_path)
     files.unreadable.note(tmp_path / name, OSError("no"))
     assert read_unreadable(tmp_path) == {str(tmp_path / name): "no"}
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([0.0, 0.5, 1.0], [0, 127, 255]), ([0.0, 25700.0, 65535.0], [0, 100, 255])],
+)
+def test_floats_are_shares_of_white_or_16_bits(
+    tmp_path: Path, values: list[float], expected: list[int]
+) -> None:
+    Image.fromarray(np.array([values], dtype=np.float32)).save(tmp_path / "f.tif")
+    assert np.asarray(open_picture(tmp_path / "f.tif")).ravel().tolist() == expected

@@ -105,3 +105,14 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     for attempt in (RunFolder.check, RunFolder.open):
         with pytest.raises(ValueError, match=r"run_dir=.*cannot be written"):
             attempt(folder(tmp_path / "file" / "run"))
+
+
+@pytest.mark.parametrize("given", ["labels={}", "dataset.trusted={}", "dataset.trusted=[{}]"])
+def test_fresh_does_not_move_what_it_is_to_read(tmp_path: Path, given: str) -> None:
+    folder(tmp_path / "run").open()
+    listed = tmp_path / "run" / "label_next.csv"
+    listed.write_text("index,true_label\n1,2\n")
+    with pytest.raises(ValueError, match=rf"={listed} lies in run_dir=.* copy the file elsewhere"):
+        folder(tmp_path / "run", "fresh=true", given.format(listed)).check()
+    elsewhere = listed.rename(tmp_path / "label_next.csv")
+    folder(tmp_path / "run", "fresh=true", given.format(elsewhere)).check()

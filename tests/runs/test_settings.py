@@ -38,11 +38,20 @@ from tests.compose import settings
         ("trainer.devices=200", "batch_size=100"),
         ("trainer.precision=16-mixed", "trainer.precision=16-mixed"),
         ("+trainer.sync_batchnorm=true", "sync_batchnorm"),
+        ("dataset.flip=no", r"dataset\.flip=no is not known: give true or false"),
+        ("dataset.pad=-1", r"dataset\.pad=-1"),
+        ("dataset.pad=some", r"dataset\.pad=some"),
     ],
 )
 def test_impossible_values_are_refused_by_their_key(override: str, key: str) -> None:
     with pytest.raises(ValueError, match=key):
         check(settings(override))
+
+
+def test_clipping_scaled_gradients_is_refused() -> None:
+    made = settings("method=supervised", "trainer.precision=16-mixed", "method.grad_clip=1")
+    with pytest.raises(ValueError, match=r"method\.grad_clip=1 would clip them scaled"):
+        check(made)
 
 
 @pytest.mark.parametrize(

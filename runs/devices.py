@@ -1,0 +1,36 @@
+"""How many devices a run has, where the settings say: all there are."""
+
+from typing import Any
+
+import torch
+
+from runs.check import check_batch
+from runs.settings import Settings
+
+_ALL: tuple[Any, ...] = (-1, "-1", "auto")
+
+
+def counted(settings: Settings) -> Settings:
+    """Return the settings with the number of devices in place of all.
+
+    A run on eight devices is another experiment than one on four, and is not to go on from it: each
+    has batch statistics of its own.
+
+    Raises:
+        ValueError: if the batch cannot be shared by so many.
+    """
+    trainer = settings["trainer"]
+    if trainer.get("devices") not in _ALL or trainer.get("accelerator") not in _COUNTED:
+        return settings
+    if torch.cuda.is_available():
+        count = torch.cuda.device_count()
+    elif trainer["accelerator"] == "auto" and trainer["devices"] == "auto":
+        count = 1
+    else:
+        return settings  # Lightning says what is missing
+    trainer = {**trainer, "devices": count}
+    check_batch(trainer, settings["batch_size"])
+    return {**settings, "trainer": trainer}
+
+
+_COUNTED = ("auto", "gpu", "cuda")
