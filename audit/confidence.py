@@ -86,7 +86,15 @@ def believed(of_class: Floats, share: float) -> Floats:
     return (1 - share) * np.eye(len(of_class)) + share * of_class
 
 
-def judged(all_said: Said, given: Tensor, of_class: Floats) -> tuple[Tensor, Tensor]:
+class Judged(NamedTuple):
+    """What becomes of it, for N examples, float32."""
+
+    confidence: Tensor  # (N,) P(suggested class | picture, given label)
+    right: Tensor  # (N,) P(given label is right | picture, given label)
+    right_by_all: Tensor  # (N,) the same with all of T believed: for the order, see `audit.trust`
+
+
+def judged(all_said: Said, given: Tensor, of_class: Floats) -> Judged:
     """Return P(class | picture, given label) of suggested and of given classes, (N,) float32.
 
     Args:
@@ -101,7 +109,8 @@ def judged(all_said: Said, given: Tensor, of_class: Floats) -> tuple[Tensor, Ten
     place, suggested = given.numpy(), all_said.suggested.numpy()
     right = of_given * given_as[place, place] / everything
     confidence = all_said.of_suggested.double().numpy() * given_as[suggested, place] / everything
-    return torch.from_numpy(confidence).float(), torch.from_numpy(right).float()
+    by_all = of_given * of_class[place, place] / (by_mistake + _TINY)
+    return Judged(*(torch.from_numpy(one).float() for one in (confidence, right, by_all)))
 
 
 def at_least(probability: Floats, suggested: Rows, given: Rows, of_class: Floats) -> Floats:

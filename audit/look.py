@@ -32,6 +32,7 @@ class Look(NamedTuple):
     suggested: Tensor  # (M,) int64, the likeliest class
     confidence: Tensor  # (M,) float32, how sure that is; see `audit.confidence`
     right: Tensor  # (M,) float32, how sure the given label is
+    right_by_all: Tensor  # (M,) float32, the same with all of T believed
 
 
 def look_at_all(

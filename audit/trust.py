@@ -9,8 +9,12 @@ With m the mean margin over n visits,
     trust = w (1 + m) / 2 + (1 - w) P,    w = (1 - 1/n) / 2,    in [0, 1].
 
 Both count half in the end; one visit only was by a network that knew nothing, and counts for
-nothing. Below 1/2 the given label is more likely wrong than right, on balance. It takes no example
-weights, so that it is the same for every method.
+nothing. It takes no example weights, so that it is the same for every method.
+
+P has all of T believed, which tells best in which order labels are to be doubted, but not how many:
+of a network that knows little, it doubts most. All odds of trust are therefore multiplied by one
+number, which keeps their order, so that as many labels lie below 1/2 as do where P has only the
+likeliest share of T believed. Below 1/2 a label is called suspicious.
 
 Probabilities are *levelled* for both: divided by the class's level, and made to sum to 1 again. The
 level of a class is the network's mean probability of it over the examples that are given it, in the
@@ -35,6 +39,8 @@ Floats = NDArray[np.float64]
 
 # No class is levelled up by more than this.
 MOST = 1e3
+
+_TINY = 1e-9
 
 
 def levelled(logits: Tensor, level: Tensor) -> Tensor:
@@ -71,14 +77,27 @@ def margin(probability: Tensor, given: Tensor) -> Tensor:
     return of_given - others.amax(dim=1)
 
 
+def calibrated(score: Floats, count: int) -> Floats:
+    """Return scores (N,) in the same order, of which `count` lie below one half.
+
+    All odds are multiplied by one number.
+
+    Args:
+        score: in [0, 1], (N,); those that tie where the line is drawn lie on it, not below.
+        count: from 0 to N.
+    """
+    ordered = np.concatenate([[0.0], np.sort(score), [1.0]])
+    line = np.clip((ordered[count] + ordered[count + 1]) / 2, _TINY, 1 - _TINY)
+    return score * (1 - line) / (score * (1 - line) + (1 - score) * line)
+
+
 def trust(margins: Floats, visits: Floats, end: Floats | None) -> Floats:
     """Return the trust score (N,); one half where there was neither a visit nor an end.
 
     Args:
         margins: sum over the visits (N,).
         visits: how many there were (N,).
-        end: P(given label | picture, given label) at the end (N,), or None where no look was taken:
-            then the visits decide.
+        end: P at the end (N,), or None where no look was taken: then the visits decide.
     """
     count = np.maximum(visits, 1)
     of_visits = (1 + margins / count) / 2

@@ -98,7 +98,8 @@ def seen_twice(data: MadeData) -> LabelAudit:
     audit._table.copy_(torch.stack([2 + 0 * sure, margin, sure, sure, sure, suggested, sure]))
     index = torch.from_numpy(drawn.train_rows)
     right = torch.from_numpy((drawn.given == drawn.clean).astype(np.float32))
-    audit.end = Look(index, suggested[index], 0.5 + sure[index] / 2, 0.2 + 0.6 * right)
+    of_given = 0.2 + 0.6 * right
+    audit.end = Look(index, suggested[index], 0.5 + sure[index] / 2, of_given, of_given)
     return audit
 
 

@@ -17,8 +17,8 @@ from torch import Tensor
 from audit.confidence import at_least, transition
 from audit.detection import detection
 from audit.look import Look, look_at_all
-from audit.record import Audit
-from audit.trust import levelled, levels, margin, trust
+from audit.record import SUSPICIOUS, Audit
+from audit.trust import calibrated, levelled, levels, margin, trust
 from callbacks.messages import everyones, mine, total
 from datamodules.base import NoisyLabelDataModule
 from lightning_modules.base import NoisyLabelModule
@@ -191,24 +191,28 @@ def _audit(table: Tensor, data: NoisyLabelDataModule, end: Look | None) -> Audit
     seen = visits > 0 if end is None else np.ones(len(rows), dtype=np.bool_)
     with np.errstate(invalid="ignore"):  # never visited: 0 / 0 is NaN, as it should be
         weight, square, zero = columns[2:5] / visits
-    suggested, of_end = columns[5].astype(np.int64), None
+    suggested = columns[5].astype(np.int64)
     if end is None:
+        trusted = trust(columns[1], visits, None)
         of_class = transition(suggested[seen], manifest.given[seen], data.num_classes)
         confidence = at_least(columns[6], suggested, manifest.given, of_class)
     else:
         place = np.empty(table.shape[1], dtype=np.int64)
         place[end.index.numpy()] = np.arange(len(end.index))
-        of_end, suggested, confidence = (
-            part.numpy()[place[rows]]
-            for part in (end.right.double(), end.suggested, end.confidence.double())
+        by_all, right, confidence = (
+            part.double().numpy()[place[rows]]
+            for part in (end.right_by_all, end.right, end.confidence)
         )
+        suggested = end.suggested.numpy()[place[rows]]
+        doubted = trust(columns[1], visits, right) < SUSPICIOUS
+        trusted = calibrated(trust(columns[1], visits, by_all), int(doubted.sum()))
     return Audit(
         index=rows[seen],
         given=manifest.given[seen],
         clean=manifest.clean[seen],
         suggested=suggested[seen],
         confidence=confidence[seen],
-        trust=trust(columns[1], visits, of_end)[seen],
+        trust=trusted[seen],
         weight=weight[seen],
         weight_sd=np.sqrt(np.maximum(square - weight**2, 0))[seen],
         zero_share=np.where(np.isnan(weight), np.nan, zero)[seen],

@@ -34,7 +34,7 @@ def share_and_judgement(
     suggested = p.argmax(axis=1)
     of_class = transition(suggested, given, p.shape[1])
     every = said(torch.from_numpy(p), torch.from_numpy(given), torch.from_numpy(of_class))
-    confidence, right = judged(every, torch.from_numpy(given), of_class)
+    confidence, right, _ = judged(every, torch.from_numpy(given), of_class)
     share = believed_share(every.of_given.numpy(), every.by_mistake.numpy())
     return share, confidence.numpy(), right.numpy(), suggested
 
@@ -69,6 +69,10 @@ def test_the_judgement_is_bayes_rule_with_the_share_that_is_believed() -> None:
     place = np.arange(300)
     np.testing.assert_allclose(confidence, expected[place, suggested], atol=1e-6)
     np.testing.assert_allclose(right, expected[place, given], atol=1e-6)
+    of_class = transition(suggested, given, 4)
+    every = said(*map(torch.from_numpy, (p, given, of_class)))
+    by_all = judged(every, torch.from_numpy(given), of_class).right_by_all
+    np.testing.assert_allclose(by_all, posterior(p, given, of_class)[place, given], atol=1e-6)
 
 
 def test_the_share_is_the_likeliest_on_a_grid() -> None:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from audit.trust import MOST, levelled, levels, margin, trust
+from audit.trust import MOST, calibrated, levelled, levels, margin, trust
 
 
 def test_margin_by_hand() -> None:
@@ -52,3 +52,20 @@ def test_a_class_that_is_never_believed_in_is_not_levelled_up_without_bound() ->
 def test_levels_by_hand() -> None:
     found = levels(torch.tensor([1.5, 0.0, 0.3]), torch.tensor([3.0, 0.0, 1.0]))
     assert found.tolist() == pytest.approx([0.5, 1.8 / 4, 0.3])
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 6])
+def test_as_many_lie_below_one_half_as_are_to_and_the_order_stays(count: int) -> None:
+    score = np.array([0.9, 0.01, 0.4, 0.55, 0.3, 0.999])
+    found = calibrated(score, count)
+    assert (found < 0.5).sum() == count
+    assert np.array_equal(np.argsort(found), np.argsort(score))
+    assert ((found >= 0) & (found <= 1)).all()
+    odds = found / (1 - found) / (score / (1 - score))
+    np.testing.assert_allclose(odds, odds[0])
+
+
+def test_ties_on_the_line_are_not_below_it_and_nothing_is_no_trouble() -> None:
+    assert calibrated(np.array([0.2, 0.2, 0.9]), 1).tolist()[:2] == pytest.approx([0.5, 0.5])
+    assert calibrated(np.array([0.0, 1.0]), 1).tolist() == [0, 1]
+    assert len(calibrated(np.zeros(0), 0)) == 0

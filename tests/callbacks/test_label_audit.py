@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_leaves
 
 from audit.look import Look
 from audit.record import Audit
+from audit.trust import calibrated
 from callbacks.label_audit import LabelAudit, joined
 from datamodules.batch import UNKNOWN, Batch
 from datamodules.images import ArrayImages
@@ -74,10 +75,14 @@ def test_a_look_at_the_end_counts_more_than_few_visits_and_brings_the_suggestion
     visit(audit, [4, 1], [1, 0], [0.9, 0.75], None)
     visit(audit, [4], [1], [0.5], None)
     rows, right = torch.tensor([4, 1, 2]), torch.tensor([0.3, 0.65, 0.95])
-    audit.end = Look(rows, torch.tensor([0, 0, 1]), torch.tensor([0.7, 0.65, 0.95]), right)
+    said = torch.tensor([0, 0, 1]), torch.tensor([0.7, 0.65, 0.95])
+    audit.end = Look(rows, *said, torch.tensor([0.3, 0.4, 0.95]), right)
     found = audit.audit(data([1, 2, 4], [0, 1, 1], [0, 1, 0]))
     assert found.index.tolist() == [1, 2, 4]
-    assert found.trust.tolist() == pytest.approx([0.65, 0.95, 0.25 * (1 + 0.4) / 2 + 0.75 * 0.3])
+    # two are doubted where part of T is believed; by the score itself, one
+    plain = np.array([0.65, 0.95, 0.25 * (1 + 0.4) / 2 + 0.75 * 0.3])
+    np.testing.assert_allclose(found.trust, calibrated(plain, 2), rtol=1e-6)
+    assert found.suspicious.tolist() == [True, False, True]
     assert found.suggested.tolist() == [0, 1, 0]
     assert found.confidence.tolist() == pytest.approx([0.65, 0.95, 0.7])
     assert found.visits.tolist() == [1, 0, 2]
