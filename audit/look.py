@@ -12,6 +12,7 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from audit.confidence import Said, judged, said
+from audit.record import Floats
 from audit.trust import levelled
 from callbacks.messages import everyones
 from datamodules.augment import normalise
@@ -40,7 +41,7 @@ def look_at_all(
     data: NoisyLabelDataModule,
     trainer: pl.Trainer,
     level: Tensor,
-    of_class: Tensor,
+    of_class: Floats,
     console: Console | None = None,
 ) -> Look:
     """Return what the averaged network says of every noisy example; each rank looks at its share.
@@ -68,8 +69,9 @@ def look_at_all(
     console = console or Console(quiet=not trainer.is_global_zero)
     console.print(f"looking at every label once more, {data.num_train:,} in all", highlight=False)
     bar = track(batches, "", console=console, transient=True, disable=not console.is_terminal)
-    index, given, every = joined(everyones(look(bar, logits, of_class.float(), temperature)))
-    return Look(index, every.suggested, *judged(every, given, of_class.double().numpy()))
+    shares = everyones(look(bar, logits, torch.from_numpy(of_class).float(), temperature))
+    index, given, every = joined(shares)
+    return Look(index, every.suggested, *judged(every, given, of_class))
 
 
 def evaluator(module: NoisyLabelModule, trainer: pl.Trainer) -> Logits:

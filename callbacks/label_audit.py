@@ -117,8 +117,10 @@ class LabelAudit(Callback):
         self, module: NoisyLabelModule, data: NoisyLabelDataModule, trainer: pl.Trainer
     ) -> None:
         """Take the last look; the ranks' tables are joined already."""
-        noted = _audit(self._table, data, None)
-        of_class = torch.from_numpy(transition(noted.suggested, noted.given, data.num_classes))
+        drawn = data.manifest
+        visits, suggested = self._table[[0, len(_SUMS)]].numpy()[:, drawn.train_rows]
+        seen = visits > 0
+        of_class = transition(suggested[seen].astype(np.int64), drawn.given[seen], data.num_classes)
         self.end = look_at_all(module, data, trainer, self._level, of_class, self._console)
 
     def audit(self, data: NoisyLabelDataModule) -> Audit:

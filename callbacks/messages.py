@@ -65,7 +65,7 @@ def mine(values: list[T]) -> T:
     if len(values) != ranks:
         raise ValueError(
             f"The checkpoint is of {len(values)} ranks, and there are {ranks} now: go on with "
-            f"trainer.devices and trainer.num_nodes as they were, or give another run_dir."
+            "trainer.devices and trainer.num_nodes as they were, or give another run_dir."
         )
     return values[rank()]
 

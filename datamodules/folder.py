@@ -6,14 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.folder_rows import (
-    Row,
-    from_folders,
-    from_table,
-    natural,
-    only_true,
-    trust_all,
-)
+from datamodules.folder_rows import Row, from_folders, from_table, natural, only_true, trust
 from datamodules.label_first import suggest
 from datamodules.listing import Files, Listing, Tested
 from datamodules.manifest import Manifest
@@ -78,7 +71,7 @@ class Folder(PictureDataModule):
             rows = from_table(Path(self.table).expanduser().absolute(), "labels")
             self._refuse_latin_1(rows)
             self.notes += only_true(rows)
-        rows = trust_all(rows, [Path(checked).expanduser().absolute() for checked in self.trusted])
+        rows = trust(rows, [Path(checked).expanduser().absolute() for checked in self.trusted])
         named = {row.label for row in rows} | {row.true_label for row in rows}
         names = tuple(sorted(named - {""}, key=natural))
         if len(names) < 2:

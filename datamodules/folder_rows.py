@@ -144,39 +144,38 @@ def normal(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip())
 
 
-def trust_all(rows: Sequence[Row], files: Sequence[Path]) -> list[Row]:
-    """Return the rows, those trusted that lists say were checked; see `trust`.
+def trust(rows: Sequence[Row], files: Sequence[Path]) -> list[Row]:
+    """Return the rows, those trusted that lists say were checked.
+
+    Args:
+        rows: those.
+        files: each has a path a line; or is a table `.csv`, `.tsv` or `.parquet` with `path` and
+            `true_label`, of which rows count where the latter is filled in.
 
     Raises:
-        ValueError: if two lists say different things of a picture.
+        ValueError: if a list is not there, names a picture that is not among the rows or twice, or
+            a class that none of them has: that is a slip of the pen; or if two lists say different
+            things of a picture.
     """
-    said: dict[str, tuple[str, Path]] = {}
-    result = list(rows)
+    checked: dict[str, tuple[str, Path]] = {}
     for file in files:
-        result = trust(result, file)
         for path, name in _checked(rows, file).items():
-            before, where = said.setdefault(path, (name, file))
+            before, where = checked.setdefault(path, (name, file))
             if before != name:
                 raise ValueError(
                     f"dataset.trusted: {path} is {before!r} in {where} and {name!r} in {file}: "
                     "mend one of them."
                 )
-    return result
+    return [
+        row._replace(trusted=True, true_label=checked[row.path][0]) if row.path in checked else row
+        for row in rows
+    ]
 
 
-def trust(rows: Sequence[Row], file: Path) -> list[Row]:
-    """Return the rows, those trusted that a list says were checked.
-
-    Args:
-        rows: those.
-        file: a path a line; or a table `.csv` or `.parquet` with `path` and `true_label`, of which
-            rows count where the latter is filled in.
-
-    Raises:
-        ValueError: if the list is not there, names a picture that is not among the rows or twice,
-            or a class that none of them has: that is a slip of the pen.
-    """
-    key, checked = "dataset.trusted", _checked(rows, file)
+def _checked(rows: Sequence[Row], file: Path) -> dict[str, str]:
+    """Return path → class of what a list says was checked; see `trust`."""
+    key = "dataset.trusted"
+    checked = _read_checked(rows, file, key)
     unknown = checked.keys() - {row.path for row in rows}
     if unknown:
         raise ValueError(
@@ -190,15 +189,10 @@ def trust(rows: Sequence[Row], file: Path) -> list[Row]:
                 f"{key}={file} gives {path} the class {name!r}, which no picture has: give one of "
                 f"{some(sorted(classes, key=natural))}."
             )
-    return [
-        row._replace(trusted=True, true_label=checked[row.path]) if row.path in checked else row
-        for row in rows
-    ]
+    return checked
 
 
-def _checked(rows: Sequence[Row], file: Path) -> dict[str, str]:
-    """Return path → class of what a list says was checked."""
-    key = "dataset.trusted"
+def _read_checked(rows: Sequence[Row], file: Path, key: str) -> dict[str, str]:
     if file.suffix.lower() in (".csv", ".tsv", ".parquet"):
         table = read_table(file, key, ("path", "true_label"))
         pairs = zip(table["path"], table["true_label"], strict=True)

@@ -131,14 +131,10 @@ def _csv(file: Path, needed: Sequence[str]) -> Table:
     with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as opened:
         head = opened.readline()
         said = _SEPARATOR.match(head)  # Excel's own first line
-        if said:
-            head = opened.readline()
-        else:
+        if not said:
             opened.seek(0)
-        separator = said[1] if said else _separator(head, needed)
-        rows = csv.reader(opened, delimiter=separator)
-        first = next(csv.reader([head], delimiter=separator) if said else rows, [])
-        names = [name.strip() for name in first]
+        rows = csv.reader(opened, delimiter=said[1] if said else _separator(head, needed))
+        names = [name.strip() for name in next(rows, [])]
         again = next(
             (name for name, count in Counter(filter(None, names)).items() if count > 1), ""
         )

@@ -8,6 +8,7 @@ from runs.check import check_batch
 from runs.settings import Settings
 
 _ALL: tuple[Any, ...] = (-1, "-1", "auto")
+_COUNTED = ("auto", "gpu", "cuda")
 
 
 def counted(settings: Settings) -> Settings:
@@ -31,6 +32,3 @@ def counted(settings: Settings) -> Settings:
     trainer = {**trainer, "devices": count}
     check_batch(trainer, settings["batch_size"])
     return {**settings, "trainer": trainer}
-
-
-_COUNTED = ("auto", "gpu", "cuda")

@@ -121,17 +121,17 @@ class RunFolder:
 
     def _refuse_to_move_inputs(self) -> None:
         """Refuse to set the folder aside with what this very run is to read."""
-        here, dataset = self.path.resolve(), self.settings["dataset"]
-        for key, value in {**dataset, "labels": self.settings["labels"]}.items():
+        here = self.path.resolve()
+        inputs = {f"dataset.{key}": value for key, value in self.settings["dataset"].items()}
+        inputs["dataset.labels"] = None  # where there is one, it repeats `labels`
+        for key, value in {**inputs, "labels": self.settings["labels"]}.items():
             for name in value if isinstance(value, list) else [value]:
-                if isinstance(name, str) and name and Path(name).expanduser().exists():
-                    inside = here in Path(name).expanduser().resolve().parents
-                    if inside:
-                        said = key if key == "labels" else f"dataset.{key}"
-                        raise ValueError(
-                            f"{said}={name} lies in run_dir={self.path}, which fresh=true would "
-                            "set aside: give another run_dir, or copy the file elsewhere first."
-                        )
+                path = Path(name).expanduser() if isinstance(name, str) and name else None
+                if path and path.exists() and here in path.resolve().parents:
+                    raise ValueError(
+                        f"{key}={name} lies in run_dir={self.path}, which fresh=true would set "
+                        "aside: give another run_dir, or copy the file elsewhere first."
+                    )
 
     def open(self) -> None:
         """Make the folder, lock it for as long as this process lives, and write `config.yaml`.

@@ -67,6 +67,7 @@ def test_the_judgement_is_bayes_rule_with_the_share_that_is_believed() -> None:
     assert 0.01 < share < 0.99
     expected = posterior(p, given, believed(transition(suggested, given, 4), share))
     place = np.arange(300)
+    # what is judged is float32: 6e-8 of 1, and a few such
     np.testing.assert_allclose(confidence, expected[place, suggested], atol=1e-6)
     np.testing.assert_allclose(right, expected[place, given], atol=1e-6)
     of_class = transition(suggested, given, 4)
@@ -171,4 +172,4 @@ def test_two_classes_need_no_bound() -> None:
     share = believed_share(of_given, by_mistake)
     exact = posterior(p, given, believed(of_class, share))
     found = at_least(sure, suggested, given, of_class)
-    np.testing.assert_allclose(found[differ], exact[place, suggested][differ], atol=1e-6)
+    np.testing.assert_allclose(found[differ], exact[place, suggested][differ])

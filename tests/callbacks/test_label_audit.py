@@ -81,6 +81,7 @@ def test_a_look_at_the_end_counts_more_than_few_visits_and_brings_the_suggestion
     assert found.index.tolist() == [1, 2, 4]
     # two are doubted where part of T is believed; by the score itself, one
     plain = np.array([0.65, 0.95, 0.25 * (1 + 0.4) / 2 + 0.75 * 0.3])
+    # what the look gave is float32: 6e-8, and a few such
     np.testing.assert_allclose(found.trust, calibrated(plain, 2), rtol=1e-6)
     assert found.suspicious.tolist() == [True, False, True]
     assert found.suggested.tolist() == [0, 1, 0]
