@@ -3,14 +3,13 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from rich.console import Console
 from rich.progress import track
-from scipy.optimize import minimize_scalar
 from torch import Tensor
 
+from audit.clean_posterior import CleanPosterior, fit
 from audit.confidence import Said, judged, said
 from audit.record import Floats
 from audit.trust import levelled
@@ -21,9 +20,7 @@ from datamodules.batch import Batch
 from lightning_modules.base import NoisyLabelModule
 
 Logits = Callable[[Batch], Tensor]
-
-# A probe that is all right asks for a temperature of 0, one that is guessed for infinity.
-TEMPERATURES = (0.2, 5.0)
+Probability = Callable[[Batch], Tensor]
 
 
 class Look(NamedTuple):
@@ -46,7 +43,7 @@ def look_at_all(
 ) -> Look:
     """Return what the averaged network says of every noisy example; each rank looks at its share.
 
-    Confidence is calibrated on the probe where the method did not learn that by heart.
+    It is calibrated on the probe where the method did not learn that by heart.
 
     Args:
         module: the method.
@@ -62,14 +59,16 @@ def look_at_all(
         said = network(batch).float()
         return levelled(said, level.to(said.device))
 
-    temperature = 1.0
+    counted = torch.from_numpy(of_class).float().to(trainer.strategy.root_device)
+    posterior = CleanPosterior()
     if data.num_probe and not module.learns_probe:
-        temperature = fit_temperature(data.each_once(data.probe_set, shared=False), logits)
+        trusted = data.each_once(data.probe_set, shared=False)
+        posterior = fit(*logits_of(trusted, logits), counted)
     batches: Any = data.each_once(data.train_set)
     console = console or Console(quiet=not trainer.is_global_zero)
     console.print(f"looking at every label once more, {data.num_train:,} in all", highlight=False)
     bar = track(batches, "", console=console, transient=True, disable=not console.is_terminal)
-    shares = everyones(look(bar, logits, torch.from_numpy(of_class).float(), temperature))
+    shares = everyones(look(bar, lambda batch: posterior(logits(batch)), counted))
     index, given, every = joined(shares)
     return Look(index, every.suggested, *judged(every, given, of_class))
 
@@ -91,22 +90,25 @@ Looked = tuple[Tensor, Tensor, Said]
 
 
 @torch.no_grad()
-def look(
-    batches: Iterable[Batch], logits: Logits, of_class: Tensor, temperature: float = 1.0
-) -> Looked:
+def logits_of(batches: Iterable[Batch], logits: Logits) -> tuple[Tensor, Tensor]:
+    """Return logits (M, C) and labels (M,) of some examples, on the CPU."""
+    every, label = zip(*((logits(batch).cpu(), batch.label) for batch in batches), strict=True)
+    return torch.cat(every), torch.cat(label)
+
+
+@torch.no_grad()
+def look(batches: Iterable[Batch], probability: Probability, of_class: Tensor) -> Looked:
     """Look at each example once; what comes back lies on the CPU.
 
     Args:
         batches: of given labels.
-        logits: what the network says of a batch, levelled, (B, C) float32.
+        probability: of each class, for a batch, (B, C) float32.
         of_class: T, (C, C), see `audit.confidence`.
-        temperature: logits are divided by it, which changes no suggestion.
     """
     looks = []
     for batch in batches:
-        probability = (logits(batch) / temperature).softmax(dim=1)
-        given = batch.label.to(probability.device)
-        one = said(probability, given, of_class.to(probability.device))
+        p = probability(batch)
+        one = said(p, batch.label.to(p.device), of_class.to(p.device))
         looks.append((batch.index, batch.label, Said(*(part.cpu() for part in one))))
     return joined(looks)
 
@@ -116,27 +118,3 @@ def joined(looks: Sequence[Looked]) -> Looked:
     index, given, every = zip(*looks, strict=True)
     parts = Said(*(torch.cat(part) for part in zip(*every, strict=True)))
     return torch.cat(index), torch.cat(given), parts
-
-
-@torch.no_grad()
-def fit_temperature(batches: Iterable[Batch], logits: Logits) -> float:
-    """Return the temperature that makes trusted labels likeliest (Guo et al. 2017).
-
-    Only of use where the network did not learn these labels.
-
-    Args:
-        batches: of trusted examples, at least one.
-        logits: what the network says of a batch, levelled, (B, C).
-    """
-    said, label = [], []
-    for batch in batches:
-        said.append(logits(batch).double().cpu())
-        label.append(batch.label)
-    z, y = torch.cat(said), torch.cat(label)
-
-    def loss(log_temperature: float) -> float:
-        scaled = z / float(np.exp(log_temperature))
-        return float(torch.nn.functional.cross_entropy(scaled, y))
-
-    found = minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded")
-    return float(np.exp(found.x))
