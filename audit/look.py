@@ -39,7 +39,6 @@ def look_at_all(
     trainer: pl.Trainer,
     level: Tensor,
     of_class: Floats,
-    console: Console | None = None,
 ) -> Look:
     """Return what the averaged network says of every noisy example; each rank looks at its share.
 
@@ -51,7 +50,6 @@ def look_at_all(
         trainer: whose device and precision are used.
         level: of each class, (C,), see `audit.trust`.
         of_class: T, (C, C), see `audit.confidence`.
-        console: where a bar goes; standard output by default.
     """
     network = evaluator(module, trainer)
 
@@ -65,7 +63,7 @@ def look_at_all(
         trusted = data.each_once(data.probe_set, shared=False)
         posterior = fit(*logits_of(trusted, logits), counted)
     batches: Any = data.each_once(data.train_set)
-    console = console or Console(quiet=not trainer.is_global_zero)
+    console = Console(quiet=not trainer.is_global_zero)
     console.print(f"looking at every label once more, {data.num_train:,} in all", highlight=False)
     bar = track(batches, "", console=console, transient=True, disable=not console.is_terminal)
     shares = everyones(look(bar, lambda batch: posterior(logits(batch)), counted))

@@ -12,7 +12,7 @@ from callbacks.messages import rank, total
 from callbacks.transition import add_pairs, transition_error
 from callbacks.weight_histogram import GROUPS, HIGH, Weighed, add_weights, ends, log_weights
 
-# With more classes, four matrices of C x C numbers are too much to keep and to save.
+# With more classes, two matrices of C x C numbers are too much to keep and to save.
 MOST_CLASSES = 2000
 
 
@@ -23,20 +23,17 @@ class BeliefsOverTime(Callback):
     waits. Must come before `Evaluations`, which saves what an evaluation leaves here.
 
     Args:
-        num_classes: C; with more than 2,000 there is no transition matrix.
+        num_classes: C; with more than 2,000 there are no transition matrices.
 
     Attributes:
-        transition: `(2, C, C)` int32 on the CPU, of the steps that led to the last evaluation: how
-            often each class (a row) had each given label (a column), by the network's predictions
-            [0] and in truth [1]. None before the first evaluation.
         weights: histograms of example weights, one entry an evaluation; empty without weights.
     """
 
     def __init__(self, num_classes: int) -> None:
         matrices = 2 if num_classes <= MOST_CLASSES else 0
-        self.transition: Tensor | None = None
         self.weights: list[Weighed] = []
-        # since the last evaluation, of this rank
+        # since the last evaluation, of this rank; pairs are how often each class (a row) had each
+        # given label (a column), by the network's predictions [0] and in truth [1]
         self._pairs = torch.zeros(matrices, num_classes, num_classes, dtype=torch.int32)
         self._weights = torch.zeros(len(GROUPS), len(HIGH), dtype=torch.int64)
         self._ends = ends()
@@ -61,8 +58,8 @@ class BeliefsOverTime(Callback):
         given, clean = examples.label, examples.clean_label
         if len(self._pairs):
             add_pairs(self._pairs, objective.logits.argmax(dim=1), given, clean)
-        if objective.example_weight is not None:
-            weight = objective.example_weight * (len(given) * trainer.world_size)
+        weight = objective.relative_weight
+        if weight is not None:
             add_weights(self._weights, self._ends, weight, given, clean)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -73,7 +70,6 @@ class BeliefsOverTime(Callback):
         pairs, weights = self._over_ranks()
         self._pairs, self._weights = map(torch.zeros_like, (self._pairs, self._weights))
         if len(pairs):
-            self.transition = pairs
             error = transition_error(*pairs)
             if error is not None:
                 for logger in trainer.loggers:
@@ -91,7 +87,6 @@ class BeliefsOverTime(Callback):
         """Return what was published, and the open counts of all ranks together."""
         pairs, weights = self._over_ranks()
         return {
-            "transition": self.transition,
             "weights": [tuple(weighed) for weighed in self.weights],
             "open_pairs": pairs,
             "open_weights": weights,
@@ -99,7 +94,6 @@ class BeliefsOverTime(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with saved counts: the first rank takes them all, since they are only added up."""
-        self.transition = state_dict["transition"]
         self.weights = [Weighed(*weighed) for weighed in state_dict["weights"]]
         share = 1 if rank() == 0 else 0
         self._pairs = share * state_dict["open_pairs"].to(self._pairs.device)

@@ -41,9 +41,9 @@ class FiniteLoss(Callback):
     ) -> None:
         """Take in the step; look when it is time."""
         objective, examples = outputs["objective"], outputs["batch"]
-        terms = {"train/loss": objective.loss, **objective.terms}
         # a copy: what a loader's process made lies in memory shared with it
-        self._taken.append(Taken(trainer.global_step, terms, examples.index.clone()))
+        rows = examples.index.clone()
+        self._taken.append(Taken(trainer.global_step, objective.scalars, rows))
         if trainer.global_step % self.every == 0 or trainer.global_step == trainer.max_steps:
             self._stop_together(self._bad_loss())
             self._taken = []

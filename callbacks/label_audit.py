@@ -11,7 +11,6 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.trainer.states import TrainerFn
-from rich.console import Console
 from torch import Tensor
 
 from audit.confidence import at_least, transition
@@ -36,19 +35,17 @@ class LabelAudit(Callback):
     Args:
         size: examples in the data set's training list.
         num_classes: C.
-        console: where the bar of the last look goes; standard output by default.
 
     Attributes:
         end: the last look, where one was taken.
     """
 
-    def __init__(self, size: int, num_classes: int, console: Console | None = None) -> None:
+    def __init__(self, size: int, num_classes: int) -> None:
         self._table = torch.zeros(len(_SUMS) + len(_LAST), size)
         self._level = torch.ones(num_classes)
         # since the epoch began, by given label: sums of its probability, and of examples
         self._open = torch.zeros(2, num_classes)
         self.end: Look | None = None
-        self._console = console
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Bring the table to the device."""
@@ -71,9 +68,9 @@ class LabelAudit(Callback):
         probability = levelled(logits, self._level).softmax(dim=1)
         confidence, suggested = probability.max(dim=1)
         one = torch.ones_like(confidence)
-        weight = one * torch.nan
-        if objective.example_weight is not None:
-            weight = objective.example_weight * (len(one) * trainer.world_size)
+        weight = objective.relative_weight
+        if weight is None:
+            weight = one * torch.nan
         sums = torch.stack(
             [one, margin(probability, given), weight, weight**2, (weight <= 0).float()]
         )
@@ -121,11 +118,45 @@ class LabelAudit(Callback):
         visits, suggested = self._table[[0, len(_SUMS)]].numpy()[:, drawn.train_rows]
         seen = visits > 0
         of_class = transition(suggested[seen].astype(np.int64), drawn.given[seen], data.num_classes)
-        self.end = look_at_all(module, data, trainer, self._level, of_class, self._console)
+        self.end = look_at_all(module, data, trainer, self._level, of_class)
 
     def audit(self, data: NoisyLabelDataModule) -> Audit:
         """Return what is known of the noisy examples that were visited or looked at."""
-        return _audit(self._table, data, self.end)
+        manifest, end = data.manifest, self.end
+        seen = np.ones(len(manifest.train_rows), dtype=np.bool_)
+        if end is None:
+            seen = self._table[0].numpy()[manifest.train_rows] > 0
+        rows, given = manifest.train_rows[seen], manifest.given[seen]
+        visits, margins, weights, squares, zeros, last, sure = self._table.double().numpy()[:, rows]
+        with np.errstate(invalid="ignore"):  # never visited: 0 / 0 is NaN, as it should be
+            weight, square, zero = weights / visits, squares / visits, zeros / visits
+        if end is None:
+            suggested = last.astype(np.int64)
+            of_class = transition(suggested, given, data.num_classes)
+            confidence = at_least(sure, suggested, given, of_class)
+            trusted = trust(margins, visits, None)
+        else:
+            place = np.empty(self._table.shape[1], dtype=np.int64)
+            place[end.index.numpy()] = np.arange(len(end.index))
+            by_all, right, confidence = (
+                part.double().numpy()[place[rows]]
+                for part in (end.right_by_all, end.right, end.confidence)
+            )
+            suggested = end.suggested.numpy()[place[rows]]
+            doubted = trust(margins, visits, right) < SUSPICIOUS
+            trusted = calibrated(trust(margins, visits, by_all), int(doubted.sum()))
+        return Audit(
+            index=rows,
+            given=given,
+            clean=manifest.clean[seen],
+            suggested=suggested,
+            confidence=confidence,
+            trust=trusted,
+            weight=weight,
+            weight_sd=np.sqrt(np.maximum(square - weight**2, 0)),
+            zero_share=np.where(np.isnan(weight), np.nan, zero),
+            visits=visits.astype(np.int64),
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Return every rank's table and open sums, and the levels, which are everyone's."""
@@ -145,22 +176,19 @@ class LabelAudit(Callback):
         )
 
     @classmethod
-    def saved(
-        cls, state: Mapping[str, Any] | None, checkpoint: str, console: Console | None = None
-    ) -> "LabelAudit":
+    def saved(cls, state: Mapping[str, Any] | None, checkpoint: str) -> "LabelAudit":
         """Return the audit in a checkpoint, of all its ranks together.
 
         Args:
             state: of this callback, or None if there is none.
             checkpoint: names it, for messages.
-            console: where the bar of the last look goes.
 
         Raises:
             ValueError: if it holds no audit of this kind.
         """
         table = joined(_tables(state, checkpoint))
         assert state is not None
-        made = cls(table.shape[1], len(state["level"]), console)
+        made = cls(table.shape[1], len(state["level"]))
         made._table, made._level = table, state["level"]
         return made
 
@@ -183,40 +211,3 @@ def joined(tables: Sequence[Tensor]) -> Tensor:
     surest = every[:, -1].argmax(dim=0)
     last = every[:, len(_SUMS) :].gather(0, surest.expand(1, len(_LAST), -1))[0]
     return torch.cat([every[:, : len(_SUMS)].sum(dim=0), last])
-
-
-def _audit(table: Tensor, data: NoisyLabelDataModule, end: Look | None) -> Audit:
-    manifest = data.manifest
-    rows = manifest.train_rows
-    columns = table.double().numpy()[:, rows]
-    visits = columns[0]
-    seen = visits > 0 if end is None else np.ones(len(rows), dtype=np.bool_)
-    with np.errstate(invalid="ignore"):  # never visited: 0 / 0 is NaN, as it should be
-        weight, square, zero = columns[2:5] / visits
-    suggested = columns[5].astype(np.int64)
-    if end is None:
-        trusted = trust(columns[1], visits, None)
-        of_class = transition(suggested[seen], manifest.given[seen], data.num_classes)
-        confidence = at_least(columns[6], suggested, manifest.given, of_class)
-    else:
-        place = np.empty(table.shape[1], dtype=np.int64)
-        place[end.index.numpy()] = np.arange(len(end.index))
-        by_all, right, confidence = (
-            part.double().numpy()[place[rows]]
-            for part in (end.right_by_all, end.right, end.confidence)
-        )
-        suggested = end.suggested.numpy()[place[rows]]
-        doubted = trust(columns[1], visits, right) < SUSPICIOUS
-        trusted = calibrated(trust(columns[1], visits, by_all), int(doubted.sum()))
-    return Audit(
-        index=rows[seen],
-        given=manifest.given[seen],
-        clean=manifest.clean[seen],
-        suggested=suggested[seen],
-        confidence=confidence[seen],
-        trust=trusted[seen],
-        weight=weight[seen],
-        weight_sd=np.sqrt(np.maximum(square - weight**2, 0))[seen],
-        zero_share=np.where(np.isnan(weight), np.nan, zero)[seen],
-        visits=visits.astype(np.int64)[seen],
-    )

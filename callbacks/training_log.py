@@ -39,17 +39,16 @@ class Window:
         self._suspicion: list[Tensor] = []  # of (B, 2)
 
     @torch.no_grad()
-    def add(self, objective: Objective, batch: Batch, world_size: int) -> None:
+    def add(self, objective: Objective, batch: Batch) -> None:
         """Take in one step."""
         given, clean = batch.label, batch.clean_label
-        weight = objective.example_weight
+        weight = objective.relative_weight
         if weight is not None:
-            weight = weight * (len(given) * world_size)
             self._suspicion.append(suspicion(given, clean, weight))
         if objective.pseudo_label is not None:
             counts, before = class_counts(objective.pseudo_label), self._classes
             self._classes = counts if before is None else before.to(counts.device) + counts
-        scalars = {"train/loss": objective.loss, **objective.terms}
+        scalars = objective.scalars
         grouped = {
             **accuracies(objective.logits, given, clean),
             **detections(objective.logits, given, clean),
@@ -143,7 +142,7 @@ class TrainingLog(Callback):
         batch_idx: int,
     ) -> None:
         """Take in the step; at the end of a window, log it."""
-        self._window.add(outputs["objective"], outputs["batch"], trainer.world_size)
+        self._window.add(outputs["objective"], outputs["batch"])
         self._steps += 1
         step = trainer.global_step
         if step % self.every == 0 or step == trainer.max_steps:

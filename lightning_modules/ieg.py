@@ -151,6 +151,7 @@ class IEG(MetaStepModule):
             terms={**terms, **self.meta_terms(verdict, probe)},
             logits=z.detach(),
             example_weight=verdict.weight,
+            weighed_ranks=verdict.ranks.size,
             label_mix=verdict.label_mix,
             pseudo_label=pseudo_label,
         )

@@ -38,4 +38,5 @@ class L2R(MetaStepModule):
             terms=self.meta_terms(verdict, probe),
             logits=logits.detach(),
             example_weight=verdict.weight,
+            weighed_ranks=verdict.ranks.size,
         )

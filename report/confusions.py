@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.record import Audit
+from datamodules.noise import transition_counts
 from report.marks import shade
 from report.svg import Axis, Figure, Frame, letters, percent
 
@@ -32,7 +33,7 @@ class Flip(NamedTuple):
     true: str
     given: str
     true_share: float | None  # of the true class
-    estimated_share: float | None
+    estimated_share: float | None  # of the class by the audit
 
 
 def changes(audit: Audit, class_names: Sequence[str]) -> list[Change]:
@@ -61,31 +62,41 @@ def changes(audit: Audit, class_names: Sequence[str]) -> list[Change]:
     ]
 
 
-def matrices(
-    true: NDArray[Any] | None, estimated: NDArray[Any] | None, class_names: Sequence[str]
-) -> list[Figure]:
+class Transitions(NamedTuple):
+    """How often each class (a row) was given each label (a column), counts (C, C)."""
+
+    true: NDArray[Any]  # of the examples whose class is known; perhaps none
+    estimated: NDArray[Any]  # by the classes that the audit believes
+
+
+def transitions(audit: Audit, num_classes: int) -> Transitions:
+    """Count them."""
+    known = audit.clean >= 0
+    return Transitions(
+        transition_counts(audit.clean[known], audit.given[known], num_classes),
+        transition_counts(audit.believed, audit.given, num_classes),
+    )
+
+
+def matrices(counts: Transitions, class_names: Sequence[str]) -> list[Figure]:
     """Return the heat maps of the transition matrices there are; of too many classes, none."""
     if len(class_names) > DRAWN:
         return []
-    named = {"True": true, "Estimated": estimated}
     return [
-        _matrix(f"{title} transition matrix", shares(counts), class_names)
-        for title, counts in named.items()
-        if counts is not None and np.any(counts)
+        _matrix(f"{name.capitalize()} transition matrix", shares(one), class_names)
+        for name, one in counts._asdict().items()
+        if np.any(one)
     ]
 
 
-def flips(
-    true: NDArray[Any] | None, estimated: NDArray[Any] | None, class_names: Sequence[str]
-) -> list[Flip]:
+def flips(counts: Transitions, class_names: Sequence[str]) -> list[Flip]:
     """Return the largest entries off the diagonal, where they cannot be read off the heat maps."""
-    counts = estimated if estimated is not None else true
-    if counts is None or len(class_names) <= NAMED:
+    if len(class_names) <= NAMED:
         return []
-    off = np.array(counts, dtype=np.float64)
+    off = np.array(counts.estimated, dtype=np.float64)
     np.fill_diagonal(off, 0)
     most = np.argsort(-off, axis=None, kind="stable")[:_LISTED]
-    both = [None if one is None else shares(one) for one in (true, estimated)]
+    both = [shares(one) if np.any(one) else None for one in counts]
     rows, columns = np.unravel_index(most, off.shape)
     return [
         Flip(
@@ -102,12 +113,6 @@ def shares(counts: NDArray[Any]) -> NDArray[np.float64]:
     """Return counts as shares of their row; an empty row stays empty."""
     counts = np.asarray(counts, dtype=np.float64)
     return counts / np.maximum(counts.sum(axis=1, keepdims=True), np.finfo(float).tiny)
-
-
-def wrong_share(counts: NDArray[Any]) -> float | None:
-    """Return which share of all labels lies off the diagonal, or None where there are none."""
-    total = float(np.sum(counts))
-    return 1 - float(np.trace(counts)) / total if total else None
 
 
 def _matrix(title: str, share: NDArray[np.float64], class_names: Sequence[str]) -> Figure:

@@ -85,7 +85,7 @@ def surest(audit: Audit) -> dict[int, tuple[NDArray[np.int64], int]]:
 
     Of more classes than there may be corrections, those with the most are kept.
     """
-    changed = np.flatnonzero(audit.suggested != audit.given)
+    changed = np.flatnonzero(audit.believed != audit.given)
     changed = changed[np.argsort(-audit.confidence[changed], kind="stable")]
     to = audit.suggested[changed]
     counts = np.bincount(to, minlength=1)

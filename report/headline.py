@@ -4,7 +4,6 @@ from typing import Any, NamedTuple
 
 from callbacks.progress import duration
 from datamodules.words import counted
-from report.confusions import wrong_share
 from report.story import Story
 
 
@@ -100,16 +99,12 @@ def _found(story: Story) -> Fact:
 
 
 def _wrong(story: Story) -> Fact:
-    audit, estimated = story.audit, story.estimated_transition
-    share = None if estimated is None else wrong_share(estimated)
-    how = "by the estimated transition matrix"
-    if share is None and len(audit.index):
-        share = float((audit.believed != audit.given).mean())
-        how = "labels the audit would change"
+    name, audit = "labels wrong, estimated", story.audit
+    if not len(audit.index):
+        return Fact(name, "not known", "no example was visited")
+    share = (audit.believed != audit.given).mean()
     truth = f"; truly {audit.wrong[audit.known].mean():.1%}" if audit.known.any() else ""
-    if share is None:
-        return Fact("labels wrong, estimated", "not known", "no example was visited")
-    return Fact("labels wrong, estimated", f"{share:.1%}", how + truth)
+    return Fact(name, f"{share:.1%}", "suspicious, and another class is likelier" + truth)
 
 
 def _suspicious(story: Story) -> Fact:

@@ -33,7 +33,8 @@ def render(story: Story) -> str:
         lstrip_blocks=True,
     )
     examples = shown(story)
-    true, estimated, names = story.true_transition, story.estimated_transition, story.class_names
+    names = story.class_names
+    counts = confusions.transitions(story.audit, len(names))
     return environment.get_template("page.html.j2").render(
         title=headline.title(story),
         subtitle=headline.subtitle(story),
@@ -44,11 +45,11 @@ def render(story: Story) -> str:
         mean_weights=curves.mean_weights(story.metrics),
         weights_over_time=spreads.weights_over_time(story.weights),
         matrices=[
-            *confusions.matrices(true, estimated, names),
+            *confusions.matrices(counts, names),
             *curves.transition_error(story.metrics),
         ],
         numbered=len(names) > confusions.NAMED,
-        flips=confusions.flips(true, estimated, names),
+        flips=confusions.flips(counts, names),
         changes=confusions.changes(story.audit, names),
         any_known=bool((story.audit.clean >= 0).any()),
         shown=examples,

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from numpy.typing import NDArray
 from torch import Tensor
 
 from audit.record import Audit
@@ -39,6 +38,3 @@ class Story(NamedTuple):
     pictures: Callable[[Tensor], Tensor] | None = None
     files: Sequence[str] | None = None  # path of each row of the training list
     weights: WeightHistory | None = None
-    # counts (C, C): a row a true class, a column a given label
-    true_transition: NDArray[Any] | None = None
-    estimated_transition: NDArray[Any] | None = None

@@ -41,7 +41,7 @@ def audit(settings: Settings, overrides: Sequence[str], console: Console) -> Res
     _make(folder.path)
     trainer = build_trainer(opened.settings, max_steps=1, callbacks=[])
     state = opened.saved["callbacks"].get("LabelAudit")
-    noted = LabelAudit.saved(state, str(opened.path), console)
+    noted = LabelAudit.saved(state, str(opened.path))
     noted.look(opened.module, opened.data, trainer)
     ended = Ended.of_checkpoint(opened.saved, noted.audit(opened.data))
     here = surroundings(trainer.strategy.root_device)

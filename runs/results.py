@@ -15,9 +15,8 @@ from callbacks.beliefs_over_time import BeliefsOverTime
 from callbacks.evaluations import Evaluations
 from callbacks.figures import draw_run
 from callbacks.label_audit import LabelAudit
-from callbacks.weight_histogram import HIGH, write_weights
+from callbacks.weight_histogram import HIGH, Weighed, write_weights
 from datamodules.base import NoisyLabelDataModule
-from datamodules.noise import transition_counts
 from datamodules.unreadable import read_unreadable
 from inspection.memory import peak_of_life
 from report.page import write_report
@@ -42,7 +41,7 @@ class Ended(NamedTuple):
     seconds: float  # of training
     history: list[dict[str, float]]  # of evaluations
     audit: Audit
-    beliefs: BeliefsOverTime
+    weights: list[Weighed]
 
     @classmethod
     def of(cls, trainer: pl.Trainer, data: NoisyLabelDataModule) -> "Ended":
@@ -53,7 +52,7 @@ class Ended(NamedTuple):
             evaluations.seconds,
             evaluations.history,
             _callback(trainer, LabelAudit).audit(data),
-            _callback(trainer, BeliefsOverTime),
+            _callback(trainer, BeliefsOverTime).weights,
         )
 
     @classmethod
@@ -65,10 +64,10 @@ class Ended(NamedTuple):
             audit: of the labels, all of them looked at since.
         """
         noted = saved["callbacks"]
-        evaluations, beliefs = noted["Evaluations"], BeliefsOverTime(0)
-        beliefs.load_state_dict(noted["BeliefsOverTime"])
+        evaluations = noted["Evaluations"]
+        weights = [Weighed(*one) for one in noted["BeliefsOverTime"]["weights"]]
         steps, seconds = saved["global_step"], evaluations["seconds"]
-        return cls(steps, seconds, evaluations["history"], audit, beliefs)
+        return cls(steps, seconds, evaluations["history"], audit, weights)
 
 
 def leave(
@@ -105,8 +104,8 @@ def leave(
         **measured,
     }
     results = {name: None if value != value else value for name, value in results.items()}  # NaN
-    if ended.beliefs.weights:
-        write_weights(ended.beliefs.weights, folder.path / "weights.csv")
+    if ended.weights:
+        write_weights(ended.weights, folder.path / "weights.csv")
     _draw(metrics, folder, audit, results)
     write_report(folder.path / REPORT, _story(ended, metrics, data, folder, results))
     # Last, because it says that the run is finished.
@@ -121,22 +120,17 @@ def _story(
     folder: RunFolder,
     results: Results,
 ) -> Story:
-    audit = ended.audit
-    weights, size, has_class = ended.beliefs.weights, data.num_classes, audit.clean >= 0
-    true = transition_counts(audit.clean[has_class], audit.given[has_class], size)
     return Story(
         results=results,
         metrics=metrics,
-        audit=audit,
+        audit=ended.audit,
         class_names=data.manifest.class_names,
         command=results["command"],
         settings=folder.settings,
         next_steps=next_steps(results["command"], folder.path, folder.settings["dataset"]),
         pictures=data.train_set.images.plain,
         files=data.paths,
-        weights=WeightHistory(HIGH[:-1], weights) if weights else None,
-        true_transition=true if has_class.any() else None,
-        estimated_transition=transition_counts(audit.believed, audit.given, size),
+        weights=WeightHistory(HIGH[:-1], ended.weights) if ended.weights else None,
     )
 
 

@@ -21,9 +21,7 @@ from datamodules.samplers import EndlessOrder
 from lightning_modules.objective import Objective
 
 EPOCH = 3
-ALONE: Any = SimpleNamespace(
-    world_size=1, global_step=1, datamodule=SimpleNamespace(steps_per_epoch=EPOCH)
-)
+ALONE: Any = SimpleNamespace(global_step=1, datamodule=SimpleNamespace(steps_per_epoch=EPOCH))
 
 
 def visit(
@@ -68,6 +66,21 @@ def test_what_visits_say_by_hand() -> None:
     assert found.confidence.tolist() == pytest.approx(expected)
     assert found.wrong.tolist() == [False, True]
     assert found.suspicious.tolist() == [True, False]
+
+
+def test_what_was_never_visited_changes_nothing_of_the_rest() -> None:
+    rng = np.random.default_rng(0)
+    given = rng.integers(2, size=500)
+    seen = np.flatnonzero(rng.random(500) < 0.2)
+    audit = LabelAudit(size=500, num_classes=2)
+    right = np.where(rng.random(len(seen)) < 0.7, given[seen], 1 - given[seen])
+    p = np.where(right == 1, 0.9, 0.1)
+    visit(audit, seen.tolist(), given[seen].tolist(), p.tolist(), None)
+    every = audit.audit(data(list(range(500)), given.tolist(), given.tolist()))
+    alone = audit.audit(data(seen.tolist(), given[seen].tolist(), given[seen].tolist()))
+    for one, other in zip(every, alone, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert every.confidence[every.suggested != every.given].mean() > 0.5
 
 
 def test_a_look_at_the_end_counts_more_than_few_visits_and_brings_the_suggestion() -> None:

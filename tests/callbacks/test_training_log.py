@@ -81,7 +81,7 @@ def test_latest_is_the_last_row(run):
 def test_a_method_without_beliefs_logs_none():
     window = Window()
     batch = Batch(torch.zeros(2), torch.tensor([0, 1]), torch.full((2,), -1), torch.arange(2))
-    window.add(Objective(torch.tensor(2.0), {}, torch.eye(2)), batch, world_size=1)
+    window.add(Objective(torch.tensor(2.0), {}, torch.eye(2)), batch)
     strategy = pl.strategies.SingleDeviceStrategy("cpu")
     assert window.means(strategy) == {"train/loss": 2.0, "train/acc": 1.0}
 
@@ -90,7 +90,7 @@ def test_a_term_of_some_steps_is_averaged_over_those():
     window = Window()
     batch = Batch(torch.zeros(2), torch.tensor([0, 1]), torch.tensor([0, 1]), torch.arange(2))
     for loss, terms in ((1.0, {"a": torch.tensor(5.0)}), (3.0, {})):
-        window.add(Objective(torch.tensor(loss), terms, torch.eye(2)), batch, world_size=1)
+        window.add(Objective(torch.tensor(loss), terms, torch.eye(2)), batch)
     means = window.means(pl.strategies.SingleDeviceStrategy("cpu"))
     assert (means["train/loss"], means["a"]) == (2.0, 5.0)
 
@@ -100,14 +100,14 @@ def test_the_state_is_safe_to_load_and_complete(run, tmp_path):
     strategy = pl.strategies.SingleDeviceStrategy("cpu")
     whole, first, second = TrainingLog(), TrainingLog(), TrainingLog()
     for objective, batch in steps:
-        whole._window.add(objective, batch, world_size=1)
+        whole._window.add(objective, batch)
     for objective, batch in steps[:6]:
-        first._window.add(objective, batch, world_size=1)
+        first._window.add(objective, batch)
     first.latest = {"train/loss": 1.0}
     torch.save(first.state_dict(), tmp_path / "state")
     second.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
     for objective, batch in steps[6:]:
-        second._window.add(objective, batch, world_size=1)
+        second._window.add(objective, batch)
     assert second.latest == {"train/loss": 1.0}
     assert second._window.means(strategy) == whole._window.means(strategy)
 
@@ -137,7 +137,7 @@ def test_no_step_waits_for_the_device():
     torch.cuda.set_sync_debug_mode("error")
     try:
         for _ in range(3):
-            window.add(objective, batch, world_size=1)
+            window.add(objective, batch)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert "weight/auroc" in window.means(pl.strategies.SingleDeviceStrategy("cuda:0"))

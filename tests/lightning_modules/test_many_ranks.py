@@ -77,17 +77,24 @@ class End(NamedTuple):
     averaged: dict[str, Tensor]  # buffers included
     momentum: dict[str, Tensor]
     weights: Tensor  # (steps, B / ranks), or empty
+    relative_weights: Tensor  # the same, of which an average one is 1
     messages: list[list[int]]  # elements of each of a step's own collectives
 
 
 class Notes(pl.Callback):
     def __init__(self) -> None:
         self.weights: list[Tensor] = []
+        self.relative_weights: list[Tensor] = []
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, *_: Any) -> None:
-        weight = outputs["objective"].example_weight
-        if weight is not None:
-            self.weights.append(weight)
+        objective = outputs["objective"]
+        if objective.example_weight is not None:
+            self.weights.append(objective.example_weight)
+            self.relative_weights.append(objective.relative_weight)
+
+    def stacked(self) -> list[Tensor]:
+        every = (self.weights, self.relative_weights)
+        return [torch.stack(one) if one else torch.empty(0) for one in every]
 
 
 @contextmanager
@@ -113,14 +120,14 @@ def counted(module: NoisyLabelModule) -> Iterator[list[list[int]]]:
         yield messages
 
 
-def train(method: str, norm: bool, precision: str, folder: str, compile: bool = False) -> End:
+def train(method: str, norm: bool, precision: str, folder: str, *others: tuple[str, Any]) -> End:
     """Train on this rank's shares."""
     rank, world_size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     kind, more = METHODS[method]
     schedule = Schedule(learning_rate=LEARNING_RATE, steps_per_epoch=5, max_steps=STEPS)
     module = kind(
         network(norm), num_classes=10, schedule=schedule, seed=SEED, weight_decay=DECAY,
-        compile=compile, **more,
+        **more, **dict(others),
     )  # fmt: skip
     notes = Notes()
     steps = [share(step, rank, world_size, DTYPES[precision]) for step in range(STEPS)]
@@ -133,7 +140,7 @@ def train(method: str, norm: bool, precision: str, folder: str, compile: bool = 
         {name: value.detach() for name, value in module.theta().items()},
         {name: value.detach() for name, value in module.averaged.net.state_dict().items()},
         momentum,
-        torch.stack(notes.weights) if notes.weights else torch.empty(0),
+        *notes.stacked(),
         messages,
     )
 
@@ -188,9 +195,20 @@ def test_ranks_are_one_process_with_their_groups(
 
 
 @pytest.mark.ddp
+@pytest.mark.parametrize("scope", ["global", "replica"])
+def test_an_average_weight_is_one_whoever_decides(scope: str, ranks: Ranks, tmp_path: Any) -> None:
+    ends = ranks.run(2, train, "l2r", True, "64-true", str(tmp_path), ("meta_scope", scope))
+    each = torch.stack([end.relative_weights.mean(dim=1) for end in ends])  # (ranks, steps)
+    deciders = each if scope == "replica" else each.mean(dim=0)
+    some = deciders[deciders > 0]  # where no example helps, all weigh nothing
+    assert len(some) > 0.9 * deciders.numel()
+    torch.testing.assert_close(some, torch.ones_like(some), atol=1e-3, rtol=0)
+
+
+@pytest.mark.ddp
 @needs_a_compiler
 def test_ranks_may_compile(ranks: Ranks, tmp_path: Any) -> None:
-    ends = ranks.run(2, train, "ieg", True, "64-true", str(tmp_path), True)
+    ends = ranks.run(2, train, "ieg", True, "64-true", str(tmp_path), ("compile", True))
     expected = joined("ieg", True, "64-true", 2)
     assert furthest(ends[0].theta, expected.theta) < 1e-12
     assert furthest(ends[0].averaged, expected.averaged()) < 1e-12

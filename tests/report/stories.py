@@ -48,8 +48,6 @@ def story(size: int = 400, classes: int = 5, known: bool = True, **changes: Any)
     said = np.where(rng.random(size) < 0.1, UNKNOWN, clean)
     said[(given != clean) & (rng.random(size) < 0.2)] = KNOWN_WRONG
     pictures = torch.from_numpy(rng.integers(256, size=(size, 3, 8, 8), dtype=np.uint8))
-    counts = np.zeros((classes, classes), dtype=int)
-    np.add.at(counts, (clean, given), 1)
     steps = [10, 20, 30]
     names = ["test/acc", "val/acc", "train/acc", "meta/acc", "test/ece", "memory_bytes"]
     if known:
@@ -89,8 +87,6 @@ def story(size: int = 400, classes: int = 5, known: bool = True, **changes: Any)
         settings={"method": {"momentum": 0.9}},
         pictures=lambda rows: pictures[rows],
         weights=WeightHistory([0.0, 0.1, 1.0, 2.0, 10.0], history),
-        true_transition=counts if known else None,
-        estimated_transition=counts,
     )
     return whole._replace(**changes)
 

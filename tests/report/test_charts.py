@@ -4,7 +4,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from report.confusions import changes, flips, matrices, shares, wrong_share
+from datamodules.batch import KNOWN_WRONG
+from report.confusions import Transitions, changes, flips, matrices, shares, transitions
 from report.curves import learning_curves
 from report.marks import SHADES, area, line, shade, thinned
 from report.spreads import found, trust, weights_over_time
@@ -155,35 +156,51 @@ def test_changes_by_hand():
 def test_shares_of_a_matrix():
     counts = np.array([[3, 1], [0, 0]])
     assert shares(counts).tolist() == [[0.75, 0.25], [0, 0]]
-    assert wrong_share(counts) == 0.25
-    assert wrong_share(np.zeros((2, 2))) is None
+
+
+def test_transitions_are_of_what_is_known_and_of_what_is_believed():
+    counts = transitions(
+        audit(
+            given=[0, 1, 1, 0],
+            clean=[0, 0, -1, KNOWN_WRONG],
+            suggested=[0, 0, 0, 1],
+            trust=[0.9, 0.1, 0.8, 0.2],
+        ),
+        2,
+    )
+    assert counts.true.tolist() == [[1, 1], [0, 0]]
+    assert counts.estimated.tolist() == [[1, 1], [1, 1]]
 
 
 def test_matrices_have_numbers_where_there_is_room():
     names = [f"a class with a long name {one}" for one in range(10)]
     true = np.full((10, 10), 2) + np.diag([80] * 10)
-    one, other = matrices(true, true * 3, names)
+    one, other = matrices(Transitions(true, true * 3), names)
     assert one.svg.count(">82<") == other.svg.count(">82<") == 10
     assert one.svg.count(">2<") == 90
-    assert matrices(np.zeros((10, 10)), None, names) == []
+    none = np.zeros((10, 10))
+    assert matrices(Transitions(none, none), names) == []
     true[3:] = 0  # nobody has these classes
-    (one,) = matrices(true, None, names)
+    (one,) = matrices(Transitions(true, none), names)
     assert "82% of a class keep their label" in one.svg
     large = np.eye(100) + np.eye(100, k=1)
-    (drawn_only,) = matrices(None, large, [str(one) for one in range(100)])
+    (drawn_only,) = matrices(Transitions(0 * large, large), [str(one) for one in range(100)])
     assert ">50<" in drawn_only.svg  # a class's number
     assert "cell" not in drawn_only.svg
-    assert matrices(None, np.eye(101), [str(one) for one in range(101)]) == []
+    larger = np.eye(101)
+    assert matrices(Transitions(larger, larger), [str(one) for one in range(101)]) == []
 
 
 def test_flips_by_hand():
     names = [str(one) for one in range(20)]
     true, estimated = np.eye(20) * 8, np.eye(20) * 6
     true[3, 4], estimated[3, 4], estimated[7, 1] = 2, 4, 6
-    assert flips(true, estimated, names) == [("7", "1", 0.0, 0.5), ("3", "4", 0.2, 0.4)]
-    assert flips(true, None, names) == [("3", "4", 0.2, None)]
-    assert flips(None, None, names) == []
-    assert flips(true[:10, :10], None, names[:10]) == []  # these can be read off the matrix
+    both = Transitions(true, estimated)
+    assert flips(both, names) == [("7", "1", 0.0, 0.5), ("3", "4", 0.2, 0.4)]
+    unknown = Transitions(np.zeros((20, 20)), estimated)
+    assert flips(unknown, names) == [("7", "1", None, 0.5), ("3", "4", None, 0.4)]
+    few = Transitions(*(one[:10, :10] for one in both))
+    assert flips(few, names[:10]) == []  # these can be read off the matrix
 
 
 def test_wide_letters_count_twice():

@@ -27,9 +27,10 @@ def test_the_most_suspicious_are_the_first_of_the_list(tmp_path):
 
 def test_the_surest_corrections_by_hand():
     found = audit(
-        given=[0, 0, 1, 2, 2, 0],
-        suggested=[1, 1, 1, 1, 0, 2],
-        confidence=[0.5, 0.9, 1.0, 0.7, 0.8, 0.3],
+        given=[0, 0, 1, 2, 2, 0, 0],
+        suggested=[1, 1, 1, 1, 0, 2, 1],
+        confidence=[0.5, 0.9, 1.0, 0.7, 0.8, 0.3, 1.0],
+        trust=[0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.6],  # the last is believed as it is
     )
     chosen = {one: (few.tolist(), count) for one, (few, count) in surest(found).items()}
     assert chosen == {0: ([4], 1), 1: ([1, 3, 0], 3), 2: ([5], 1)}
@@ -38,7 +39,7 @@ def test_the_surest_corrections_by_hand():
 
 def test_of_many_classes_those_with_most_corrections_stay():
     suggested = np.concatenate([np.arange(1, 151), np.arange(51, 151)])
-    chosen = surest(audit(given=np.zeros(250, dtype=int), suggested=suggested))
+    chosen = surest(audit(given=[0] * 250, suggested=suggested, trust=[0] * 250))
     assert list(chosen) == list(range(51, 151))
     assert all(len(few) == 1 and count == 2 for few, count in chosen.values())
 

@@ -73,7 +73,6 @@ def test_headline_by_hand():
             suggested=[1, 1, 1, 1],
             trust=[0.49, 0.1, 0.5, 0.9],
         ),
-        estimated_transition=np.array([[6, 1], [2, 11]]),
     )
     cleaned = {
         "cleaned/replaced": 1,
@@ -83,7 +82,7 @@ def test_headline_by_hand():
     told = told._replace(results={**told.results, **cleaned})
     page = Page(render(told))
     assert page.texts("h1") == ["ieg on digits"]
-    assert page.texts("div", "value") == ["93.21%", "0.9876", "15.0%", "2", "2 min 05 s"]
+    assert page.texts("div", "value") == ["93.21%", "0.9876", "50.0%", "2", "2 min 05 s"]
     notes = page.texts("div", "note")
     assert notes[0] == "best 94.12% at step 20: chosen by test data, not a result"
     assert "truly 33.3%" in notes[2]  # one of the three that are known
@@ -100,7 +99,7 @@ def test_headline_by_hand():
 
 
 def test_an_unfinished_run_says_so_and_guesses_nothing():
-    told = STORIES["no truth"]._replace(estimated_transition=None)
+    told = STORIES["no truth"]
     page = Page(render(told))
     assert "after 7 steps" in page.texts("p", "unfinished")[0]
     changed = (told.audit.suggested != told.audit.given) & (told.audit.trust < 0.5)
