@@ -7,20 +7,19 @@ wrong and nobody can say what would be right. The expected precision is the mean
 is replaced: the share of the replacements that should be right.
 """
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audit.record import Audit, Mask, Rows
 from datamodules.batch import KNOWN_WRONG, UNKNOWN
 from datamodules.manifest import Manifest
-from datamodules.tables import writing_table
 
 LEFT_OUT = -1
 
-_COLUMNS = ("label", "split", "trusted", "true_label", "given_label", "confidence", "action")
+Objects = NDArray[np.object_]
 
 
 class Cleaned(NamedTuple):
@@ -73,9 +72,8 @@ def manifest(cleaned: Cleaned, audit: Audit, drawn: Manifest, confidence: float)
 
     Examples that the audit does not know stay as they are.
     """
-    of_row = dict(zip(audit.index.tolist(), cleaned.label.tolist(), strict=True))
-    before = zip(drawn.train_rows.tolist(), drawn.given.tolist(), strict=True)
-    given = np.array([of_row.get(row, label) for row, label in before], dtype=np.int64)
+    given = drawn.given.copy()
+    given[np.isin(drawn.train_rows, audit.index)] = cleaned.label  # both are in the list's order
     used = given != LEFT_OUT
     return Manifest(
         settings={
@@ -97,18 +95,16 @@ def manifest(cleaned: Cleaned, audit: Audit, drawn: Manifest, confidence: float)
 Tested = Sequence[tuple[str, int, bool]]
 
 
-def write_csv(
-    path: Path,
+def columns(
     cleaned: Cleaned,
     audit: Audit,
     drawn: Manifest,
     files: Sequence[str] | None,
     tested: Tested = (),
-) -> None:
-    """Write a row for each example: noisy ones, the probe, and where they are files, the test.
+) -> dict[str, Any]:
+    """Return a table of all examples: noisy ones, the probe, and where they are files, the test.
 
     Args:
-        path: of the file to write.
         cleaned: what becomes of the noisy labels.
         audit: what it was made from.
         drawn: brings the probe, and the names of the classes.
@@ -116,30 +112,32 @@ def write_csv(
             labels=` reads, which does not train on a row without a label.
         tested: path and label of what is tested on, and whether that is known to be right.
     """
-    name = {LEFT_OUT: "", UNKNOWN: "", KNOWN_WRONG: "", **dict(enumerate(drawn.class_names))}
-    columns = ["index" if files is None else "path", *_COLUMNS]
-    with writing_table(path, columns) as table:
-        for row, label, split, trusted, true, given, sure, action in _rows(cleaned, audit, drawn):
-            place = row if files is None else files[row]
-            table.writerow(
-                [place, name[label], split, trusted, name[true], name[given], sure, action]
-            )
-        for picture, label, known in tested:
-            true = label if known else UNKNOWN
-            table.writerow([picture, name[label], "test", "no", name[true], "", "", "tested on"])
+    groups = len(audit.index), len(drawn.probe_rows), len(tested)
+    rows = np.concatenate([audit.index, drawn.probe_rows]).tolist()
+    places = rows if files is None else [files[row] for row in rows]
+    pictures, test_label, is_right = zip(*tested, strict=True) if tested else ((), (), ())
+    named = np.array([*drawn.class_names, ""], dtype=object)
 
+    def names(*labels: Any) -> Objects:
+        label = np.concatenate(labels).astype(np.int64)
+        return named[np.where(label < 0, -1, label)]
 
-_Row = tuple[int, int, str, str, int, int, str, str]
+    def alike(*values: str) -> Objects:
+        return np.repeat(np.array(values, dtype=object), groups)
 
-
-def _rows(cleaned: Cleaned, audit: Audit, drawn: Manifest) -> Iterator[_Row]:
-    """Yield row, label, split, whether trusted, true and given label, confidence and action."""
-    for place, row in enumerate(audit.index):
-        label = int(cleaned.label[place])
-        action = "left out" if label == LEFT_OUT else "kept"
-        if cleaned.replaced[place]:
-            action = "replaced"
-        true, given = int(audit.clean[place]), int(audit.given[place])
-        yield int(row), label, "train", "no", true, given, f"{audit.confidence[place]:.4f}", action
-    for row, label in zip(drawn.probe_rows, drawn.probe_label, strict=True):
-        yield int(row), int(label), "train", "yes", int(label), UNKNOWN, "", "trusted"
+    nothing = np.full(sum(groups[1:]), UNKNOWN)
+    action = alike("kept", "trusted", "tested on")
+    action[: groups[0]][cleaned.replaced] = "replaced"
+    action[: groups[0]][cleaned.left_out] = "left out"
+    return {
+        "index" if files is None else "path": [*places, *pictures],
+        "label": names(cleaned.label, drawn.probe_label, test_label),
+        "split": alike("train", "train", "test"),
+        "trusted": alike("no", "yes", "no"),
+        "true_label": names(
+            audit.clean, drawn.probe_label, np.where(is_right, test_label, UNKNOWN)
+        ),
+        "given_label": names(audit.given, nothing),
+        "confidence": np.concatenate([audit.confidence, np.full(len(nothing), np.nan)]),
+        "action": action,
+    }

@@ -37,7 +37,8 @@ def write_audit(
     if options["parquet"]:
         table.write_parquet(labels, folder / PARQUET)
     kept = cleaned.clean(audit, options["confidence"])
-    cleaned.write_csv(folder / CLEANED, kept, audit, drawn, files, data.tested_pictures())
+    mended = cleaned.columns(kept, audit, drawn, files, data.tested_pictures())
+    table.write_csv(mended, folder / CLEANED)
     cleaned.manifest(kept, audit, drawn, options["confidence"]).write(folder / CLEANED_DRAWS)
     if is_filled_in(folder / NEXT, "true_label"):
         words = f"note: {folder / NEXT} is filled in and stays; move it away for a new list"

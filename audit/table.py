@@ -87,8 +87,12 @@ def write_parquet(table: Mapping[str, Sequence[Any]], path: Path) -> None:
 
 def _text(values: Sequence[Any], digits: int | None) -> Sequence[Any]:
     if digits is None:
-        return values
-    return ["" if value != value else f"{value:.{digits}f}" for value in values]
+        return _listed(values)
+    return ["" if value != value else f"{value:.{digits}f}" for value in _listed(values)]
+
+
+def _listed(values: Sequence[Any]) -> Sequence[Any]:
+    return values.tolist() if isinstance(values, np.ndarray) else values  # an array's are slow
 
 
 def _nullable(values: Any) -> Any:

@@ -4,8 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audit.cleaned import clean, manifest, summary, write_csv
+from audit.cleaned import clean, columns, manifest, summary
 from audit.record import Audit
+from audit.table import write_csv
 from datamodules.batch import KNOWN_WRONG, UNKNOWN
 from datamodules.manifest import Manifest
 from tests.audit.audits import some_audit
@@ -95,7 +96,7 @@ def test_cleaned_draws_can_be_trained_on(audit: Audit, drawn: Manifest, tmp_path
 def test_the_table_has_every_example_once(audit: Audit, drawn: Manifest, tmp_path: Path) -> None:
     files = [f"{row}.png" for row in range(10)]
     tested = [("t/1.png", 2, True), ("t/2.png", 1, False)]
-    write_csv(tmp_path / "c.csv", clean(audit, 0.5), audit, drawn, files, tested)
+    write_csv(columns(clean(audit, 0.5), audit, drawn, files, tested), tmp_path / "c.csv")
     rows = list(csv.DictReader((tmp_path / "c.csv").open(encoding="utf-8")))
     said = {
         row["path"]: (row["label"], row["split"], row["trusted"], row["true_label"], row["action"])
