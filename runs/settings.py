@@ -6,6 +6,7 @@ Two runs are the same experiment if they agree in everything that can change a n
 
 import hashlib
 import json
+import re
 import shlex
 import sys
 from collections.abc import Collection, Mapping
@@ -20,9 +21,10 @@ Settings = dict[str, Any]
 HARMLESS = (
     "mode", "checkpoint", "fresh", "run_dir", "data_dir", "trainer", "logger", "save_every_minutes",
     "audit",
-    "dataset.data_dir", "dataset.webvision_dir", "dataset.imagenet_dir", "dataset.num_workers",
-    "dataset.eval_batch_size",
+    "dataset.num_workers", "dataset.eval_batch_size",
 )  # fmt: skip
+# And where a data set lies, or a part of it. (Of one's own pictures, `dataset.folder` says which.)
+_PLACE = re.compile(r"dataset\.\w+_dir")
 DECISIVE = ("trainer.precision", "trainer.devices", "trainer.num_nodes")
 # Keys that came later, at the value that does what was done before: there they are no part of a
 # run's identity, so that earlier runs keep their names, go on, and are compared with later ones.
@@ -80,7 +82,7 @@ def before(key: str, settings: Settings) -> Any:
 def is_harmless(key: str) -> bool:
     """Return whether a key, such as `trainer.accelerator`, cannot change a number."""
     below = any(key == name or key.startswith(name + ".") for name in HARMLESS)
-    return below and key not in DECISIVE
+    return (below and key not in DECISIVE) or _PLACE.fullmatch(key) is not None
 
 
 def differences(saved: Settings, given: Settings, but: Collection[str] = ()) -> list[str]:

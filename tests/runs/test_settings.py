@@ -5,7 +5,7 @@ import pytest
 
 from runs.check import check
 from runs.settings import ADDED, default_run_dir, differences, identity
-from tests.compose import settings
+from tests.compose import CONF, settings
 
 
 @pytest.mark.parametrize(
@@ -96,6 +96,22 @@ def test_where_and_how_do_not_make_another_experiment() -> None:
     )
     assert differences(one, other) == []
     assert default_run_dir(one) == default_run_dir(other)
+
+
+@pytest.mark.parametrize(
+    "dataset",
+    sorted(path.stem for path in (CONF / "dataset").glob("*.yaml") if path.stem != "folder"),
+)
+def test_where_a_data_set_lies_does_not_make_another_experiment(dataset: str) -> None:
+    one = settings(f"dataset={dataset}")
+    places = [f"dataset.{key}=/elsewhere" for key in one["dataset"] if key.endswith("_dir")]
+    other = settings(f"dataset={dataset}", "data_dir=/elsewhere", *places)
+    assert default_run_dir(one) == default_run_dir(other)
+
+
+def test_which_pictures_of_ones_own_make_another_experiment() -> None:
+    one, other = (settings("dataset=folder", f"data_dir={name}") for name in ("ape", "bee"))
+    assert differences(one, other) == ["dataset.folder: ape → bee"]
 
 
 @pytest.mark.parametrize(
