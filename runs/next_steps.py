@@ -13,6 +13,9 @@ _LEFT_OUT = (
     "dataset.table", "dataset.draws", "run_dir", "fresh", "mode", "checkpoint",
 )  # fmt: skip
 
+# What is said instead, as an experiment may say otherwise: cleaned labels are all there is.
+_ALL = {"dataset.train_per_class": None, "imbalance": 1}
+
 Step = tuple[str, str]
 
 
@@ -28,13 +31,13 @@ def next_steps(command: str, folder: Path, dataset: Mapping[str, Any]) -> list[S
     earlier = [word.partition("=")[2] for word in words if word.startswith("dataset.trusted=")]
     checked = [*(one.strip("[]") for one in earlier), _quoted(folder / NEXT)]
     trusted = checked[0] if len(checked) == 1 else f"[{','.join(checked)}]"
-    kept = [word for word in words if word.lstrip("+~").partition("=")[0] not in _LEFT_OUT]
+    kept = [word for word in words if _key(word) not in _LEFT_OUT]
     if dataset["name"] == "folder":
         cleaned = [f"labels={_quoted(folder / CLEANED)}"]
     else:
-        cleaned = [f"labels={_quoted(folder / CLEANED_DRAWS)}", "noise=null"]
+        cleaned = [f"labels={_quoted(folder / CLEANED_DRAWS)}", "noise=null", *_all(words, dataset)]
     own = ("run_dir", "fresh", "dataset.trusted")
-    same = [word for word in words if word.lstrip("+~").partition("=")[0] not in own]
+    same = [word for word in words if _key(word) not in own]
     again = ("train again, on the cleaned labels", _line([*kept, *cleaned]))
     if "trusted" not in dataset:
         return [again]
@@ -45,6 +48,19 @@ def next_steps(command: str, folder: Path, dataset: Mapping[str, Any]) -> list[S
             _line([*same, f"dataset.trusted={trusted}"]),
         ),
     ]
+
+
+def _all(words: Sequence[str], dataset: Mapping[str, Any]) -> list[str]:
+    """Return what unsays that a part of the data was taken, or says again that all was."""
+    return [
+        f"{key}={'null' if whole is None else whole}"
+        for key, whole in _ALL.items()
+        if key in map(_key, words) or dataset.get(key.removeprefix("dataset."), whole) != whole
+    ]
+
+
+def _key(word: str) -> str:
+    return word.lstrip("+~").partition("=")[0]
 
 
 def _quoted(path: Path) -> str:

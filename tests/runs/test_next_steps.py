@@ -3,27 +3,53 @@ from pathlib import Path
 
 import pytest
 
+from audit.files import CLEANED, CLEANED_DRAWS, NEXT
+from datamodules.base import NoisyLabelDataModule
+from datamodules.tables import writing_table
+from runs.build import build_data
 from runs.next_steps import next_steps
 from tests.compose import settings
+from tests.datamodules import miniatures
 
 RUN = Path("outputs/a run")
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
 def steps(command: str) -> list[list[str]]:
-    """Return the words of the commands that follow, each of which must compose."""
-    dataset = settings(*shlex.split(command)[2:])["dataset"]
-    found = [shlex.split(typed)[2:] for _, typed in next_steps(command, RUN, dataset)]
+    """Return the words of the commands that follow; each must compose, and its data be read."""
+    made = settings(*shlex.split(command)[2:])
+    leave(build_data(made))
+    found = [shlex.split(typed)[2:] for _, typed in next_steps(command, RUN, made["dataset"])]
     for words in found:
-        settings(*words)
+        build_data(settings(*words)).setup("fit")
     return found
+
+
+def leave(data: NoisyLabelDataModule) -> None:
+    """Leave what a run with such data leaves: labels, and one that somebody checked."""
+    data.setup("fit")
+    drawn = data.manifest
+    RUN.mkdir(parents=True, exist_ok=True)
+    drawn.write(RUN / CLEANED_DRAWS)
+    places = range(data.train_size) if data.paths is None else data.paths
+    rows = list(zip(drawn.train_rows.tolist(), drawn.given.tolist(), strict=True))
+    with writing_table(RUN / CLEANED, ["path", "label"]) as table:
+        table.writerows([places[row], drawn.class_names[label]] for row, label in rows)
+    with writing_table(RUN / NEXT, ["index", "path", "true_label"]) as table:
+        row, label = rows[0]
+        table.writerow([row, places[row], drawn.class_names[label]])
 
 
 def test_drawn_noise_gives_way_to_the_cleaned_labels() -> None:
     again, checked = steps(
-        "python train.py dataset=cifar10_asym noise=0.2 method=l2r run_dir=x fresh=true "
+        "python train.py dataset=digits_asym noise=0.2 method=l2r run_dir=x fresh=true "
         "dataset.draws=released seed=3"
     )
-    same = ["dataset=cifar10_asym", "method=l2r", "seed=3"]
+    same = ["dataset=digits_asym", "method=l2r", "seed=3"]
     assert again == [*same, "labels='outputs/a run/labels_cleaned.npz'", "noise=null"]
     assert set(checked) == {
         *same,
@@ -33,7 +59,38 @@ def test_drawn_noise_gives_way_to_the_cleaned_labels() -> None:
     }
 
 
-def test_own_pictures_take_the_table_and_all_lists_of_checked_ones() -> None:
+@pytest.mark.parametrize(
+    ("said", "unsaid"),
+    [
+        ("", ["dataset.train_per_class=null"]),  # the experiment's
+        ("dataset.train_per_class=20", ["dataset.train_per_class=null"]),
+        (
+            "imbalance=5 dataset.train_per_class=null",
+            ["dataset.train_per_class=null", "imbalance=1"],
+        ),
+    ],
+)
+def test_cleaned_labels_of_a_part_of_the_data_are_all_there_is(
+    said: str, unsaid: list[str]
+) -> None:
+    command = f"experiment=small dataset=digits_uniform {said}"
+    again, checked = steps(f"python train.py {command}")
+    assert again == [
+        "experiment=small",
+        "dataset=digits_uniform",
+        "labels='outputs/a run/labels_cleaned.npz'",
+        "noise=null",
+        *unsaid,
+    ]
+    assert checked == [*command.split(), "dataset.trusted='outputs/a run/label_next.csv'"]
+
+
+def test_own_pictures_take_the_table_and_all_lists_of_checked_ones(tmp_path: Path) -> None:
+    miniatures.overrides("folder", tmp_path / "photos")
+    for name, paths in (("t", [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]), ("c", [(1, 0)])):
+        column = {"t": "label", "c": "true_label"}[name]
+        with writing_table(tmp_path / f"{name}.csv", ["path", column]) as table:
+            table.writerows([f"class {label}/{number}.jpg", label] for label, number in paths)
     again, checked = steps(
         "python train.py dataset=folder data_dir=photos labels=t.csv dataset.trusted=c.csv"
     )
@@ -47,5 +104,8 @@ def test_own_pictures_take_the_table_and_all_lists_of_checked_ones() -> None:
 
 
 @pytest.mark.parametrize("name", ["webvision_mini", "clothing1m"])
-def test_where_no_list_of_checked_ones_is_read_only_training_again_is_offered(name: str) -> None:
-    assert len(steps(f"python train.py dataset={name}")) == 1
+def test_where_no_list_of_checked_ones_is_read_only_training_again_is_offered(
+    name: str, tmp_path: Path
+) -> None:
+    words = [f"dataset={name}", *miniatures.overrides(name, tmp_path / "pictures")]
+    assert len(steps(shlex.join(["python", "train.py", *words]))) == 1
