@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -41,17 +40,16 @@ def read_stated(given: str, size: int, class_names: Sequence[str]) -> Manifest |
         if path.suffix == ".csv":
             label = _from_table(path, size, class_names)
         elif path.suffix in (".npy", ".npz"):
-            loaded = np.load(path, allow_pickle=False)
-            label = _whole(loaded[key] if key else loaded)
+            label = _whole(_array(path, key))
         else:
             raise ValueError(f"it is a {path.suffix or 'nameless'} file")
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+    except (OSError, ValueError) as error:
         raise ValueError(f"labels={given} cannot be used ({error}): {_HOW}.") from None
     if label.shape != (size,) or label.min() < 0 or label.max() >= len(class_names):
+        extent = f" from {label.min()} to {label.max()}" if len(label) else ""
         raise ValueError(
-            f"labels={given} holds {label.size:,} labels from {label.min()} to {label.max()}: "
-            f"give {size:,}, one for each row of the training list, from 0 to "
-            f"{len(class_names) - 1}."
+            f"labels={given} holds {label.size:,} labels{extent}: give {size:,}, one for each row "
+            f"of the training list, from 0 to {len(class_names) - 1}."
         )
     return label
 
@@ -99,6 +97,14 @@ def _check_manifest(stated: Manifest, given: str, size: int, class_names: Sequen
             f"{len(stated.class_names)} classes and rows up to {rows.max():,}: give labels of the "
             f"data set chosen, with {len(class_names)} classes and {size:,} rows."
         )
+
+
+def _array(path: Path, key: str) -> np.ndarray:
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        return loaded[key] if key else loaded
+    except Exception as error:  # of unpacking, of many kinds
+        raise ValueError(str(error)) from None
 
 
 def _whole(array: np.ndarray) -> Labels:

@@ -71,11 +71,33 @@ def test_files_that_are_something_else(tmp_path: Path, name: str, text: str, mes
         read_stated(str(tmp_path / name), 4, NAMES)
 
 
-@pytest.mark.parametrize("array", [LABEL[:3], LABEL + 1, LABEL - 1, LABEL[None], LABEL * 1.0])
+@pytest.mark.parametrize(
+    "array", [LABEL[:0], LABEL[:3], LABEL + 1, LABEL - 1, LABEL[None], LABEL * 1.0]
+)
 def test_arrays_that_do_not_fit(tmp_path: Path, array: np.ndarray) -> None:
     np.save(tmp_path / "a.npy", array)
     with pytest.raises(ValueError, match=r"labels=.*a\.npy (holds|cannot be used)"):
         read_stated(str(tmp_path / "a.npy"), 4, NAMES)
+
+
+@pytest.mark.parametrize("name", ["labels.npz", "b.npz", "c.npy"])
+def test_a_byte_that_changed_is_told(tmp_path: Path, name: str) -> None:
+    drawn(60).save(tmp_path)
+    np.savez_compressed(tmp_path / "b.npz", worse=LABEL)
+    np.save(tmp_path / "c.npy", LABEL)
+    path, size = tmp_path / name, 60 if name == "labels.npz" else 4
+    given = f"{path}:worse" if name == "b.npz" else str(path)
+    whole, refused = path.read_bytes(), []
+    for place in range(len(whole)):
+        changed = bytearray(whole)
+        changed[place] ^= 0b1000
+        path.write_bytes(changed)
+        try:
+            read_stated(given, size, NAMES)
+        except ValueError as error:  # and nothing else
+            refused.append(str(error))
+    assert len(refused) > len(whole) / 2
+    assert all(str(path) in one for one in refused)
 
 
 def test_a_missing_file_and_a_missing_array(tmp_path: Path) -> None:
