@@ -153,9 +153,9 @@ def trust(rows: Sequence[Row], files: Sequence[Path]) -> list[Row]:
             `true_label`, of which rows count where the latter is filled in.
 
     Raises:
-        ValueError: if a list is not there, names a picture that is not among the rows or twice, or
-            a class that none of them has: that is a slip of the pen; or if two lists say different
-            things of a picture.
+        ValueError: if a list is not there, names a picture that is not among the rows or twice, one
+            without a label, or a class that none of them has: that is a slip of the pen; or if two
+            lists say different things of a picture.
     """
     checked: dict[str, tuple[str, Path]] = {}
     for file in files:
@@ -184,7 +184,12 @@ def _checked(rows: Sequence[Row], file: Path) -> dict[str, str]:
         )
     classes = {name for row in rows for name in (row.label, row.true_label)} - {""}
     for path, name in checked.items():
-        if name and name not in classes:
+        if not name:
+            raise ValueError(
+                f"{key}={file} trusts {path}, which has no label: give it one, or list it in a "
+                "table with path and true_label."
+            )
+        if name not in classes:
             raise ValueError(
                 f"{key}={file} gives {path} the class {name!r}, which no picture has: give one of "
                 f"{some(sorted(classes, key=natural))}."

@@ -176,6 +176,14 @@ def test_slips_in_a_list_of_checked_pictures(
         folder(zoo, trusted=str(listed))
 
 
+def test_a_path_without_a_label_is_no_checked_picture(zoo: Path, tmp_path: Path) -> None:
+    rows = ["path,label", "ape/0.png,", "ape/1.png,ape", "ape/2.png,ape", "bee/6.png,bee"]
+    labels = str(table(tmp_path / "t.csv", *rows, "bee/7.png,bee"))
+    listed = table(tmp_path / "checked.txt", "ape/1.png", "ape/0.png")
+    with pytest.raises(ValueError, match=r"checked\.txt trusts ape/0\.png, which has no label"):
+        folder(zoo, labels=labels, trusted=str(listed))
+
+
 def test_what_to_label_first_is_written_down(
     zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
