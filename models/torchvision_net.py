@@ -1,5 +1,6 @@
 """Networks of torchvision, from scratch or with weights that the user has."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -8,6 +9,8 @@ from torchvision import models
 
 # Mean and standard deviation of ImageNet's pixels, 0 to 1, for which their weights are made.
 _MEAN, _SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+_COUNTER = ".num_batches_tracked"
 
 
 class TorchvisionNet(nn.Module):
@@ -40,21 +43,11 @@ class TorchvisionNet(nn.Module):
         self.register_buffer("spread", torch.tensor(_SPREAD).view(1, 3, 1, 1), persistent=False)
 
     def _load(self, name: str, weights: str) -> None:
-        if weights == "DEFAULT":
-            saved = models.get_model_weights(name)["DEFAULT"].get_state_dict(check_hash=True)
-        else:
-            path = Path(weights).expanduser()
-            try:
-                saved = torch.load(path, map_location="cpu", weights_only=True)
-            except Exception as error:  # of unpickling, of many kinds
-                reason = str(error).partition("\n")[0]
-                raise ValueError(
-                    f"model.net.weights={weights} cannot be read ({reason}): give a file with a "
-                    "state dict, DEFAULT, or null."
-                ) from None
+        saved = _fetched(name) if weights == "DEFAULT" else _read(weights)
         ours = self.net.state_dict()
         last = list(self.net.named_parameters())[-1][0].rpartition(".")[0]
-        missing = [key for key in ours if key not in saved]
+        # torch, too, does without the counters, which early files lack
+        missing = [key for key in ours if key not in saved and not key.endswith(_COUNTER)]
         wrong = [
             key
             for key, value in saved.items()
@@ -71,3 +64,24 @@ class TorchvisionNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, C)."""
         return self.net(((x + 1) / 2 - self.mean) / self.spread)
+
+
+def _fetched(name: str) -> Mapping[str, Tensor]:
+    try:
+        # not the file as it is: torchvision gives some of its names anew
+        return models.get_model(name, weights="DEFAULT").state_dict()
+    except OSError as error:
+        raise ValueError(
+            f"model.net.weights=DEFAULT cannot be fetched ({error}): give a file with a state dict."
+        ) from None
+
+
+def _read(weights: str) -> Mapping[str, Tensor]:
+    try:
+        return torch.load(Path(weights).expanduser(), map_location="cpu", weights_only=True)
+    except Exception as error:  # of unpickling, of many kinds
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"model.net.weights={weights} cannot be read ({reason}): give a file with a state "
+            "dict, DEFAULT, or null."
+        ) from None

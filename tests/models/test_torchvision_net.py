@@ -1,8 +1,11 @@
+import re
 from pathlib import Path
+from urllib.error import URLError
 
 import pytest
 import torch
 from torchvision import models
+from torchvision.models import _api
 
 from models.torchvision_net import TorchvisionNet
 
@@ -26,6 +29,37 @@ def test_a_last_layer_of_other_classes_is_drawn_anew(tmp_path: Path) -> None:
     ours = TorchvisionNet(num_classes=5, name="resnet18", weights=str(tmp_path / "weights.pth"))
     assert torch.equal(ours.net.layer4[1].conv2.weight, theirs.layer4[1].conv2.weight)
     assert ours.net.fc.weight.shape == (5, 512)
+
+
+def test_weights_may_lack_the_counters_of_batches(tmp_path: Path) -> None:
+    theirs = models.resnet18(num_classes=7)
+    early = {key: one for key, one in theirs.state_dict().items() if "tracked" not in key}
+    torch.save(early, tmp_path / "weights.pth")
+    ours = TorchvisionNet(num_classes=7, name="resnet18", weights=str(tmp_path / "weights.pth"))
+    assert torch.equal(ours.net.bn1.weight, theirs.bn1.weight)
+
+
+def test_weights_that_are_fetched_are_named_as_torchvision_names_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    theirs = models.densenet121()
+    early = {  # as the file has them
+        re.sub(r"(denselayer\d+\.(norm|relu|conv))", r"\1.", key): one
+        for key, one in theirs.state_dict().items()
+        if "tracked" not in key
+    }
+    assert early.keys().isdisjoint(["features.denseblock1.denselayer1.norm1.weight"])
+    monkeypatch.setattr(_api, "load_state_dict_from_url", lambda *_, **__: early)
+    ours = TorchvisionNet(num_classes=5, name="densenet121", weights="DEFAULT")
+    last = "features.denseblock4.denselayer16.conv2.weight"
+    assert torch.equal(ours.net.state_dict()[last], theirs.state_dict()[last])
+
+    def offline(*_: object, **__: object) -> None:
+        raise URLError("no network")
+
+    monkeypatch.setattr(_api, "load_state_dict_from_url", offline)
+    with pytest.raises(ValueError, match=r"DEFAULT cannot be fetched .*no network"):
+        TorchvisionNet(num_classes=5, name="densenet121", weights="DEFAULT")
 
 
 @pytest.mark.parametrize(
