@@ -60,7 +60,7 @@ def write(findings: Findings, facts: dict[str, Any], folder: Path) -> None:
 def show(findings: Findings, folder: Path, console: Console) -> None:
     """Print it: counts, notes, warnings, and where all of it is."""
     if not console.is_terminal:
-        console = Console(width=120, file=console.file)
+        console.width = 120
     console.print(class_table(findings.classes, findings.splits))
     lines = list(findings.notes)
     for sentence, examples in findings.warnings:

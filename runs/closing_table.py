@@ -18,7 +18,7 @@ def show(results: Results, folder: Path, console: Console | None = None) -> None
     """Print the short table that ends a run."""
     console = console or Console()
     if not console.is_terminal:
-        console = Console(width=120)
+        console.width = 120
     table = Table(show_header=False, title="Result" if results["finished"] else "Result so far")
     table.add_column(style="bold")
     table.add_column(overflow="fold")

@@ -1,6 +1,8 @@
+import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from runs.closing_table import show
 
@@ -37,6 +39,14 @@ def test_every_test_set_has_its_rows(capsys: pytest.CaptureFixture[str]) -> None
     assert rows["… mean over classes"] == "25.00%"
     assert rows["val accuracy, last"] == "75.00%"
     assert rows["val accuracy, top 5"] == "87.50%"
+
+
+def test_it_goes_where_its_console_writes(capsys: pytest.CaptureFixture[str]) -> None:
+    show(RESULTS, Path("run"), Console(quiet=True))  # as that of a rank that is not the first
+    file = io.StringIO()
+    show(RESULTS, Path("run"), Console(file=file))
+    assert capsys.readouterr().out == ""
+    assert "50.00%" in file.getvalue()
 
 
 def test_grey_pictures_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
