@@ -1,6 +1,5 @@
 """`mode=audit`: the lists and pages about labels, made anew from a checkpoint."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -45,7 +44,7 @@ def audit(settings: Settings, overrides: Sequence[str], console: Console) -> Res
     noted.look(opened.module, opened.data, trainer)
     ended = Ended.of_checkpoint(opened.saved, noted.audit(opened.data))
     here = surroundings(trainer.strategy.root_device)
-    measured = _measured(folder.path, opened.saved, here)
+    measured = _measured(folder, opened.saved, here)
     results = leave(ended, opened.data, opened.plan, folder, _course(opened, folder), measured)
     show(results, folder.path, console)
     return results
@@ -86,10 +85,9 @@ def _make(folder: Path) -> None:
         raise ValueError(f"{folder} cannot be written: give run_dir=<folder to write to>.")
 
 
-def _measured(folder: Path, saved: Mapping[str, Any], here: Results) -> Results:
+def _measured(folder: RunFolder, saved: Mapping[str, Any], here: Results) -> Results:
     """Return what only the run itself knew: of one that ended here, or else what there is now."""
-    path = folder / "results.json"
-    told = json.loads(path.read_text()) if path.exists() else {}
+    told = folder.told()
     # not this command: the page says how to go on with the run
     here = {**here, "command": saved["experiment"].get("command", here["command"])}
     if told.get("steps") != saved["global_step"]:

@@ -70,10 +70,28 @@ class RunFolder:
         )
 
     def results(self) -> dict[str, Any] | None:
-        """Return the results if a run is finished here."""
-        path = self.path / "results.json"
-        results = json.loads(path.read_text()) if path.exists() else {}
+        """Return the results if a run is finished here; see `told`."""
+        results = self.told()
         return results if results.get("finished") else None
+
+    def told(self) -> dict[str, Any]:
+        """Return what `results.json` says, {} where there is none.
+
+        Raises:
+            ValueError: if it cannot be read.
+        """
+        path = self.path / "results.json"
+        try:
+            told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+            if isinstance(told, dict):
+                return told
+            reason = "it holds no results"
+        except (OSError, ValueError) as error:
+            reason = str(error)
+        raise ValueError(
+            f"{path} is damaged ({reason}): put it back, or take it away and train again by the "
+            "same command, which goes on from the last checkpoint."
+        )
 
     def set_aside(self) -> Path | None:
         """Rename the folder of a run, if there is one, to a name that is free; delete nothing.

@@ -100,6 +100,16 @@ def test_only_finished_results_count(tmp_path: Path) -> None:
     assert run.results() == {"finished": True, "steps": 3}
 
 
+@pytest.mark.parametrize("text", ["", '{"finished": tr', "[1, 2]", "\udcff"])
+def test_damaged_results_are_told_by_their_file(tmp_path: Path, text: str) -> None:
+    run = folder(tmp_path / "run")
+    run.open()
+    path = run.path / "results.json"
+    path.write_text(text, encoding="utf-8", errors="surrogateescape")
+    with pytest.raises(ValueError, match=rf"{path} is damaged \(.*\): put it back, or take it"):
+        run.results()
+
+
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for attempt in (RunFolder.check, RunFolder.open):
