@@ -21,6 +21,12 @@ def replacing(path: Path) -> Iterator[Path]:
     to_disk(path.parent)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a small file in UTF-8, but for names of files that are not; whole or as it was."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8", errors="surrogateescape")
+
+
 def to_disk(path: Path) -> None:
     """Wait until a file, or the names in a folder, would outlive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.atomic import replacing
+from datamodules.atomic import replacing, write_text
 from datamodules.batch import KNOWN_WRONG, UNKNOWN
 from datamodules.noise import Labels, effective_rate, transition_counts
 from datamodules.randomness import numpy_generator
@@ -213,8 +213,7 @@ class Manifest:
         folder.mkdir(parents=True, exist_ok=True)
         self.write(labels)
         # The manifest comes last: where it is, the labels are too.
-        with replacing(folder / "manifest.json") as partial:
-            partial.write_text(json.dumps(self.summary(), indent=2))
+        write_text(folder / "manifest.json", json.dumps(self.summary(), indent=2))
 
     def check_saved(self, folder: Path) -> None:
         """Raise a `ValueError` if a run's folder holds other draws than these."""

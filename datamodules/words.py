@@ -9,6 +9,11 @@ def some(names: Sequence[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + more
 
 
+def printable(text: str) -> str:
+    """Return a text whose file names, in whatever encoding, a terminal takes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def counted(count: int, noun: str) -> str:
     """Return `1 step`, `2 steps`, `1,000 steps`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

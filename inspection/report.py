@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from datamodules.atomic import replacing
+from datamodules.atomic import write_text
 from datamodules.tables import writing_table
+from datamodules.words import printable
 from inspection.class_counts import Row
 from inspection.findings import Findings, Problem
 
@@ -47,8 +48,7 @@ def write(findings: Findings, facts: dict[str, Any], folder: Path) -> None:
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with replacing(folder / CHECK) as partial:
-            partial.write_text(json.dumps(said, indent=2))
+        write_text(folder / CHECK, json.dumps(said, indent=2))
         with writing_table(folder / PROBLEMS, Problem._fields) as rows:
             rows.writerows(findings.problems)
     except OSError as error:
@@ -69,7 +69,7 @@ def show(findings: Findings, folder: Path, console: Console) -> None:
     if findings.problems:
         lines.append(f"lines on single pictures, {len(findings.problems):,}: {folder / PROBLEMS}")
     for line in lines:
-        console.print(_printable(line), soft_wrap=True, highlight=False, markup=False)
+        console.print(printable(line), soft_wrap=True, highlight=False, markup=False)
 
 
 def class_table(rows: Sequence[Row], splits: Sequence[str]) -> Table:
@@ -92,7 +92,7 @@ def class_table(rows: Sequence[Row], splits: Sequence[str]) -> Table:
     for row in shown:
         shares = ["" if row[key] is None else f"{row[key]:.1%}" for key, _ in wrong]
         cells = [f"{row[split]:,}" for split in splits]
-        table.add_row(escape(_printable(str(row["class"]))), *cells, *shares)
+        table.add_row(escape(printable(str(row["class"]))), *cells, *shares)
     if len(rows) > len(shown):
         left = [row for row in rows if row not in shown]
         ranges = [
@@ -105,8 +105,3 @@ def class_table(rows: Sequence[Row], splits: Sequence[str]) -> Table:
     totals = [f"{sum(int(row[split] or 0) for row in rows):,}" for split in splits]
     table.add_row("all", *totals)
     return table
-
-
-def _printable(text: str) -> str:
-    """Return a text whose file names, in whatever encoding, a terminal takes."""
-    return text.encode("utf-8", "backslashreplace").decode()

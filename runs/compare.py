@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
+from datamodules.words import printable
 from runs.apart import not_counted, told_apart
 from runs.comparison_figure import draw_comparison
 from runs.rows import find, holds_jobs
@@ -73,4 +74,5 @@ def write(
     write_tables(compared, folder)
     if compared.counted:
         draw_comparison(compared.counted, folder / FIGURE)
-    console.print(f"Written to {folder}", markup=False, highlight=False, soft_wrap=True)
+    said = printable(f"Written to {folder}")
+    console.print(said, markup=False, highlight=False, soft_wrap=True)

@@ -8,6 +8,7 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from callbacks.figures import CYCLE, canvas, save
+from datamodules.words import printable
 from runs.table import order
 
 if TYPE_CHECKING:
@@ -199,5 +200,5 @@ def _named(rows: Sequence[Row]) -> list[tuple[str, Row]]:
         count = models[row["dataset"]]
         model = "" if 2 * count[row["model"]] > count.total() else row["model"]
         parts = (row["method"], model, row.get("settings", ""))
-        named.append((", ".join(str(part) for part in parts if part), row))
+        named.append((printable(", ".join(str(part) for part in parts if part)), row))
     return named

@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from datamodules.atomic import write_text
 from runs.build import build_trainer
-from runs.folder import write_atomically
 from runs.reopen import reopen
 from runs.settings import Settings
 
@@ -29,5 +29,5 @@ def evaluate(settings: Settings, overrides: Sequence[str]) -> Results:
     results = {"checkpoint": str(path), "steps": saved["global_step"], **metrics}
     if opened.folder and trainer.is_global_zero:
         name = f"evaluation-{path.stem}.json"
-        write_atomically(opened.folder / name, json.dumps(results, indent=2))
+        write_text(opened.folder / name, json.dumps(results, indent=2))
     return results

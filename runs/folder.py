@@ -9,9 +9,11 @@ from typing import Any, TextIO
 import yaml
 
 from callbacks.checkpoint_file import LAST, PREVIOUS
-from datamodules.atomic import replacing
+from datamodules.atomic import write_text
 from runs.rows import SET_ASIDE
 from runs.settings import LENGTH, Settings, default_run_dir, differences
+
+write_atomically = write_text
 
 
 class RunFolder:
@@ -161,7 +163,7 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             self._take_lock()
             text = yaml.safe_dump(self.settings, sort_keys=False, allow_unicode=True)
-            write_atomically(self.path / "config.yaml", text)
+            write_text(self.path / "config.yaml", text)
             self.checkpoints.mkdir(exist_ok=True)
         except OSError as error:
             raise ValueError(
@@ -185,9 +187,3 @@ def _holds_something(path: Path) -> bool:
     if path.is_dir():
         return any(not one.name.startswith(".") for one in path.iterdir())
     return path.exists()
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that it is either whole or as it was."""
-    with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")

@@ -6,9 +6,12 @@ raises out of the task function, Hydra never calls `on_multirun_end`; the tables
 same.
 """
 
+import fcntl
 import json
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from datamodules.atomic import replacing
+from datamodules.atomic import write_text
 from runs.apart import not_counted, told_apart
 from runs.compare import write
 from runs.rows import JOBS, read_jobs
@@ -47,9 +50,9 @@ class SweepTable(Callback):
             row["settings"] = plain(job_return.cfg)
         jobs = _jobs(config)
         jobs.mkdir(parents=True, exist_ok=True)
-        with replacing(jobs / f"{config.hydra.job.num:05d}.json") as partial:
-            partial.write_text(json.dumps(row, default=str))
-        write_tables(told_apart(read_jobs(jobs.parent)), jobs.parent)
+        write_text(jobs / f"{config.hydra.job.num:05d}.json", json.dumps(row, default=str))
+        with _alone(jobs):
+            write_tables(told_apart(read_jobs(jobs.parent)), jobs.parent)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write and print the table.
@@ -64,6 +67,14 @@ class SweepTable(Callback):
         if failed := not_counted(rows):
             print(f"{len(failed)} of {len(rows)} jobs have no result.", file=sys.stderr)
             raise SystemExit(1)
+
+
+@contextmanager
+def _alone(jobs: Path) -> Iterator[None]:
+    """Wait until no other job of the sweep writes its tables."""
+    with (jobs / ".lock").open("w") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _jobs(config: DictConfig) -> Path:

@@ -1,6 +1,5 @@
 """The table of a comparison: means over seeds, as CSV, Markdown and on the terminal."""
 
-import csv
 import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from datamodules.atomic import write_text
+from datamodules.tables import writing_table
+from datamodules.words import printable
 from runs.apart import COLUMNS, Comparison
 from runs.rows import Row
 
@@ -124,7 +126,7 @@ def show(compared: Comparison, console: Console) -> None:
         ("Where no setting is named", compared.usual),
         ("Not counted", compared.not_counted),
     ):
-        for one in told:
+        for one in map(printable, told):
             console.print(f"{head}: {one}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -148,7 +150,7 @@ def _drawn(entries: Sequence[Entry]) -> Table:
             overflow="fold",
         )
     for line in lines:
-        drawn.add_row(*map(escape, line))
+        drawn.add_row(*(escape(printable(cell)) for cell in line))
     return drawn
 
 
@@ -157,12 +159,10 @@ def write_tables(compared: Comparison, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     _write_csv(compared.rows, folder / "results.csv")
     _write_csv(table(compared.counted), folder / "table.csv")
-    (folder / "table.md").write_text(markdown(compared), encoding="utf-8")
+    write_text(folder / "table.md", markdown(compared))
 
 
 def _write_csv(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     columns = dict.fromkeys(name for row in rows for name in row)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(columns))
-        writer.writeheader()
-        writer.writerows(rows)
+    with writing_table(path, columns) as table:
+        table.writerows([row.get(name) for name in columns] for row in rows)

@@ -3,12 +3,16 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from hydra.types import RunMode
+from omegaconf import OmegaConf
 from rich.console import Console
 
 from runs.check import check
 from runs.compare import compare, destination, write
+from runs.sweep_table import SweepTable
 from tests.runs.folders import row, run_folder, settings
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +35,43 @@ def test_write_survives_a_sweep_of_failures(tmp_path):
     write([{"job": "x=1", "error": "boom"}], tmp_path, Console(file=(tmp_path / "out").open("w")))
     assert "x=1: boom" in (tmp_path / "table.md").read_text()
     assert not (tmp_path / "comparison.png").exists()
+
+
+def test_write_takes_names_in_any_encoding(tmp_path):
+    name = os.fsdecode(b"/a/\xff.csv")
+    rows = [row("noise=0.2"), row("noise=0.2", f"labels='{name}'"), {"job": name, "error": "boom"}]
+    with (tmp_path / "out").open("w", encoding="utf-8") as out:
+        write(rows, tmp_path, Console(file=out, width=200))
+    printed = (tmp_path / "out").read_text(encoding="utf-8")
+    assert "labels=/a/\\udcff.csv" in printed
+    assert "/a/\\udcff.csv: boom" in printed
+    for file in ("results.csv", "table.csv", "table.md"):
+        assert b"/a/\xff.csv" in (tmp_path / file).read_bytes()
+
+
+def test_jobs_that_end_at_once_write_one_table(tmp_path):
+    processes, jobs = 4, 6
+
+    def end(first):
+        for number in range(first, first + jobs):
+            config = OmegaConf.create({"hydra": {"mode": None, "job": {"num": number}}})
+            config.hydra.mode = RunMode.MULTIRUN
+            config.hydra.sweep = {"dir": str(tmp_path)}
+            done = SimpleNamespace(return_value={"error": "boom"}, overrides=[], cfg=None)
+            SweepTable().on_job_end(config, done)
+
+    children = []
+    for first in range(0, processes * jobs, jobs):
+        children.append(os.fork())
+        if not children[-1]:
+            failed = True
+            try:
+                end(first)
+                failed = False
+            finally:
+                os._exit(failed)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * processes
+    assert len((tmp_path / "results.csv").read_text().splitlines()) == 1 + processes * jobs
 
 
 APP = """

@@ -101,6 +101,18 @@ def test_the_csv_files_have_a_line_a_run_and_a_line_a_group(tmp_path):
     assert second["test/acc_last/sd"] == second["noise"] == ""
 
 
+def test_a_table_is_whole_or_as_it_was(tmp_path):
+    class Unwritable:
+        def __str__(self):
+            raise OSError("the disk is full")
+
+    write_tables(COMPARED, tmp_path)
+    before = (tmp_path / "results.csv").read_bytes()
+    with pytest.raises(OSError, match="the disk is full"):
+        write_tables(Comparison([job(), {"job": Unwritable()}], []), tmp_path)
+    assert (tmp_path / "results.csv").read_bytes() == before
+
+
 LONG = "labels=/a[b]" + 50 * "/x"
 
 
