@@ -37,7 +37,7 @@ from runs.folder import RunFolder
 from runs.loggers import build_loggers
 from runs.ranks import first_rank_first, leave_at_once
 from runs.results import Ended, leave, saved_step, surroundings
-from runs.resume import check_length, newest_good
+from runs.resume import check_length, set_damaged_aside
 from runs.settings import Settings, command
 from runs.wandb_page import put_on_page
 from runs.wandb_run import of_a_sweep
@@ -83,7 +83,7 @@ def train(settings: Settings) -> Results:
                 console.print(f"fresh=true: the old run is now in {aside}", soft_wrap=True)
             run.folder.open()
             run.data.manifest.save(run.folder.path)
-            newest_good(run.folder, run.data.manifest.hash, console)
+            set_damaged_aside(run.folder, run.data.manifest.hash, console)
     run.data.unreadable.write_to(run.folder.path)
     announce(settings, run, console)
     device = run.trainer.strategy.root_device

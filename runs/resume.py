@@ -14,11 +14,10 @@ from runs.folder import RunFolder
 from runs.settings import LENGTH, differences
 
 
-def newest_good(folder: RunFolder, manifest: str, console: Console) -> Path | None:
-    """Return the checkpoint to go on from, or None if there is none yet.
+def set_damaged_aside(folder: RunFolder, manifest: str, console: Console) -> None:
+    """Rename a damaged checkpoint where the one before it is whole, so that a run goes on from it.
 
-    One that is damaged is renamed, and the one before it taken; if none is whole, nothing is
-    touched.
+    If none is whole, nothing is touched.
 
     Args:
         folder: the run's.
@@ -51,13 +50,12 @@ def newest_good(folder: RunFolder, manifest: str, console: Console) -> Path | No
                 soft_wrap=True,
                 highlight=False,
             )
-        return path
+        return
     if damaged:
         raise ValueError(
             f"{' '.join(damaged.values())} Put back a good copy, or give fresh=true to set the run "
             "aside and start again."
         )
-    return None
 
 
 def check_length(
