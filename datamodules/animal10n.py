@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from datamodules.imagenet import pictures_in
-from datamodules.listing import Listing, Tested
-from datamodules.lists import Labelled, other_counts
+from datamodules.listing import Labelled, Listing
+from datamodules.lists import other_counts
 from datamodules.manifest import Manifest
 from datamodules.picture_data import PictureDataModule
 from datamodules.trusted import joined, not_in_probe, read_probe_list
@@ -71,7 +71,7 @@ class Animal10N(PictureDataModule):
             trusted = read_probe_list(self.probe_list, CLASS_NAMES)
         return joined(training, trusted, CLASS_NAMES)
 
-    def tests(self, drawn: Manifest) -> Mapping[str, Tested]:
+    def tests(self, drawn: Manifest) -> Mapping[str, Labelled]:
         """Return the testing pictures that are not in the probe."""
         rest = not_in_probe(self._testing, self.listed, drawn, "testing pictures")
         taken = len(self._testing.label) - len(rest.label)
@@ -83,7 +83,7 @@ class Animal10N(PictureDataModule):
                 f"NOTE: {why}{taken:,} of the testing pictures are the probe, and the other "
                 f"{len(rest.label):,} are tested on"
             )
-        return {"test": Tested.of(rest)}
+        return {"test": rest}
 
     def _pictures(self, part: str) -> Labelled:
         folder = self.animal10n_dir / part

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from datamodules.batch import UNKNOWN
-from datamodules.listing import Listing, Tested
-from datamodules.lists import Labelled, other_counts, read_classes, read_lines
+from datamodules.listing import Labelled, Listing
+from datamodules.lists import other_counts, read_classes, read_lines
 from datamodules.manifest import Manifest
 from datamodules.picture_data import PictureDataModule
 from datamodules.trusted import joined
@@ -82,7 +82,7 @@ class Clothing1M(PictureDataModule):
             np.array(true, dtype=np.int64),
         )
 
-    def tests(self, drawn: Manifest) -> Mapping[str, Tested]:
+    def tests(self, drawn: Manifest) -> Mapping[str, Labelled]:
         """Return the clean pictures that are not trained on."""
         more = int((drawn.train_rows >= self._official).sum())
         if more:
@@ -91,8 +91,8 @@ class Clothing1M(PictureDataModule):
                 "not in the noisy list (dataset.twice_labelled)"
             )
         return {
-            "test": Tested.of(self._clean["clean_test"]),
-            "val": Tested.of(self._clean["clean_val"]),
+            "test": self._clean["clean_test"],
+            "val": self._clean["clean_val"],
         }
 
     def _find(self, name: str) -> Path:

@@ -8,7 +8,7 @@ import numpy as np
 
 from datamodules.folder_rows import Row, from_folders, from_table, natural, only_true, trust
 from datamodules.label_first import suggest
-from datamodules.listing import Files, Listing, Tested
+from datamodules.listing import Files, Labelled, Listing
 from datamodules.manifest import Manifest
 from datamodules.noise import Labels
 from datamodules.picture_data import PictureDataModule
@@ -87,7 +87,7 @@ class Folder(PictureDataModule):
         train = ~test & ((given >= 0) | trusted)
         judged = test & ((true >= 0) | (given >= 0))
         self._test_known = (true >= 0)[judged]
-        self._test = Tested(self._files(rows, judged), np.where(true >= 0, true, given)[judged])
+        self._test = Labelled(*self._files(rows, judged), np.where(true >= 0, true, given)[judged])
         return Listing(self._files(rows, train), given[train], true[train], trusted[train], names)
 
     def _refuse_latin_1(self, rows: Sequence[Row]) -> None:
@@ -130,7 +130,7 @@ class Folder(PictureDataModule):
         )
         return test
 
-    def tests(self, drawn: Manifest) -> Mapping[str, Tested]:
+    def tests(self, drawn: Manifest) -> Mapping[str, Labelled]:
         """Return what is judged on."""
         return {"test": self._test}
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from datamodules.batch import KNOWN_WRONG, UNKNOWN
-from datamodules.listing import Files, Listing, Tested
-from datamodules.lists import Labelled, other_counts, read_lines
+from datamodules.listing import Files, Labelled, Listing
+from datamodules.lists import other_counts, read_lines
 from datamodules.manifest import Manifest
 from datamodules.noise import Labels
 from datamodules.picture_data import PictureDataModule
@@ -72,7 +72,7 @@ class Food101N(PictureDataModule):
         files = Files(self.food101n_dir / "images", paths)
         return Listing(files, given, true, may & (right == 1), names)
 
-    def tests(self, drawn: Manifest) -> Mapping[str, Tested]:
+    def tests(self, drawn: Manifest) -> Mapping[str, Labelled]:
         """Return Food-101's test pictures."""
         listed = self.food101_dir / "meta" / "test.txt"
         if not listed.is_file():
@@ -83,7 +83,7 @@ class Food101N(PictureDataModule):
         lines = read_lines(listed, _UNPACK_TEST)
         label = _classes(lines, self.class_names, listed)
         paths = [f"{line}.jpg" for line in lines]
-        return {"test": Tested.of(Labelled(self.food101_dir / "images", paths, label))}
+        return {"test": Labelled(self.food101_dir / "images", paths, label)}
 
     def _read(self, name: str) -> list[str]:
         file = self.food101n_dir / "meta" / name

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from datamodules.lists import Labelled, read_lines
+from datamodules.listing import Labelled
+from datamodules.lists import read_lines
 
 PICTURES = (".jpeg", ".jpg", ".png")
 

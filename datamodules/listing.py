@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from datamodules.lists import Labelled
 from datamodules.noise import Labels
 from datamodules.split import Mask
 from datamodules.words import some
@@ -24,16 +23,17 @@ class Files(NamedTuple):
     paths: Sequence[str]  # (N,) below the root, or absolute
 
 
-class Tested(NamedTuple):
-    """What a network is judged on, as files."""
+class Labelled(NamedTuple):
+    """Pictures and their classes, as files."""
 
-    files: Files
+    root: Path
+    paths: Sequence[str]  # (M,)
     label: Labels  # (M,)
 
-    @classmethod
-    def of(cls, pictures: Labelled) -> "Tested":
-        """Return such pictures."""
-        return cls(Files(pictures.root, pictures.paths), pictures.label)
+    @property
+    def files(self) -> Files:
+        """The pictures alone."""
+        return Files(self.root, self.paths)
 
 
 class Listing(NamedTuple):

@@ -2,19 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from datamodules.noise import Labels
-
-
-class Labelled(NamedTuple):
-    """Pictures below a folder, and their classes."""
-
-    root: Path
-    paths: list[str]
-    label: Labels
 
 
 def read_lines(file: Path, remedy: str) -> list[str]:

@@ -12,7 +12,7 @@ from datamodules.base import NoisyLabelDataModule, TestSet, ViewMaker
 from datamodules.images import ArrayImages, Images
 from datamodules.label_files import read_stated
 from datamodules.large_views import LargeViews
-from datamodules.listing import Files, Listing, Tested, look_for
+from datamodules.listing import Files, Labelled, Listing, look_for
 from datamodules.manifest import Manifest
 from datamodules.noise import Labels
 from datamodules.pictures import PictureFiles
@@ -111,7 +111,7 @@ class PictureDataModule(NoisyLabelDataModule):
         """Return what the lists say."""
 
     @abstractmethod
-    def tests(self, drawn: Manifest) -> Mapping[str, Tested]:
+    def tests(self, drawn: Manifest) -> Mapping[str, Labelled]:
         """Return what is judged on, the main one first; it may depend on what the probe took."""
 
     def _draw(self, labels: str | None) -> Manifest:

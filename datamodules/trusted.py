@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from datamodules.batch import UNKNOWN
-from datamodules.listing import Files, Listing
-from datamodules.lists import Labelled
+from datamodules.listing import Files, Labelled, Listing
 from datamodules.manifest import Manifest
 from datamodules.noise import Labels
 from datamodules.tables import class_numbers, read_table, refuse_twice

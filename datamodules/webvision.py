@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from datamodules.imagenet import LAYOUTS, training, validation
-from datamodules.listing import Listing, Tested
-from datamodules.lists import Labelled, other_counts, read_classes, read_lines
+from datamodules.listing import Labelled, Listing
+from datamodules.lists import other_counts, read_classes, read_lines
 from datamodules.manifest import Manifest
 from datamodules.picture_data import PictureDataModule
 from datamodules.trusted import joined, not_in_probe, read_probe_list
@@ -100,7 +100,7 @@ class WebVision(PictureDataModule):
         self._from_val = True
         return self._val
 
-    def tests(self, drawn: Manifest) -> Mapping[str, Tested]:
+    def tests(self, drawn: Manifest) -> Mapping[str, Labelled]:
         """Return ImageNet's validation pictures, if they are there, and WebVision's."""
         val = not_in_probe(self._val, self.listed, drawn, "of WebVision's validation pictures")
         if self._from_val and len(drawn.probe_rows):
@@ -115,13 +115,13 @@ class WebVision(PictureDataModule):
                 f"NOTE: ImageNet's validation pictures are not in dataset.imagenet_dir="
                 f"{self.imagenet_dir} ({LAYOUTS}): the test is {len(val.label):,} of WebVision's"
             )
-            return {"test": Tested.of(val)}
+            return {"test": val}
         test = not_in_probe(self._imagenet, self.listed, drawn, "of ImageNet's validation pictures")
         self.notes.append(
             f"test: {len(test.label):,} of ImageNet's validation pictures; val: {len(val.label):,} "
             "of WebVision's"
         )
-        return {"test": Tested.of(test), "val": Tested.of(val)}
+        return {"test": test, "val": val}
 
 
 def _distinct(names: tuple[str, ...], wordnet: list[str]) -> tuple[str, ...]:
