@@ -1,4 +1,4 @@
-"""Settings as `train.py` would have them, composed in a benchmark's own process."""
+"""Settings as `train.py` would have them, composed in the process of a benchmark or a test."""
 
 from pathlib import Path
 
@@ -9,7 +9,8 @@ from omegaconf import flag_override
 
 from runs.settings import Settings, plain
 
-CONF = Path(__file__).parents[1] / "conf"
+ROOT = Path(__file__).parents[1]
+CONF = ROOT / "conf"
 
 
 def settings(*overrides: str) -> Settings:
@@ -18,6 +19,9 @@ def settings(*overrides: str) -> Settings:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("config", overrides=list(overrides), return_hydra_config=True)
         HydraConfig.instance().set_config(cfg)
-        with flag_override(cfg, ["struct", "readonly"], False):
-            cfg.pop("hydra")
-        return plain(cfg)
+        try:
+            with flag_override(cfg, ["struct", "readonly"], False):
+                cfg.pop("hydra")  # as hydra.main hands it over
+            return plain(cfg)
+        finally:
+            HydraConfig.instance().cfg = None

@@ -28,12 +28,12 @@ from audit.files import write_audit
 from audit.look import Look
 from benchmarks.composed import settings
 from benchmarks.made_data import MadeData
+from benchmarks.ranks import Ranks
 from benchmarks.scaling_figure import Lines, Panel, draw
 from benchmarks.step_overhead import by_lightning, windows
 from callbacks.label_audit import LabelAudit
 from datamodules.randomness import numpy_generator
 from runs.freed_memory import keep_freed_memory
-from tests.ranks import Ranks
 
 METHODS = {"supervised": "supervised", "l2r": "L2R"}
 SIDE, BATCH, CLASSES, ROWS = 8, 100, 10, 10_000

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lightning_utilities.core.rank_zero import rank_zero_only
 
-from tests.ranks import free_port
+from benchmarks.ranks import free_port
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_SECONDS = 300

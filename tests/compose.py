@@ -1,27 +1,5 @@
 """Settings as `train.py` would have them, composed in the test's own process."""
 
-from pathlib import Path
+from benchmarks.composed import CONF, ROOT, settings
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import flag_override
-
-from runs.settings import Settings, plain
-
-ROOT = Path(__file__).parents[1]
-CONF = ROOT / "conf"
-
-
-def settings(*overrides: str) -> Settings:
-    """Compose `conf/config.yaml` with overrides."""
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("config", overrides=list(overrides), return_hydra_config=True)
-        HydraConfig.instance().set_config(cfg)
-        try:
-            with flag_override(cfg, ["struct", "readonly"], False):
-                cfg.pop("hydra")  # as hydra.main hands it over
-            return plain(cfg)
-        finally:
-            HydraConfig.instance().cfg = None
+__all__ = ["CONF", "ROOT", "settings"]

@@ -10,7 +10,7 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from tests.ranks import Ranks
+from benchmarks.ranks import Ranks
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.ranks import free_port
+from benchmarks.ranks import free_port
 
 ROOT = Path(__file__).parents[1]
 TRAIN = ("method=l2r", "max_steps=6", "evaluate_every=3", "log_every=2", "logger=csv")

@@ -11,13 +11,13 @@ from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import distributed
 
+from benchmarks.ranks import Ranks
 from callbacks.beliefs_over_time import BeliefsOverTime
 from callbacks.training_log import Window
 from datamodules.batch import Batch
 from datamodules.samplers import shard_batches
 from lightning_modules.judge import Judge
 from lightning_modules.objective import Objective
-from tests.ranks import Ranks
 
 CLASSES, BATCH, STEPS = 10, 24, 4
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import distributed
 
+from benchmarks.ranks import Ranks
 from lightning_modules.distributed import Alone, ranks
-from tests.ranks import Ranks
 
 
 def means_and_sums() -> Any:

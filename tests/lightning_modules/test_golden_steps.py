@@ -19,6 +19,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from benchmarks.ranks import Ranks
 from tests import golden
 from tests.lightning_modules.nearness import FLOAT32, Nearness, Record, step_of
 from tests.lightning_modules.replay import (
@@ -28,7 +29,6 @@ from tests.lightning_modules.replay import (
     recorded_step,
     replay,
 )
-from tests.ranks import Ranks
 
 
 class Case(NamedTuple):

@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, distributed, nn
 
+from benchmarks.ranks import Ranks
 from datamodules.batch import Batch, Step, Views
 from datamodules.randomness import torch_generator
 from lightning_modules.base import NoisyLabelModule
@@ -22,7 +23,6 @@ from lightning_modules.supervised import Supervised
 from runs.compiler import missing
 from tests.lightning_modules.joined import LEARNING_RATE, Group, Joined
 from tests.lightning_modules.replay import fit
-from tests.ranks import Ranks
 
 METHODS: dict[str, tuple[type[NoisyLabelModule], dict[str, Any]]] = {
     "supervised": (Supervised, {"ema_order": "before"}),

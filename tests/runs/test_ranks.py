@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from torch import distributed
 
+from benchmarks.ranks import Ranks
 from runs.ranks import first_rank_first
-from tests.ranks import Ranks
 
 pytestmark = [pytest.mark.ddp, pytest.mark.slow]
 

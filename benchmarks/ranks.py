@@ -1,4 +1,4 @@
-"""Processes that act together as the ranks of a run: started once, used by many tests."""
+"""Processes that act together as the ranks of a run: started once, used many times."""
 
 import os
 import pickle
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import distributed, multiprocessing
 
-# A rank that waits for one that died waits for ever; no test needs as long as this.
+# A rank that waits for one that died waits for ever; nothing here needs as long as this.
 PATIENCE_SECONDS = 240
 
 
