@@ -23,6 +23,7 @@ from datamodules.augment_draws import (
     draw_hole,
     draw_randaugment,
 )
+from datamodules.bounds import one_of, switch, whole
 from datamodules.image_geometry import crop, in_square
 from datamodules.policies import REFERENCE_SIDE, scaled
 
@@ -86,16 +87,13 @@ class Augment:
             is another crop and flip of the weak one).
 
     Raises:
-        ValueError: `strong` is none of these, or `pad` is negative.
+        ValueError: `strong` is none of these, `pad` no width, or `flip` neither true nor false.
     """
 
     def __init__(self, *, pad: int = 2, flip: bool = True, strong: str = "autoaugment") -> None:
-        if strong not in STRONG_VIEWS:
-            raise ValueError(
-                f"augment={strong} is not a strong view: choose one of {', '.join(STRONG_VIEWS)}."
-            )
-        if pad < 0:
-            raise ValueError(f"pad={pad} is not a width: give a whole number of pixels from 0 up.")
+        one_of("augment", strong, STRONG_VIEWS)
+        whole("dataset.pad", pad, 0)
+        switch("dataset.flip", flip)
         self.pad = pad
         self.flip = flip
         self.strong_view = strong

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from datamodules.augment import normalise
 from datamodules.augment_draws import WHOLE, Share
 from datamodules.batch import Batch, Step, Views
+from datamodules.bounds import whole
 from datamodules.images import Images
 from datamodules.labelled import LabelledImages
 from datamodules.manifest import Manifest
@@ -106,9 +107,8 @@ class NoisyLabelDataModule(LightningDataModule):
         num_workers: int = 0,
     ) -> None:
         super().__init__()
-        for key, size in {"batch_size": batch_size, "eval_batch_size": eval_batch_size}.items():
-            if size < 1:
-                raise ValueError(f"{key}={size} is not a batch: give 1 or more.")
+        whole("dataset.eval_batch_size", eval_batch_size, 1)
+        whole("dataset.num_workers", num_workers, 0)
         self.name = name
         self.probe_per_class = probe_per_class
         self.batch_size = batch_size

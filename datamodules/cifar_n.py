@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
+from datamodules.bounds import one_of
 from datamodules.cifar import CIFAR10, CIFAR100
 from datamodules.clean import Source
 from datamodules.manifest import Manifest
@@ -45,11 +46,7 @@ class CIFAR10N(CIFAR10):
     }
 
     def __init__(self, *, annotation: str, human_labels: str | None = None, **rest: Any) -> None:
-        if annotation not in self.annotations:
-            raise ValueError(
-                f"dataset.annotation={annotation} is unknown: give one of "
-                f"{', '.join(self.annotations)}."
-            )
+        one_of("dataset.annotation", annotation, list(self.annotations))
         self.annotation = annotation
         self.human_labels = human_labels
         super().__init__(**rest)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from datamodules.augment import Augment
 from datamodules.base import TEST, NoisyLabelDataModule, TestSet
+from datamodules.bounds import one_of, whole
 from datamodules.images import ArrayImages, Images
 from datamodules.label_files import read_checked, read_stated
 from datamodules.long_tail import long_tail_counts, thin
@@ -108,13 +109,7 @@ class CleanDataModule(NoisyLabelDataModule):
             self.stated = read_stated(labels, self.train_size, self.class_names)
         elif noise_model == GIVEN and not self.brings_labels:
             raise ValueError(f"noise_model={GIVEN} needs labels=<file>, which says what is given.")
-        if train_per_class is not None and (
-            type(train_per_class) is not int or train_per_class < 1
-        ):
-            raise ValueError(
-                f"dataset.train_per_class={train_per_class} is no number of examples: give a whole "
-                "number from 1, or null for all."
-            )
+        whole("dataset.train_per_class", train_per_class, 1, or_null=True)
         self._noise = Noise(self.noise_model, noise, noise_matrix, self.flips, self.num_classes)
         self._noise.check(name)
         if probe_per_class is None:
@@ -138,8 +133,7 @@ class CleanDataModule(NoisyLabelDataModule):
             )
 
     def _check_draws(self) -> None:
-        if self.draws not in ("ours", "released"):
-            raise ValueError(f"dataset.draws={self.draws} is unknown: give ours or released.")
+        one_of("dataset.draws", self.draws, ("ours", "released"))
         if self.draws == "ours":
             return
         if self.noise_model not in RELEASED_MODELS or self._thinned:

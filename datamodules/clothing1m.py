@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from datamodules.batch import UNKNOWN
+from datamodules.bounds import switch
 from datamodules.listing import Labelled, Listing
 from datamodules.lists import other_counts, read_classes, read_lines
 from datamodules.manifest import Manifest
@@ -51,6 +52,7 @@ class Clothing1M(PictureDataModule):
         self, *, clothing1m_dir: str | Path, twice_labelled: bool = True, **rest: Any
     ) -> None:
         self.clothing1m_dir = Path(clothing1m_dir).expanduser().absolute()
+        switch("dataset.twice_labelled", twice_labelled)
         self.twice_labelled = twice_labelled
         super().__init__(**rest)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from datamodules.bounds import is_number
 from datamodules.folder_rows import Row, from_folders, from_table, natural, only_true, trust
 from datamodules.label_first import suggest
 from datamodules.listing import Files, Labelled, Listing
@@ -48,7 +49,7 @@ class Folder(PictureDataModule):
         test_share: float = 0.2,
         **rest: Any,
     ) -> None:
-        if not isinstance(test_share, int | float) or not 0 < test_share < 1:
+        if not is_number(test_share) or not 0 < test_share < 1:
             raise ValueError(
                 f"dataset.test_share={test_share} is no share: give one between 0 and 1."
             )

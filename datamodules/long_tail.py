@@ -4,10 +4,9 @@ Pure NumPy. As in Cui et al. (CVPR 2019), "Class-Balanced Loss Based on Effectiv
 Samples".
 """
 
-import math
-
 import numpy as np
 
+from datamodules.bounds import is_number
 from datamodules.noise import Labels, rows_by_class
 
 
@@ -25,8 +24,7 @@ def long_tail_counts(largest: int, num_classes: int, imbalance: float) -> Labels
     Raises:
         ValueError: if a setting is impossible or a class would have no example left.
     """
-    number = isinstance(imbalance, int | float) and not isinstance(imbalance, bool)
-    if not number or not 1 <= imbalance < math.inf:
+    if not is_number(imbalance) or imbalance < 1:
         raise ValueError(
             f"imbalance={imbalance} is not the ratio of the largest class to the smallest: give a "
             "number of at least 1 (1 changes nothing)."

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from datamodules.bounds import is_number
+
 Labels = npt.NDArray[np.int64]
 Transition = npt.NDArray[np.float64]
 
@@ -22,7 +24,7 @@ DIGIT_FLIPS: Mapping[int, int] = {2: 7, 3: 8, 5: 6, 6: 5, 7: 1}
 
 def check_rate(rate: object) -> None:
     """Raise a ValueError unless `rate` is a number in [0, 1)."""
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate < 1:
+    if not is_number(rate) or not 0 <= rate < 1:
         raise ValueError(
             f"noise={rate} is not a rate: give a number from 0 up to, but not including, 1."
         )

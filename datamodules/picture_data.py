@@ -9,6 +9,7 @@ import numpy as np
 
 from datamodules.augment import Augment
 from datamodules.base import NoisyLabelDataModule, TestSet, ViewMaker
+from datamodules.bounds import one_of, switch, whole
 from datamodules.images import ArrayImages, Images
 from datamodules.label_files import read_stated
 from datamodules.large_views import LargeViews
@@ -70,12 +71,9 @@ class PictureDataModule(NoisyLabelDataModule):
         **rest: Any,
     ) -> None:
         views: ViewMaker
-        if pictures not in VIEWS:
-            raise ValueError(
-                f"dataset.pictures={pictures} is unknown: give one of {', '.join(VIEWS)}."
-            )
-        if not isinstance(image_size, int) or image_size < 8:
-            raise ValueError(f"dataset.image_size={image_size} must be a whole number, 8 or more.")
+        one_of("dataset.pictures", pictures, VIEWS)
+        whole("dataset.image_size", image_size, 8)
+        switch("dataset.flip", flip)
         if pictures == "windows":
             views = LargeViews(strong=augment)
         else:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from datamodules.bounds import whole
 from datamodules.imagenet import LAYOUTS, training, validation
 from datamodules.listing import Labelled, Listing
 from datamodules.lists import other_counts, read_classes, read_lines
@@ -52,6 +53,7 @@ class WebVision(PictureDataModule):
         probe_list: str | None = None,
         **rest: Any,
     ) -> None:
+        whole("dataset.first_classes", first_classes, 2)
         self.first_classes = first_classes
         self.webvision_dir, self.imagenet_dir = (
             Path(one).expanduser().absolute() for one in (webvision_dir, imagenet_dir)
@@ -68,7 +70,7 @@ class WebVision(PictureDataModule):
                 "WebVision 1.0's info.tar, google_resized_256.tar and val_images_256.tar there."
             )
         synsets = read_lines(info / _SYNSETS, _UNPACK)
-        if not 2 <= self.first_classes <= len(synsets):
+        if self.first_classes > len(synsets):
             raise ValueError(
                 f"dataset.first_classes={self.first_classes} of the {len(synsets):,} classes in "
                 f"{info / _SYNSETS}: give 2 to {len(synsets)}."

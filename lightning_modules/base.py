@@ -10,8 +10,8 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, distributed, nn
 
 from datamodules.batch import Step, Views
+from datamodules.bounds import above, one_of, within
 from datamodules.randomness import torch_generator
-from lightning_modules.bounds import above, one_of, within
 from lightning_modules.compiled import CompiledPasses
 from lightning_modules.distributed import together
 from lightning_modules.ema import AveragedNetwork, averaging_decay

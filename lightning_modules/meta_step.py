@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from datamodules.batch import Views
+from datamodules.bounds import above, one_of
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.batch_norm import batch_statistics_only
-from lightning_modules.bounds import above, one_of
 from lightning_modules.compiled import CompiledPasses
 from lightning_modules.distributed import Alone, ranks
 from lightning_modules.losses import cross_entropy

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from lightning_modules.bounds import above, within
+from datamodules.bounds import above, within
 
 
 @dataclass(frozen=True, kw_only=True)

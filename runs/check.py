@@ -8,8 +8,8 @@ import os
 from importlib.util import find_spec
 from typing import Any
 
+from datamodules.bounds import above, one_of, switch, whole, within
 from datamodules.noise import check_rate
-from lightning_modules.bounds import above, one_of, within
 from runs.compiler import missing
 from runs.settings import Settings
 
@@ -52,13 +52,12 @@ def check(settings: Settings, sweeping: bool = False) -> None:
         _check_compared(settings["run_dir"], sweeping)
         return
     for key, least in (("batch_size", 1), ("log_every", 1), ("seed", 0)):
-        _whole(key, settings[key], least)
+        whole(key, settings[key], least)
     for key, least in _WHOLE_OR_NULL.items():
-        if settings[key] is not None:
-            _whole(key, settings[key], least)
+        whole(key, settings[key], least, or_null=True)
     if settings["seed"] >= 2**32:
         raise ValueError(f"seed={settings['seed']} is too large: give a number below 2^32.")
-    _switch("fresh", settings["fresh"])
+    switch("fresh", settings["fresh"])
     for key in ("learning_rate", "save_every_minutes"):
         above(key, settings[key], 0)
     if settings["noise"] is not None:
@@ -74,7 +73,6 @@ def check(settings: Settings, sweeping: bool = False) -> None:
             "pip install -c constraints.txt -e '.[tensorboard]', or choose another logger."
         )
     _check_trainer(settings["trainer"])
-    _check_views(settings["dataset"])
     _check_audit(settings["audit"])
     _check_speed(settings["speed"], training=settings["mode"] in ("train", "check"))
     if settings["mode"] not in ("evaluate", "audit"):
@@ -112,17 +110,10 @@ def _check_trainer(trainer: dict[str, Any]) -> None:
     one_of("trainer.precision", trainer.get("precision", "32-true"), PRECISIONS)
 
 
-def _check_views(dataset: dict[str, Any]) -> None:
-    if "flip" in dataset:
-        _switch("dataset.flip", dataset["flip"])
-    if "pad" in dataset:
-        _whole("dataset.pad", dataset["pad"], 0)
-
-
 def _check_audit(audit: dict[str, Any]) -> None:
     within("audit.confidence", audit["confidence"], 0, 1)
-    _whole("audit.label_next", audit["label_next"], 0)
-    _switch("audit.parquet", audit["parquet"])
+    whole("audit.label_next", audit["label_next"], 0)
+    switch("audit.parquet", audit["parquet"])
     if audit["parquet"] and find_spec("pyarrow") is None:
         raise ValueError(
             "audit.parquet=true needs a package that is not installed: "
@@ -132,7 +123,7 @@ def _check_audit(audit: dict[str, Any]) -> None:
 
 def _check_speed(speed: dict[str, Any], training: bool) -> None:
     for key, value in speed.items():
-        _switch(f"speed.{key}", value)
+        switch(f"speed.{key}", value)
     if training and speed["compile"] and (lack := missing()):
         raise ValueError(
             f"speed.compile=true needs {lack}: install it, or leave speed.compile out."
@@ -152,7 +143,7 @@ def check_batch(trainer: dict[str, Any], batch_size: int) -> None:
 
 
 def _check_meta(settings: Settings) -> None:
-    _switch("meta.float32", settings["meta"]["float32"])
+    switch("meta.float32", settings["meta"]["float32"])
     method, clips = settings["choices"].get("method"), settings["method"].get("grad_clip")
     if settings["trainer"].get("precision") == "16-mixed" and clips is not None:
         raise ValueError(
@@ -176,13 +167,3 @@ def _check_meta(settings: Settings) -> None:
             f"trainer.sync_batchnorm=true has no derivative of the kind method={method} needs: "
             "leave it out; batch statistics stay with their device."
         )
-
-
-def _switch(key: str, value: Any) -> None:
-    if not isinstance(value, bool):
-        raise ValueError(f"{key}={value} is not known: give true or false.")
-
-
-def _whole(key: str, value: Any, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{key}={value} must be a whole number, {least} or more.")

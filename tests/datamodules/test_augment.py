@@ -147,7 +147,10 @@ def test_digits_of_8x8_pixels_are_never_blank(strong):
 def test_refuses_what_it_cannot_do():
     with pytest.raises(ValueError, match="augment=mixup is not"):
         Augment(strong="mixup")
-    with pytest.raises(ValueError, match="pad=-1"):
-        Augment(pad=-1)
+    for pad in (-1, "some", None):
+        with pytest.raises(ValueError, match=rf"dataset\.pad={pad} must be a whole number, 0 or"):
+            Augment(pad=pad)
+    with pytest.raises(ValueError, match=r"dataset\.flip=no is not known: give true or false"):
+        Augment(flip="no")
     with pytest.raises(ValueError, match="float32"):
         Augment().weak(torch.zeros(1, 3, 32, 32), seeded())

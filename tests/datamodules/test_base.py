@@ -75,8 +75,9 @@ def ready(trainer=None, **changes) -> Toy:
         ({"probe_per_class": 10}, r"probe_per_class=10 .* 0 to 9\."),
         ({"probe_per_class": -1}, r"probe_per_class=-1 .* 0 to 9\."),
         ({"noise_model": "flips"}, r"noise_model=flips .* uniform, uniform_other, asymmetric"),
-        ({"batch_size": 0}, "batch_size=0"),
-        ({"eval_batch_size": 0}, "eval_batch_size=0"),
+        ({"eval_batch_size": 0}, r"dataset\.eval_batch_size=0 must be a whole number, 1 or more"),
+        ({"eval_batch_size": "all"}, r"dataset\.eval_batch_size=all"),
+        ({"num_workers": "two"}, r"dataset\.num_workers=two must be a whole number, 0 or more"),
         ({"augment": "strange"}, "augment=strange"),
     ],
 )

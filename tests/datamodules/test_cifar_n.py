@@ -64,7 +64,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no human labels at .*CIFAR-10_human\.pt: get it from"):
         cifar_n(tmp_path).prepare_data()
-    with pytest.raises(ValueError, match="annotation=best is unknown: give one of aggre, worse,"):
+    with pytest.raises(ValueError, match="annotation=best is not known: choose one of aggre,"):
         cifar_n(tmp_path, "best")
     with pytest.raises(ValueError, match=r"noise=0.4 would not be used"):
         cifar_n(tmp_path, noise=0.4)

@@ -143,6 +143,11 @@ def test_a_missing_list_is_named(root, name):
         made(root)
 
 
+def test_a_switch_that_is_none_is_refused(untouched):
+    with pytest.raises(ValueError, match=r"dataset\.twice_labelled=no is not known: give true or"):
+        made(untouched, twice_labelled="no")
+
+
 def test_folders_without_lists_are_refused(tmp_path):
     for name in ("noisy_train", "clean_train", "clean_valid", "clean_test"):
         (tmp_path / name / "0").mkdir(parents=True)

@@ -322,7 +322,7 @@ def test_settings_that_cannot_be(zoo: Path, tmp_path: Path) -> None:
         ({"test_share": 1.0}, r"test_share=1\.0"),
         ({"test_share": "some"}, "test_share=some"),
         ({"image_size": "large"}, "image_size=large must be"),
-        ({"pictures": "all"}, "pictures=all is unknown: give one of windows, whole"),
+        ({"pictures": "all"}, "pictures=all is not known: choose one of windows, whole"),
         ({"image_size": 4}, "image_size=4 must be"),
         ({"labels": str(tmp_path / "no.csv")}, r"labels=.*no\.csv is not there"),
         ({"trusted": str(tmp_path / "no.txt")}, r"dataset.trusted=.*no\.txt is not there"),

@@ -81,5 +81,5 @@ def test_a_data_set_draws_as_released_where_asked(model):
 def test_what_was_not_released_is_refused(changes):
     with pytest.raises(ValueError, match=r"dataset\.draws=released knows no noise_model="):
         digits(draws="released", **changes)
-    with pytest.raises(ValueError, match=r"dataset\.draws=theirs is unknown"):
+    with pytest.raises(ValueError, match=r"dataset\.draws=theirs is not known"):
         digits(draws="theirs")

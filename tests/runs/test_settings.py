@@ -38,9 +38,6 @@ from tests.compose import CONF, settings
         ("trainer.devices=200", "batch_size=100"),
         ("trainer.precision=16-mixed", "trainer.precision=16-mixed"),
         ("+trainer.sync_batchnorm=true", "sync_batchnorm"),
-        ("dataset.flip=no", r"dataset\.flip=no is not known: give true or false"),
-        ("dataset.pad=-1", r"dataset\.pad=-1"),
-        ("dataset.pad=some", r"dataset\.pad=some"),
     ],
 )
 def test_impossible_values_are_refused_by_their_key(override: str, key: str) -> None:
