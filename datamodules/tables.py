@@ -6,25 +6,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 from datamodules.atomic import replacing
+
+if TYPE_CHECKING:
+    from _csv import Writer
 
 Table = dict[str, list[str]]
 
 
-class Rows(Protocol):
-    """What writes rows: a `csv.writer`."""
-
-    def writerow(self, row: Iterable[Any], /) -> Any:
-        """Write one."""
-
-    def writerows(self, rows: Iterable[Iterable[Any]], /) -> Any:
-        """Write several."""
-
-
 @contextmanager
-def writing_table(path: Path, columns: Iterable[str]) -> Iterator[Rows]:
+def writing_table(path: Path, columns: Iterable[str]) -> "Iterator[Writer]":
     """Give what writes rows to a CSV file with a header; `path` is whole or as it was.
 
     In UTF-8, but for names of files that are not: `read_table` reads them as they were.
