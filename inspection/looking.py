@@ -11,19 +11,11 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
+from rich.progress import Progress
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules.images import Images
@@ -84,7 +76,7 @@ def look_at_all(splits: Mapping[str, LabelledImages], console: Console) -> dict[
     """
     total, done, said = sum(map(len, splits.values())), 0, time.monotonic()
     found = {name: Split(of) for name, of in splits.items()}
-    with _bar(console) as bar:
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("looking at pictures", total=total)
         for split in found.values():
             for seen in look_at(split.of.images, split.of.index.numpy()):
@@ -149,27 +141,6 @@ class _Chunks(Dataset[list[Seen]]):
 
     def __getitem__(self, number: int) -> list[Seen]:
         return [look_at_file(self.files.path(row)) for row in self.chunks[number].tolist()]
-
-
-class _Rate(ProgressColumn):
-    """How many in a second."""
-
-    def render(self, task: Any) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.0f} a second")
-
-
-def _bar(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
 
 
 def _digest(pixels: bytes, height: int, width: int) -> bytes:
