@@ -24,8 +24,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from datamodules.labelled import LabelledImages
 from datamodules.pictures import PictureFiles
 from datamodules.unreadable import Unreadable
+from datamodules.workers import cores
 from inspection.duplicates import groups_of, sort_out
-from inspection.looking import cores, look_at_all
+from inspection.looking import look_at_all
 
 CLASSES = 10
 # Every so many pictures, one is a copy of the one before.

@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from datamodules.image_windows import Window
 from datamodules.images import Place
 from datamodules.pictures import PictureFiles
+from datamodules.workers import cores
 
 
 class WholePictures(PictureFiles):
@@ -45,7 +46,7 @@ def read_whole(files: WholePictures, what: str) -> Tensor:
     said = f"reading {count:,} {what} pictures"
     quiet = not Console().is_terminal
     # threads: the decoders let go of Python's lock
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for _ in track(pool.map(read, range(count)), said, count, transient=True, disable=quiet):
             pass
     return image

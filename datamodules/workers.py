@@ -1,8 +1,15 @@
-"""Loader processes that leave it to the run when it ends."""
+"""Loader processes: how many there is room for, and that they leave it to the run when it ends."""
 
 import os
 import signal
 import threading
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # on macOS there is none
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def leave_signals_to_the_run(worker: int) -> None:

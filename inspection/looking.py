@@ -6,7 +6,6 @@ other remarks in its file, is found; one that was made smaller or compressed aga
 """
 
 import hashlib
-import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from datamodules.images import Images
 from datamodules.labelled import LabelledImages, Rows
 from datamodules.pictures import PictureFiles, open_picture
-from datamodules.workers import leave_signals_to_the_run
+from datamodules.workers import cores, leave_signals_to_the_run
 
 MISSING, UNREADABLE = "missing", "unreadable"
 
@@ -146,13 +145,6 @@ class _Chunks(Dataset[list[Seen]]):
 def _digest(pixels: bytes, height: int, width: int) -> bytes:
     size = f"{height}x{width} ".encode()
     return hashlib.sha256(size + pixels).digest()[:_DIGEST]
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _as_it_is(seen: list[Seen]) -> list[Seen]:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from datamodules.workers import cores
+
 ROOT = Path(__file__).parents[2]
 
 # At its end the loader is still held, so its workers are ended by signals.
@@ -25,6 +27,11 @@ for _ in range(100):
     sys.stdin.readline()
     print(next(batches), flush=True)
 """
+
+
+def test_cores_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 6}, raising=False)
+    assert cores() == 3
 
 
 @pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="this system cannot tell who asks")
