@@ -16,7 +16,7 @@ from datamodules.images import ArrayImages, Images
 from datamodules.label_files import read_checked, read_stated
 from datamodules.long_tail import long_tail_counts, thin
 from datamodules.manifest import Manifest
-from datamodules.noise import Labels, Transition
+from datamodules.noise import Labels
 from datamodules.noise_models import GIVEN, Noise
 from datamodules.randomness import numpy_generator
 from datamodules.released_draws import RELEASED_MODELS, released_draws
@@ -162,10 +162,6 @@ class CleanDataModule(NoisyLabelDataModule):
             return sizes
         wanted = long_tail_counts(int(sizes.max()), self.num_classes, self.imbalance)
         return np.minimum(sizes, wanted)
-
-    def transition(self) -> Transition | None:
-        """Return T, (C, C), of the noise that is drawn; None where the image decides, too."""
-        return self._noise.transition()
 
     @abstractmethod
     def source(self) -> Source:

@@ -106,9 +106,10 @@ def test_setup_draws_once():
 
 
 def test_transition_is_the_chosen_noise():
-    np.testing.assert_allclose(toy().transition(), [[0.5, 0.5, 0], [0, 1, 0], [0, 0, 1]])
+    np.testing.assert_allclose(toy()._noise.transition(), [[0.5, 0.5, 0], [0, 1, 0], [0, 0, 1]])
     np.testing.assert_allclose(
-        toy(noise_model="uniform", noise=0.3).transition(), np.full((3, 3), 0.1) + 0.7 * np.eye(3)
+        toy(noise_model="uniform", noise=0.3)._noise.transition(),
+        np.full((3, 3), 0.1) + 0.7 * np.eye(3),
     )
 
 
