@@ -63,13 +63,14 @@ class Listing(NamedTuple):
         return hashlib.sha256(json.dumps([*self.class_names, *paths]).encode())
 
 
-def look_for(files: Files, what: str, most: int = LOOKED_FOR) -> None:
+def look_for(files: Files, what: str) -> None:
     """Look for some of the files, spread over the list.
 
     Raises:
         ValueError: if one of them is missing.
     """
-    rows = np.unique(np.linspace(0, len(files.paths) - 1, min(most, len(files.paths))).astype(int))
+    count = len(files.paths)
+    rows = np.unique(np.linspace(0, count - 1, min(LOOKED_FOR, count)).astype(int))
     missing = [files.paths[row] for row in rows if not (files.root / files.paths[row]).exists()]
     if missing:
         raise ValueError(

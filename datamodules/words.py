@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+_FEW = 5
 
-def some(names: Sequence[str], most: int = 5) -> str:
+
+def some(names: Sequence[str]) -> str:
     """Return the first few names, and how many more there are."""
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+    return ", ".join(names[:_FEW]) + more
 
 
 def printable(text: str) -> str:
