@@ -131,6 +131,10 @@ class NoisyLabelDataModule(LightningDataModule):
         """Whole batches in the noisy training set, at least 1."""
         return max(1, self.num_train // self.batch_size)
 
+    def epochs(self, steps: int) -> float:
+        """Return how many times so many steps go through the noisy training set."""
+        return steps * self.batch_size / self.num_train
+
     @property
     def is_read(self) -> bool:
         """Whether `setup` has read the data."""

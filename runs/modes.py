@@ -230,11 +230,11 @@ def announce(settings: Settings, run: Run, console: Console) -> None:
     """Print what follows from the settings, before the first step."""
     data, plan, choices = run.data, run.plan, settings["choices"]
     size = sum(value.numel() for value in run.module.net.parameters())
-    epochs = plan.max_steps * data.batch_size / data.num_train
     lines = [
         data.manifest.describe(),
         f"{choices['method']} with {choices['model']}, {size:,} parameters; {plan.max_steps:,} "
-        f"steps of {data.batch_size}, {epochs:.3g} epochs; evaluated {len(plan.evaluate_at)} times",
+        f"steps of {data.batch_size}, {data.epochs(plan.max_steps):.3g} epochs; "
+        f"evaluated {len(plan.evaluate_at)} times",
     ]
     if run.schedule.has_cycles and plan.max_steps not in plan.cycle_ends:
         end = f"the last ends at {max(plan.cycle_ends):,}" if plan.cycle_ends else "the first"
