@@ -41,8 +41,8 @@ class Evaluations(Checkpoint):
         signals: who knows whether the run is asked to stop.
 
     Attributes:
-        history: one entry an evaluation: `step`, `acc`, `acc_balanced`, `loss`, perhaps `top5`; of
-            further test sets, `<name>/acc` and so on.
+        history: one entry an evaluation: `step`, `acc`, `acc_balanced`, `ece`, `loss`, perhaps
+            `top5`; of further test sets, `<name>/acc` and so on.
         saved_step: the step of the last checkpoint, or 0.
         seconds: how long the run has been trained, over all its resumptions.
     """

@@ -1,8 +1,8 @@
-"""Noise models: every one is a transition matrix T[i, j] = P(given = j | true = i).
+"""Noise models that are a transition matrix T[i, j] = P(given = j | true = i).
 
 Pure NumPy. Uniform and asymmetric noise follow the reference code of IEG (Zhang et al., CVPR 2020),
 the digit and CIFAR-100 flips Patrini et al. (CVPR 2017), "Making Deep Neural Networks Robust to
-Label Noise". Noise that depends on the image is in `instance_noise`.
+Label Noise". Noise that depends on the image is in `instance_noise` and `feature_noise`.
 """
 
 from collections.abc import Mapping, Sequence
