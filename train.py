@@ -12,11 +12,12 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from hydra.utils import get_method
 from omegaconf import DictConfig
 
 from runs.check import check
-from runs.compare import compare
 from runs.freed_memory import keep_freed_memory
+from runs.modes import MODES
 from runs.ranks import end_with_parent
 from runs.settings import plain
 
@@ -35,19 +36,13 @@ def run(cfg: DictConfig) -> Results:
     keep_freed_memory()
     settings = plain(cfg)
     check(settings, sweeping=HydraConfig.get().mode == RunMode.MULTIRUN)
-    if settings["mode"] == "compare":
-        return compare(settings)
-    # The libraries that train take seconds to import: a mistyped value is told before.
-    from runs import modes
-    from runs.devices import counted
+    if settings["mode"] != "compare":
+        # The libraries that train take seconds to import: a mistyped value is told before.
+        from runs.devices import counted
 
-    settings = counted(settings)
-    if settings["mode"] in ("evaluate", "audit"):
-        of_checkpoint = modes.evaluate if settings["mode"] == "evaluate" else modes.audit
-        return of_checkpoint(settings, list(HydraConfig.get().overrides.task))
-    if settings["mode"] == "check":
-        return modes.check(settings)
-    return modes.train(settings)
+        settings = counted(settings)
+    results: Results = get_method(MODES[settings["mode"]])(settings)
+    return results
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")

@@ -27,7 +27,7 @@ from audit import look
 from audit.detection import detection
 from benchmarks.composed import settings
 from callbacks.label_audit import LabelAudit
-from runs import modes
+from runs.training import prepare
 
 Floats = NDArray[np.float64]
 
@@ -132,7 +132,7 @@ def measure(score: Floats, given: NDArray[np.int64], clean: NDArray[np.int64]) -
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         words = ["logger=none", "trainer=cpu", f"run_dir={folder}", "evaluate_every=1000000"]
-        run = modes.prepare(settings(*words, *sys.argv[1:]))
+        run = prepare(settings(*words, *sys.argv[1:]))
         data = run.data
         data.prepare_data()
         data.setup("fit")

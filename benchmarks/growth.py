@@ -19,7 +19,7 @@ from pytorch_lightning.callbacks import Callback
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.composed import settings
-from runs import build, modes
+from runs import build, training
 
 
 def resident() -> float:
@@ -55,12 +55,12 @@ def main() -> None:
     given = parser.parse_args()
     watch = Watch(max(1, given.steps // 20))
     callbacks = build.build_callbacks
-    modes.build_callbacks = lambda *args: [watch, *callbacks(*args)]
+    training.build_callbacks = lambda *args: [watch, *callbacks(*args)]
     with tempfile.TemporaryDirectory() as folder:
         made = [f"method={given.method}", f"max_steps={given.steps}", f"run_dir={folder}/run"]
         made += ["batch_size=20", "evaluate_every=100", "log_every=10", "save_every_minutes=0.1"]
         made += [f"dataset.num_workers={given.workers}", "logger=csv", "trainer=cpu"]
-        modes.train(settings(*made))
+        training.train(settings(*made))
     settled = watch.seen[len(watch.seen) // 4 :]
     (first, before, open_before), (last, after, open_after) = settled[0], settled[-1]
     print(

@@ -3,7 +3,7 @@
 import torch
 import torch._decomp.decompositions_for_jvp
 
-import runs.modes  # noqa: F401
+import runs.training  # noqa: F401
 
 # In a fork of it the environment comes too late to say this.
 torch.set_num_threads(1)

@@ -1,7 +1,7 @@
 """`mode=audit`: the lists and pages about labels, made anew from a checkpoint."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from callbacks.label_audit import LabelAudit
 from runs.build import build_trainer
 from runs.closing_table import show
 from runs.folder import RunFolder
+from runs.ranks import is_first_rank
 from runs.reopen import Reopened, reopen
 from runs.results import Ended, Metrics, leave, surroundings
 from runs.settings import Settings
@@ -20,7 +21,7 @@ from runs.settings import Settings
 Results = dict[str, Any]
 
 
-def audit(settings: Settings, overrides: Sequence[str], console: Console) -> Results:
+def audit(settings: Settings) -> Results:
     """Look at every label with a checkpoint's network; write what the end of a run writes.
 
     What only the run itself could measure is taken over from its results, where it has some.
@@ -28,14 +29,15 @@ def audit(settings: Settings, overrides: Sequence[str], console: Console) -> Res
     Args:
         settings: of the command; `audit` decides what is written, `run_dir` where, unless the
             checkpoint lies in the folder of a run.
-        overrides: what the command line gave; see `runs.reopen`.
-        console: where the result goes.
 
     Raises:
         ValueError: if there is no such checkpoint, it is of something else or holds no audit, or
             what is found cannot be written.
     """
-    opened = reopen(settings, overrides, "fit")
+    if not is_first_rank():  # one process looks at all labels
+        return {}
+    console = Console()
+    opened = reopen(settings, "fit")
     folder = RunFolder({**opened.settings, "run_dir": str(_place(settings, opened))})
     _make(folder.path)
     trainer = build_trainer(opened.settings, max_steps=1, callbacks=[])

@@ -11,9 +11,8 @@ from typing import Any
 from datamodules.bounds import above, one_of, switch, whole, within
 from datamodules.noise import check_rate
 from runs.compiler import missing
+from runs.modes import MODES
 from runs.settings import Settings
-
-MODES = ("train", "evaluate", "audit", "check", "compare")
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
@@ -47,7 +46,7 @@ def check(settings: Settings, sweeping: bool = False) -> None:
     Raises:
         ValueError: naming the key, what was given, what is allowed and what to change.
     """
-    one_of("mode", settings["mode"], MODES)
+    one_of("mode", settings["mode"], list(MODES))
     if settings["mode"] == "compare":  # no other key chooses anything
         _check_compared(settings["run_dir"], sweeping)
         return

@@ -1,7 +1,6 @@
 """`mode=evaluate`: judge a checkpoint, and get the very number that training reported."""
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from datamodules.atomic import write_text
@@ -12,22 +11,20 @@ from runs.settings import Settings
 Results = dict[str, Any]
 
 
-def evaluate(settings: Settings, overrides: Sequence[str]) -> Results:
-    """Evaluate a checkpoint on the test set of its own data set.
-
-    Args:
-        settings: of the command.
-        overrides: what the command line gave; see `reopen`.
+def evaluate(settings: Settings) -> Results:
+    """Evaluate a checkpoint on the test set of its own data set; print what was found.
 
     Raises:
         ValueError: if there is no such checkpoint, or it is of something else.
     """
-    path, saved, made, data, _, module = opened = reopen(settings, overrides, "test")
+    path, saved, made, data, _, module = opened = reopen(settings, "test")
     trainer = build_trainer(made, max_steps=1, callbacks=[])
     trainer.test(module, datamodule=data, verbose=False)
     metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
     results = {"checkpoint": str(path), "steps": saved["global_step"], **metrics}
-    if opened.folder and trainer.is_global_zero:
-        name = f"evaluation-{path.stem}.json"
-        write_text(opened.folder / name, json.dumps(results, indent=2))
+    if trainer.is_global_zero:
+        text = json.dumps(results, indent=2)
+        if opened.folder:
+            write_text(opened.folder / f"evaluation-{path.stem}.json", text)
+        print(text)
     return results

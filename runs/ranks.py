@@ -27,6 +27,13 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def is_first_rank() -> bool:
+    """Return whether this process is the one that writes and speaks; known before a Trainer is."""
+    from pytorch_lightning.utilities.rank_zero import rank_zero_only  # see below
+
+    return bool(rank_zero_only.rank == 0)  # type: ignore[attr-defined]
+
+
 @contextmanager
 def first_rank_first(trainer: Any) -> Iterator[None]:
     """Let the first rank do its part alone, and the others theirs after it.

@@ -10,7 +10,7 @@ from datamodules.base import NoisyLabelDataModule
 from lightning_modules.base import NoisyLabelModule
 from runs.build import Plan, build_data, build_module, build_schedule
 from runs.folder import RunFolder
-from runs.settings import ADDED, Settings, before, is_harmless
+from runs.settings import ADDED, Settings, before, is_harmless, overrides
 
 
 class Reopened(NamedTuple):
@@ -29,7 +29,7 @@ class Reopened(NamedTuple):
         return self.path.parent.parent if self.path.parent.name == "checkpoints" else None
 
 
-def reopen(settings: Settings, overrides: Sequence[str], stage: str) -> Reopened:
+def reopen(settings: Settings, stage: str) -> Reopened:
     """Open the checkpoint that the settings name.
 
     It knows its settings; those given on the command line may only repeat them, or change where
@@ -37,7 +37,6 @@ def reopen(settings: Settings, overrides: Sequence[str], stage: str) -> Reopened
 
     Args:
         settings: of the command.
-        overrides: what the command line gave, such as `["model=resnet29"]`.
         stage: for which the data are read.
 
     Raises:
@@ -45,7 +44,7 @@ def reopen(settings: Settings, overrides: Sequence[str], stage: str) -> Reopened
     """
     path = find_checkpoint(settings)
     saved = load(path)
-    made = merge(saved["experiment"]["settings"], settings, overrides, path)
+    made = merge(saved["experiment"]["settings"], settings, overrides(), path)
     data = build_data(made)
     schedule, plan = build_schedule(made, data)
     module = build_module(made, data, schedule)
@@ -78,8 +77,8 @@ def find_checkpoint(settings: Settings) -> Path:
     return path
 
 
-def merge(made: Settings, given: Settings, overrides: Sequence[str], path: Path) -> Settings:
-    """Return the checkpoint's settings, changed where the command line says where and how.
+def merge(made: Settings, given: Settings, words: Sequence[str], path: Path) -> Settings:
+    """Return the checkpoint's settings, changed where words of a command say where and how.
 
     The Trainer is the command's: a network trained on many devices may be judged on one. Its
     precision stays, because that changes the numbers.
@@ -90,8 +89,8 @@ def merge(made: Settings, given: Settings, overrides: Sequence[str], path: Path)
     merged = deepcopy(made)
     merged["trainer"] = {**given["trainer"], "precision": made["trainer"]["precision"]}
     merged["audit"] = given["audit"]
-    for override in overrides:
-        key = override.lstrip("+~").partition("=")[0]
+    for word in words:
+        key = word.lstrip("+~").partition("=")[0]
         free = is_harmless(key) or (key.startswith("trainer.") and key != "trainer.precision")
         ours, theirs = _look_up(given, key), _look_up(made, key)
         if theirs is None and key in ADDED:  # an earlier version had no such key

@@ -51,8 +51,12 @@ def plain(cfg: DictConfig) -> Settings:
 
 def command() -> str:
     """Return what would do this run alone, also when it is a job of a multirun."""
-    words = HydraConfig.get().overrides.task if HydraConfig.initialized() else sys.argv[1:]
-    return shlex.join(["python", "train.py", *words])
+    return shlex.join(["python", "train.py", *overrides()])
+
+
+def overrides() -> list[str]:
+    """Return the words of the command line, or of this job of a multirun: `["noise=0.2"]`."""
+    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else sys.argv[1:]
 
 
 def identity(settings: Settings) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,14 @@ from PIL import Image
 from callbacks.checkpoint_file import load
 from callbacks.csv_log import read_metrics
 from callbacks.weight_histogram import GROUPS
-from runs import modes
+from inspection import look_through
+from runs.audit import audit
 from runs.build import build_data, build_module, build_schedule, build_trainer
 from runs.check import check
+from runs.evaluate import evaluate
 from runs.reopen import merge
 from runs.settings import Settings
+from runs.training import train
 from tests.compose import settings
 from tests.metrics_page import documented
 
@@ -32,6 +36,13 @@ def quick(run_dir: Path, *overrides: str) -> Settings:
     return made
 
 
+def do(mode: Callable[[Settings], dict[str, Any]], *words: str) -> dict[str, Any]:
+    """Do what a command of these words would."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["train.py", *words])
+        return mode(settings(*words))
+
+
 def csv_rows(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(path.open(encoding="utf-8")))
 
@@ -41,7 +52,7 @@ def trained(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, Path, dict[str, Any]]:
     run_dir = tmp_path_factory.mktemp("runs") / request.param
-    results = modes.train(quick(run_dir, f"method={request.param}"))
+    results = train(quick(run_dir, f"method={request.param}"))
     return request.param, run_dir, results
 
 
@@ -156,7 +167,7 @@ def test_an_audit_of_a_checkpoint_is_the_runs_own(
     run = tmp_path / "run"
     shutil.copytree(run_dir, run)
     words = ["mode=audit", f"checkpoint={run}", "audit.label_next=7", "audit.parquet=true"]
-    found = modes.audit(settings(*words), words)
+    found = do(audit, *words)
     # the run saw 700 of 1,197 examples; the audit looks at all
     assert len(csv_rows(run / "labels.csv")) == 1_197
     assert len(csv_rows(run / "label_next.csv")) == 7
@@ -165,18 +176,18 @@ def test_an_audit_of_a_checkpoint_is_the_runs_own(
     assert {name: found[name] for name in told} == {name: results[name] for name in told}
     assert json.loads((run / "results.json").read_text()) == found
     assert {path.name: path.read_bytes() for path in run_dir.glob("label*")} == before
-    again = modes.audit(settings(*words), words)
+    again = do(audit, *words)
     assert again == {**found, "command": again["command"]}
     copy = tmp_path / "elsewhere.ckpt"
     shutil.copy(run / "checkpoints" / "last.ckpt", copy)
     with pytest.raises(ValueError, match="does not lie in the folder of a run: give run_dir="):
-        modes.audit(settings("mode=audit", f"checkpoint={copy}"), [])
+        do(audit, "mode=audit", f"checkpoint={copy}")
     into = ["mode=audit", f"checkpoint={copy}", f"run_dir={run}"]
     with pytest.raises(ValueError, match="holds another run, whose results would be lost"):
-        modes.audit(settings(*into), into)
+        do(audit, *into)
     into = ["mode=audit", f"checkpoint={copy}", f"run_dir={copy}"]
     with pytest.raises(ValueError, match=r"elsewhere\.ckpt cannot be written: give run_dir="):
-        modes.audit(settings(*into), into)
+        do(audit, *into)
 
 
 def test_an_audit_of_an_earlier_checkpoint_tells_how_the_run_was_begun(
@@ -192,8 +203,7 @@ def test_an_audit_of_an_earlier_checkpoint_tells_how_the_run_was_begun(
     drawn: list[Any] = []
     monkeypatch.setattr("runs.results.draw_run", lambda metrics, *_, **__: drawn.append(metrics))
     words = ["mode=audit", f"checkpoint={earlier}"]
-    monkeypatch.setattr("sys.argv", ["train.py", *words])
-    found = modes.audit(settings(*words), words)
+    found = do(audit, *words)
     assert found["command"] == results["command"]
     assert found["run_dir"] == str(tmp_path / "audit-previous")
     # with the curves of the run up to there
@@ -206,10 +216,7 @@ def test_evaluation_gives_the_number_that_training_reported(
 ) -> None:
     _, run_dir, results = trained
     for checkpoint in (run_dir, run_dir / "checkpoints" / "last.ckpt"):
-        found = modes.evaluate(
-            settings("mode=evaluate", f"checkpoint={checkpoint}", "trainer=cpu"),
-            [f"checkpoint={checkpoint}", "mode=evaluate", "trainer=cpu"],
-        )
+        found = do(evaluate, f"checkpoint={checkpoint}", "mode=evaluate", "trainer=cpu")
         assert found["test/acc"] == results["test/acc_last"]
         assert found["test/top5"] == results["test/top5_last"]
         assert found["test/loss"] == results["test/loss_last"]
@@ -221,7 +228,7 @@ def test_evaluation_gives_the_number_that_training_reported(
 
 def test_the_trainer_that_fitted_tests_the_averaged_network_too(tmp_path: Path) -> None:
     """Where weights are swapped by a callback, `trainer.test(ckpt_path=…)` tests the raw ones."""
-    results = modes.train(made := quick(tmp_path / "run", "method=supervised"))
+    results = train(made := quick(tmp_path / "run", "method=supervised"))
     data = build_data(made)
     schedule, _ = build_schedule(made, data)
     module = build_module(made, data, schedule)
@@ -247,7 +254,7 @@ def test_the_same_command_again_says_that_the_run_is_finished(
 ) -> None:
     method, run_dir, results = trained
     before = (run_dir / "checkpoints" / "last.ckpt").stat().st_mtime_ns
-    assert modes.train(quick(run_dir, f"method={method}")) == results
+    assert train(quick(run_dir, f"method={method}")) == results
     assert "finished" in capsys.readouterr().out
     assert (run_dir / "checkpoints" / "last.ckpt").stat().st_mtime_ns == before
 
@@ -264,18 +271,18 @@ def test_a_finished_run_is_not_shown_for_lists_that_say_something_else(tmp_path:
         "method=supervised", "model=resnet11", "dataset.image_size=8", "batch_size=2",
         "logger=none", "trainer=cpu", f"run_dir={tmp_path}/run",
     )  # fmt: skip
-    results = modes.train(made)
-    assert modes.train(made) == results
+    results = train(made)
+    assert train(made) == results
     listed.write_text("path,true_label\na/0.png,a\nb/1.png,b\n")
     with pytest.raises(ValueError, match="The data drawn now differ from those the run"):
-        modes.train(made)
+        train(made)
 
 
 def test_evaluation_keeps_the_precision_and_the_data_of_training(tmp_path: Path) -> None:
     run_dir, data = tmp_path / "run", f"data_dir={tmp_path}/data"
-    results = modes.train(quick(run_dir, "method=l2r", "trainer.precision=bf16-mixed", data))
+    results = train(quick(run_dir, "method=l2r", "trainer.precision=bf16-mixed", data))
     overrides = ["mode=evaluate", f"checkpoint={run_dir}"]
-    found = modes.evaluate(settings(*overrides), overrides)
+    found = do(evaluate, *overrides)
     assert found["test/loss"] == results["test/loss_last"]
     saved = load(run_dir / "checkpoints" / "last.ckpt")["experiment"]["settings"]
     merged = merge(saved, settings(*overrides), overrides, run_dir)
@@ -293,7 +300,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match=r"the loss of step 2 was not finite \(train/loss="
     ) as told:
-        modes.train(quick(tmp_path / "run", "method=supervised", "learning_rate=1e30"))
+        train(quick(tmp_path / "run", "method=supervised", "learning_rate=1e30"))
     rows = re.search(r"on the training examples ([\d, ]+)", str(told.value))
     assert rows
     assert len(rows[1].split(",")) == 100
@@ -304,7 +311,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
 def unfinished(run_dir: Path) -> Settings:
     """Leave a run with checkpoints of steps 6 and 7 and no result."""
     made = quick(run_dir, "method=supervised")
-    modes.train(made)
+    train(made)
     (run_dir / "results.json").unlink()
     return made
 
@@ -327,7 +334,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     last = tmp_path / "run" / "checkpoints" / "last.ckpt"
     whole = load(last)
     last.write_bytes(damage(last.read_bytes()))
-    modes.train(made)
+    train(made)
     said = capsys.readouterr().out
     assert "last.ckpt cannot be read as a checkpoint" in said
     assert "It is now last.damaged; going on from previous.ckpt, step 6" in said
@@ -345,7 +352,7 @@ def test_where_no_checkpoint_is_whole_nothing_is_touched(tmp_path: Path) -> None
     for path in paths:
         path.write_bytes(b"torn")
     with pytest.raises(ValueError, match=r"last.ckpt cannot be read.*previous.ckpt cannot be read"):
-        modes.train(made)
+        train(made)
     assert [path.read_bytes() for path in paths] == [b"torn", b"torn"]
 
 
@@ -353,17 +360,17 @@ def test_a_run_that_died_between_two_checkpoints_goes_on(tmp_path: Path) -> None
     made = unfinished(tmp_path / "run")
     checkpoints = tmp_path / "run" / "checkpoints"
     (checkpoints / "last.ckpt").rename(checkpoints / "last.ckpt.partial")
-    modes.train(made)
+    train(made)
     assert load(checkpoints / "last.ckpt")["global_step"] == 7
 
 
 def test_another_runs_checkpoint_is_not_gone_on_from(tmp_path: Path) -> None:
-    modes.train(quick(tmp_path / "other", "method=supervised", "learning_rate=0.2"))
+    train(quick(tmp_path / "other", "method=supervised", "learning_rate=0.2"))
     made = unfinished(tmp_path / "run")
     theirs, ours = (tmp_path / one / "checkpoints" / "last.ckpt" for one in ("other", "run"))
     ours.write_bytes(theirs.read_bytes())
     with pytest.raises(ValueError, match=r"another experiment's \(learning_rate: 0\.2 → 0\.1"):
-        modes.train(made)
+        train(made)
     assert ours.read_bytes() == theirs.read_bytes()
 
 
@@ -372,50 +379,50 @@ def test_a_longer_run_goes_on_where_the_schedule_allows(tmp_path: Path) -> None:
         return quick(run_dir, "method=supervised", f"max_steps={steps}", f"schedule={schedule}")
 
     restarts = "cosine_restarts"
-    modes.train(lasting(tmp_path / "run", 5, restarts))
-    assert modes.train(lasting(tmp_path / "run", 9, restarts))["steps"] == 9
-    modes.train(lasting(tmp_path / "whole", 9, restarts))
+    train(lasting(tmp_path / "run", 5, restarts))
+    assert train(lasting(tmp_path / "run", 9, restarts))["steps"] == 9
+    train(lasting(tmp_path / "whole", 9, restarts))
     ours, theirs = (
         load(tmp_path / one / "checkpoints" / "last.ckpt")["state_dict"] for one in ("run", "whole")
     )
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     with pytest.raises(ValueError, match=r"max_steps: 9 → 4\) that has taken 9 steps"):
-        modes.train(lasting(tmp_path / "run", 4, restarts))
+        train(lasting(tmp_path / "run", 4, restarts))
 
-    modes.train(lasting(tmp_path / "one", 5, "cosine"))
+    train(lasting(tmp_path / "one", 5, "cosine"))
     with pytest.raises(ValueError, match=r"max_steps: 5 → 9\).*rate of its step 2 would have been"):
-        modes.train(lasting(tmp_path / "one", 9, "cosine"))
+        train(lasting(tmp_path / "one", 9, "cosine"))
 
 
 def test_damaged_settings_are_named(tmp_path: Path) -> None:
     made = unfinished(tmp_path / "run")
     (tmp_path / "run" / "config.yaml").write_text("[")
     with pytest.raises(ValueError, match=r"config.yaml is damaged.*fresh=true"):
-        modes.train(made)
+        train(made)
 
 
 def test_fresh_starts_again_and_keeps_the_old(tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
-    first = modes.train(quick(run_dir, "method=supervised"))
-    second = modes.train(quick(run_dir, "method=supervised", "fresh=true"))
+    first = train(quick(run_dir, "method=supervised"))
+    second = train(quick(run_dir, "method=supervised", "fresh=true"))
     assert first["test/loss_last"] == second["test/loss_last"]
     assert (tmp_path / "run.replaced-1" / "results.json").exists()
 
 
 def test_a_finished_folder_of_another_experiment_is_not_taken_for_ours(tmp_path: Path) -> None:
-    modes.train(quick(tmp_path / "run", "method=supervised"))
+    train(quick(tmp_path / "run", "method=supervised"))
     with pytest.raises(ValueError, match=r"noise: 0\.4 → 0\.2"):
-        modes.train(quick(tmp_path / "run", "method=supervised", "noise=0.2"))
+        train(quick(tmp_path / "run", "method=supervised", "noise=0.2"))
 
 
 def test_another_machines_draws_are_noticed(tmp_path: Path) -> None:
-    modes.train(quick(tmp_path / "run", "method=supervised"))
+    train(quick(tmp_path / "run", "method=supervised"))
     path = tmp_path / "run" / "manifest.json"
     saved = json.loads(path.read_text())
     path.write_text(json.dumps({**saved, "hash": "0" * 64}))
     (tmp_path / "run" / "results.json").unlink()
     with pytest.raises(ValueError, match="differ"):
-        modes.train(quick(tmp_path / "run", "method=supervised"))
+        train(quick(tmp_path / "run", "method=supervised"))
 
 
 @pytest.mark.parametrize(
@@ -432,22 +439,21 @@ def test_a_checkpoint_of_something_else_is_refused(
 ) -> None:
     run_dir = tmp_path_factory.getbasetemp() / "shared_run"
     if not run_dir.exists():
-        modes.train(quick(run_dir, "method=supervised"))
+        train(quick(run_dir, "method=supervised"))
     overrides = ["mode=evaluate", f"checkpoint={run_dir}", override]
     with pytest.raises(ValueError, match=re.escape(message)):
-        modes.evaluate(settings(*overrides), overrides)
+        do(evaluate, *overrides)
 
 
 def test_what_is_not_a_checkpoint_is_refused(tmp_path: Path) -> None:
-    missing = settings("mode=evaluate", f"checkpoint={tmp_path}")
     with pytest.raises(ValueError, match="There is no checkpoint at"):
-        modes.evaluate(missing, [])
+        do(evaluate, "mode=evaluate", f"checkpoint={tmp_path}")
     (tmp_path / "noise.ckpt").write_bytes(b"not a checkpoint")
     with pytest.raises(ValueError, match="cannot be read as a checkpoint"):
-        modes.evaluate(settings(f"checkpoint={tmp_path / 'noise.ckpt'}"), [])
+        do(evaluate, f"checkpoint={tmp_path / 'noise.ckpt'}")
     torch.save({"state_dict": {}}, tmp_path / "other.ckpt")
     with pytest.raises(ValueError, match="not of this project"):
-        modes.evaluate(settings(f"checkpoint={tmp_path / 'other.ckpt'}"), [])
+        do(evaluate, f"checkpoint={tmp_path / 'other.ckpt'}")
 
 
 class Hostile:
@@ -463,7 +469,7 @@ class Hostile:
 def test_a_hostile_checkpoint_executes_nothing(tmp_path: Path) -> None:
     torch.save({"experiment": Hostile(tmp_path / "proof")}, tmp_path / "bad.ckpt")
     with pytest.raises(ValueError, match="cannot be read as a checkpoint"):
-        modes.evaluate(settings(f"checkpoint={tmp_path / 'bad.ckpt'}"), [])
+        do(evaluate, f"checkpoint={tmp_path / 'bad.ckpt'}")
     assert not (tmp_path / "proof").exists()
 
 
@@ -473,7 +479,7 @@ def test_a_hostile_last_checkpoint_executes_nothing_and_the_one_before_is_taken(
     made = unfinished(tmp_path / "run")
     hostile = {"experiment": Hostile(tmp_path / "proof")}
     torch.save(hostile, tmp_path / "run" / "checkpoints" / "last.ckpt")
-    modes.train(made)
+    train(made)
     assert "going on from previous.ckpt" in capsys.readouterr().out
     assert not (tmp_path / "proof").exists()
 
@@ -482,7 +488,7 @@ def test_check_trains_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    modes.check(quick(tmp_path / "run", "mode=check"))
+    look_through.check(quick(tmp_path / "run", "mode=check"))
     said = capsys.readouterr().out
     assert "1,197 noisy + 100 probe" in said
     assert "nominal 0.40, effective 0.20" in said
@@ -493,7 +499,7 @@ def test_check_trains_nothing(
 def test_ieg_beats_supervised_on_digits(tmp_path: Path) -> None:
     """The main job, as configured, one seed; README's table has three."""
     accuracy = {
-        method: modes.train(
+        method: train(
             settings(f"method={method}", "logger=csv", f"run_dir={tmp_path / method}", "seed=1")
         )["test/acc_last"]
         for method in ("supervised", "ieg")

@@ -6,7 +6,7 @@ import pytest
 
 from callbacks.collapse_warning import CollapseWarning
 from callbacks.training_log import TrainingLog
-from runs import modes
+from runs import training
 from tests.compose import settings
 
 TRAINER: Any = SimpleNamespace(global_step=1200)
@@ -54,5 +54,5 @@ def test_the_papers_factors_need_trust_on_digits(
 ) -> None:
     factors = ("method.ce_factor=5", "method.consistency_factor=20", f"method.guess_trust={trust}")
     where = ("logger=csv", "trainer=cpu", f"run_dir={tmp_path}")
-    modes.train(settings("max_steps=20", "evaluate_every=20", "log_every=10", *factors, *where))
+    training.train(settings("max_steps=20", "evaluate_every=20", "log_every=10", *factors, *where))
     assert ("of the guessed labels are of one class" in capsys.readouterr().out) == (trust == 0)

@@ -14,7 +14,6 @@ from PIL import Image
 
 import train
 from inspection import look_through
-from runs import modes
 from runs.build import build_data
 from runs.check import check
 from runs.settings import Settings
@@ -111,7 +110,7 @@ def found(name: str = "folder") -> dict[str, Any]:
 def errors(made: Settings) -> list[str]:
     """Check, and return why training should not start."""
     with pytest.raises(ValueError) as refused:  # noqa: PT011
-        modes.check(made)
+        look_through.check(made)
     return str(refused.value).split("\nerror: ")
 
 
@@ -153,7 +152,7 @@ def test_what_is_not_missing_does_not_keep_training_from_starting(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     planted(("none.png,dog,train,\n", ""), ("not_either.png,cat,test,\n", ""))
-    results = modes.check(folder("labels=table.csv", "method=supervised", "run_dir=run"))
+    results = look_through.check(folder("labels=table.csv", "method=supervised", "run_dir=run"))
     assert results["check"] == "outputs/check-folder/check.json"
     assert found()["would_start"] is True
     assert found()["errors"] == []
@@ -190,7 +189,7 @@ def test_of_many_copies_each_names_one_with_another_label() -> None:
         picture(Path(f"pictures/{name}.png"), 9)
     for seed, name in enumerate(("train/a/p", "train/b/q", "test/a/r", "test/b/s"), start=10):
         picture(Path(f"pictures/{name}.png"), seed)
-    modes.check(folder("method=supervised"))
+    look_through.check(folder("method=supervised"))
     assert {row["path"]: row["detail"] for row in listed()} == {
         "train/a/x.png": "the same as train/b/z.png (noisy, b), 3 copies in all",
         "train/a/y.png": "the same as train/b/z.png (noisy, b), 3 copies in all",
@@ -212,7 +211,7 @@ def test_trusted_examples_teach_a_class_only_who_looks_at_them(method: str) -> N
     if method == "supervised":
         assert errors(made)[0].startswith("Nothing to train on in 1 of 3 classes (c)")
     else:
-        modes.check(made)
+        look_through.check(made)
         assert "classes with trusted examples only: 1 of 3 (c)" in found()["warnings"]
 
 
@@ -236,7 +235,7 @@ def test_a_second_check_replaces_the_first() -> None:
             for number in range(12)
         )
     )
-    modes.check(folder("labels=table.csv", "method=supervised"))
+    look_through.check(folder("labels=table.csv", "method=supervised"))
     assert listed() == []
     assert found()["missing"] == {}
 
@@ -255,7 +254,7 @@ def test_too_little_memory_for_whole_pictures_is_in_the_way(
         picture(Path(f"pictures/{'ab'[number % 2]}/{number}.png"), number)
     assert errors(folder("method=supervised")) == ["The pictures need more."]
     assert asked == [(10, 8)]
-    modes.check(folder("method=supervised", "dataset.pictures=windows"))
+    look_through.check(folder("method=supervised", "dataset.pictures=windows"))
 
 
 def test_file_names_and_classes_of_any_kind(capsys: pytest.CaptureFixture[str]) -> None:
@@ -263,7 +262,7 @@ def test_file_names_and_classes_of_any_kind(capsys: pytest.CaptureFixture[str]) 
     for number in range(8):
         picture(Path(f"pictures/[red]{'ab'[number % 2]}/{number}.png"), number)
     (Path("pictures/[red]a") / odd).write_bytes(b"no")
-    modes.check(folder("method=supervised"))
+    look_through.check(folder("method=supervised"))
     text = capsys.readouterr().out
     assert "│ [red]a │" in text
     assert "\\udcff[bold].png" in text
@@ -334,6 +333,6 @@ def test_the_commands_exit_code_and_errors(
 
 
 def test_ranks_but_the_first_have_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(modes, "is_first_rank", lambda: False)
-    assert modes.check(settings(*QUICK)) == {}
+    monkeypatch.setattr(look_through, "is_first_rank", lambda: False)
+    assert look_through.check(settings(*QUICK)) == {}
     assert not Path("outputs").exists()

@@ -21,7 +21,7 @@ from callbacks.training_log import TrainingLog
 from callbacks.wandb_file import records
 from datamodules.batch import KNOWN_WRONG, UNKNOWN
 from datamodules.images import ArrayImages
-from runs import modes
+from runs import training
 from runs.build import build_data
 from runs.settings import Settings
 from runs.wandb_page import confusions, put_on_page, suspicious
@@ -69,8 +69,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
             patch.delenv(name, raising=False)
         patch.setenv("WANDB_MODE", "offline")
         with mock.patch.object(TrainingLog, "on_train_batch_end", die), pytest.raises(RuntimeError):
-            modes.train(made)
-        results = modes.train(made)
+            training.train(made)
+        results = training.train(made)
         assert "WANDB_DATA_DIR" not in os.environ
     return Ran(folder, made, results, *parts(folder))
 
@@ -167,7 +167,7 @@ def test_an_agent_that_asks_for_a_finished_run_is_told_all_of_it(
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SWEEP_ID", "sweep")
     monkeypatch.setenv("WANDB_RUN_ID", "agents")
-    assert modes.train({**ran.settings, "run_dir": str(folder)}) == ran.results
+    assert training.train({**ran.settings, "run_dir": str(folder)}) == ran.results
     (path,) = parts(folder)
     assert path.name == "run-agents.wandb"
     assert history(path).keys() == read_rows(folder / "metrics.csv").keys()

@@ -1,0 +1,220 @@
+"""`mode=train`: train, or go on with training, or say that it is done."""
+
+import errno
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import Logger, WandbLogger
+from rich.console import Console
+
+from callbacks.csv_log import read_metrics
+from callbacks.messages import AgreedError
+from callbacks.stop_signals import Stopped, StopSignals, spoken
+from callbacks.wandb_log import WandbLog
+from datamodules.base import NoisyLabelDataModule
+from datamodules.picture_data import PictureDataModule
+from lightning_modules.base import NoisyLabelModule
+from lightning_modules.compiled import CompiledPasses
+from lightning_modules.schedules import Schedule
+from runs.build import (
+    Plan,
+    build_callbacks,
+    build_data,
+    build_module,
+    build_schedule,
+    build_trainer,
+)
+from runs.closing_table import show
+from runs.folder import RunFolder
+from runs.loggers import build_loggers
+from runs.ranks import first_rank_first, is_first_rank, leave_at_once
+from runs.results import Ended, leave, saved_step, surroundings
+from runs.resume import check_length, set_damaged_aside
+from runs.settings import Settings, command
+from runs.wandb_page import put_on_page
+from runs.wandb_run import of_a_sweep
+
+Results = dict[str, Any]
+
+# The disk is full, or its share is used up, or it has become read-only.
+_NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+class Run(NamedTuple):
+    """The objects of a run."""
+
+    folder: RunFolder
+    data: NoisyLabelDataModule
+    schedule: Schedule
+    plan: Plan
+    module: NoisyLabelModule
+    trainer: pl.Trainer
+    signals: StopSignals
+
+
+def train(settings: Settings) -> Results:
+    """Train, or go on with training, or say that it is done."""
+    first = is_first_rank()
+    console = Console(quiet=not first)
+    run = prepare(settings)
+    with first_rank_first(run.trainer):
+        if first:
+            refuse_folder(run)
+        results = None if settings["fresh"] else run.folder.results()
+        if results and results["steps"] >= run.plan.max_steps:
+            if first:
+                refuse_changed_lists(run)
+            console.print(f"This run is finished; fresh=true starts it again: {run.folder.path}")
+            show(results, run.folder.path, console)
+            if first and of_a_sweep():
+                tell_sweep(settings, results, run.folder.path)
+            return results
+        read(run.data, console)
+        if first:
+            if settings["fresh"] and (aside := run.folder.set_aside()):
+                console.print(f"fresh=true: the old run is now in {aside}", soft_wrap=True)
+            run.folder.open()
+            run.data.manifest.save(run.folder.path)
+            set_damaged_aside(run.folder, run.data.manifest.hash, console)
+    run.data.unreadable.write_to(run.folder.path)
+    announce(run, console)
+    device = run.trainer.strategy.root_device
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    facts = {"effective_noise": run.data.manifest.effective_noise}
+    loggers = run.trainer.loggers = build_loggers(settings, run.folder.path, facts)
+    resume_from = next(iter(run.folder.saved), None)
+    try:
+        with run.signals:
+            run.trainer.fit(
+                run.module, datamodule=run.data, ckpt_path=resume_from, weights_only=True
+            )
+            if not first:
+                return {}
+            ended = Ended.of(run.trainer, run.data)
+            metrics = read_metrics(run.folder.path / "metrics.csv")
+            here = surroundings(device)
+            results = leave(ended, run.data, run.plan, run.folder, metrics, here)
+            for logger in loggers:
+                if isinstance(logger, WandbLog):
+                    put_on_page(logger, results, run.folder.path, ended.audit, run.data)
+    except BaseException as error:
+        if run.trainer.world_size > 1 and not isinstance(error, AgreedError | Stopped):
+            leave_at_once()
+        if isinstance(error, OSError) and error.errno in _NO_PLACE:
+            raise ValueError(
+                f"run_dir={run.folder.path} cannot be written any more ({error.strerror}): make "
+                "room there, then the same command goes on where it was last saved."
+            ) from error
+        if first and not isinstance(error, ValueError):
+            say_how_to_go_on(run)
+        raise
+    finally:
+        close(loggers)
+        run.folder.close()
+    show(results, run.folder.path, console)
+    return results
+
+
+def refuse_changed_lists(run: Run) -> None:
+    """Refuse to show a finished run as this command's, if its lists say something else since.
+
+    Lists of pictures are read already; others are not, so that a result is shown without its data.
+
+    Raises:
+        ValueError: they do.
+    """
+    if isinstance(run.data, PictureDataModule):
+        run.data.drawn.check_saved(run.folder.path)
+
+
+def tell_sweep(settings: Settings, results: Results, folder: Path) -> None:
+    """Give a sweep's agent the history and the results of a run that was finished before."""
+    facts = {"effective_noise": results["noise/effective_rate"]}
+    loggers = build_loggers(settings, folder, facts)
+    try:
+        for logger in loggers:
+            if isinstance(logger, WandbLog):
+                put_on_page(logger, results, folder)
+    finally:
+        close(loggers)
+
+
+def say_how_to_go_on(run: Run) -> None:
+    """Print what was saved, and what to type."""
+    state = f"saved after step {saved_step(run.trainer):,}" if run.folder.saved else "nothing saved"
+    reason = spoken(run.signals.asked) if run.signals.asked else "an error"
+    print(f"\nstopped by {reason}, {state}; to go on, type\n  {command()}", file=sys.stderr)
+
+
+def prepare(settings: Settings) -> Run:
+    """Build everything; all that can be refused without reading data is refused here."""
+    folder = RunFolder(settings)
+    data = build_data(settings)
+    schedule, plan = build_schedule(settings, data)
+    module = build_module(settings, data, schedule)
+    # what is in the way of training is no more than a finding to who checks
+    refuses = is_first_rank() and settings["mode"] != "check"
+    if module.uses_probe and not data.num_probe and refuses:
+        raise ValueError(data.without_probe())
+    signals = StopSignals()
+    callbacks = build_callbacks(settings, data, plan, folder, signals)
+    trainer = build_trainer(settings, plan.max_steps, callbacks)
+    return Run(folder, data, schedule, plan, module, trainer, signals)
+
+
+def refuse_folder(run: Run) -> None:
+    """Raise a `ValueError` if the folder is no place for this run, or for one of this length."""
+    run.folder.check()
+    check_length(run.folder, run.data, run.schedule, run.plan)
+
+
+def read(data: NoisyLabelDataModule, console: Console) -> None:
+    """Fetch what is missing, read the data, and draw probe and noise."""
+    console.print(f"reading {data.name}", highlight=False)
+    if is_first_rank():
+        data.prepare_data()
+    data.setup("fit")
+
+
+def announce(run: Run, console: Console) -> None:
+    """Print what follows from the settings, before the first step."""
+    data, plan, settings = run.data, run.plan, run.folder.settings
+    choices = settings["choices"]
+    size = sum(value.numel() for value in run.module.net.parameters())
+    lines = [
+        data.manifest.describe(),
+        f"{choices['method']} with {choices['model']}, {size:,} parameters; {plan.max_steps:,} "
+        f"steps of {data.batch_size}, {data.epochs(plan.max_steps):.3g} epochs; "
+        f"evaluated {len(plan.evaluate_at)} times",
+    ]
+    if run.schedule.has_cycles and plan.max_steps not in plan.cycle_ends:
+        end = f"the last ends at {max(plan.cycle_ends):,}" if plan.cycle_ends else "the first"
+        lines.append(
+            f"note: step {plan.max_steps:,} is amid a learning-rate cycle ({end}); "
+            "schedule=cosine ends at 0 wherever the run does"
+        )
+    if isinstance(run.module.passes, CompiledPasses):
+        lines.append(
+            "note: speed.compile=true: the first step waits for the compiler, a minute or more"
+        )
+    lines += data.notes
+    lines.append(f"everything goes to {run.folder.path}")
+    if settings["mode"] == "train" and run.folder.saved:
+        lines.append("an unfinished run is there: going on where it was last saved")
+    for line in lines:
+        console.print(line, soft_wrap=True, highlight=False)
+
+
+def close(loggers: list[Logger]) -> None:
+    """End what is logged, so that the next job of a multirun does not write into it."""
+    failed = sys.exc_info()[0] is not None
+    for logger in loggers:
+        logger.finalize("failed" if failed else "success")
+        if isinstance(logger, WandbLogger):
+            import wandb
+
+            wandb.finish(exit_code=int(failed))
