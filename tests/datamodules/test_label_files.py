@@ -80,6 +80,7 @@ def test_arrays_that_do_not_fit(tmp_path: Path, array: np.ndarray) -> None:
         read_stated(str(tmp_path / "a.npy"), 4, NAMES)
 
 
+@pytest.mark.filterwarnings("ignore:Data type alias")  # of one such change, by numpy
 @pytest.mark.parametrize("name", ["labels.npz", "b.npz", "c.npy"])
 def test_a_byte_that_changed_is_told(tmp_path: Path, name: str) -> None:
     drawn(60).save(tmp_path)
