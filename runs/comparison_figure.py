@@ -136,8 +136,11 @@ def _over_noise(
     values: Mapping[str, Mapping[float, list[float]]],
     marks: Mapping[str, tuple[str, str]],
 ) -> None:
-    step = min(0.012, 0.05 / len(values)) * (panel.rates[-1] - panel.rates[0])
+    width = panel.rates[-1] - panel.rates[0]
+    step = min(0.012, 0.05 / len(values)) * width
     for place, (name, seeds) in enumerate(values.items()):
+        if not seeds:  # nothing to detect: no label is wrong
+            continue
         colour, marker = marks[name]
         rates = list(seeds)
         means = [mean(seeds[rate]) for rate in rates]
@@ -152,6 +155,8 @@ def _over_noise(
         _points(axis, points, colour, marker)
         axis.plot([], [], color=colour, marker=marker, markersize=5, label=name)
     axis.set_xticks(panel.rates)
+    # the same in all panels of a data set, whichever have no value at a rate
+    axis.set_xlim(panel.rates[0] - 0.05 * width, panel.rates[-1] + 0.05 * width)
     axis.set_xlabel("nominal noise rate (fraction)")
 
 

@@ -75,6 +75,16 @@ def test_noise_detection_is_a_second_line_of_panels_where_it_is_known(tmp_path):
     assert len(figure.axes) == 1
 
 
+def test_runs_without_a_wrong_label_have_no_noise_detection_and_the_others_do(tmp_path):
+    rows = [job("supervised", noise=0.0, **{"noise/auroc": None})]
+    rows += [job("l2r", noise, **{"noise/auroc": 0.9}) for noise in (0.2, 0.4)]
+    _, figure = drawn(rows, tmp_path)
+    above, below = figure.axes
+    assert len(above.collections) == 4  # bands and points of both
+    assert len(below.collections) == 2
+    assert above.get_xlim() == below.get_xlim()
+
+
 def test_the_model_is_named_only_where_it_tells_runs_apart(tmp_path):
     rows = [job(noise=noise) for noise in (0.2, 0.4)]
     rows += [job(noise=noise, dataset="folder", model="large") for noise in (0.2, 0.4)]
