@@ -106,7 +106,7 @@ class TrainingLog(Callback):
     docs/metrics.md says what each name means.
 
     `training_step` must return `{"objective": Objective, "batch": Batch}`; the data module gives
-    `batch_size` (over all devices) and `num_train`.
+    `batch_size` (over all devices), `num_train` and `epochs`.
 
     Args:
         every: steps in a window, at least 1; the last window of a run may be shorter.
@@ -116,8 +116,6 @@ class TrainingLog(Callback):
     """
 
     def __init__(self, every: int = 50) -> None:
-        if every < 1:
-            raise ValueError(f"log_every={every} is not a number of steps: give 1 or more.")
         self.every = every
         self.latest: dict[str, float] = {}
         self._window = Window()
@@ -158,7 +156,7 @@ class TrainingLog(Callback):
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         pace = {
             "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
-            "epoch": trainer.global_step * data.batch_size / data.num_train,
+            "epoch": data.epochs(trainer.global_step),
             "images_per_second": self._steps * data.batch_size / seconds,
             "memory_bytes": float(*largest(_memory(trainer.strategy.root_device))),
         }

@@ -97,7 +97,7 @@ def leave(
         **write_audit(audit, data, folder.path, folder.settings["audit"]),
         "data/unreadable": len(read_unreadable(folder.path)),
         "steps": ended.steps,
-        "epochs": round(ended.steps * data.batch_size / data.num_train, 3),
+        "epochs": round(data.epochs(ended.steps), 3),
         "seconds": round(ended.seconds, 1),
         "images_per_second": _images_per_second(metrics),
         "finished": ended.steps >= plan.max_steps,

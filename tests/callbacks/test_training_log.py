@@ -119,11 +119,6 @@ def test_loggers_forget_lost_steps(tmp_path):
     assert [step for step, _ in read_metrics(csv.path)["train/loss"]] == [2]
 
 
-def test_every_must_be_positive():
-    with pytest.raises(ValueError, match="log_every=0"):
-        TrainingLog(0)
-
-
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_no_step_waits_for_the_device():

@@ -41,6 +41,9 @@ class Endless(Sampler):
 class TinyData(pl.LightningDataModule):
     batch_size, num_train = BATCH, TRAIN
 
+    def epochs(self, steps):
+        return steps * BATCH / TRAIN
+
     def train_dataloader(self):
         return DataLoader(Steps(), batch_size=None, sampler=Endless(self.trainer))
 
