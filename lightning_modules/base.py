@@ -141,8 +141,8 @@ class NoisyLabelModule(pl.LightningModule):
     # What the methods build their losses from.
 
     def theta(self) -> dict[str, Tensor]:
-        """Return the network's parameters θ by name."""
-        return dict(self.net.named_parameters())
+        """Return the network's parameters θ by name, but for those that are frozen."""
+        return {name: one for name, one in self.net.named_parameters() if one.requires_grad}
 
     def logits(self, image: Tensor, theta: Params | None = None) -> Tensor:
         """Return the network's logits, `(B, C)`: at θ, or at its own parameters."""
@@ -163,7 +163,7 @@ class NoisyLabelModule(pl.LightningModule):
         state = self._optimiser().optimizer.state
         buffers = {
             name: state.get(value, {}).get("momentum_buffer")
-            for name, value in self.net.named_parameters()
+            for name, value in self.theta().items()
         }
         return None if any(buffer is None for buffer in buffers.values()) else buffers
 

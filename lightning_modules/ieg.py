@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from datamodules.batch import Views
+from datamodules.bounds import one_of, switch, within
 from lightning_modules.batch_norm import batch_statistics_only
-from lightning_modules.bounds import one_of, within
 from lightning_modules.early_backward import differentiated
 from lightning_modules.losses import consistency, cross_entropy, guess_labels
 from lightning_modules.meta_gradient import LabelLosses, LookAhead
@@ -78,6 +78,8 @@ class IEG(MetaStepModule):
         within("method.guess_trust", guess_trust, 0)
         within("method.meta_momentum", meta_momentum, 0, 1)
         one_of("method.mixup_share", mixup_share, tuple(SHARES))
+        switch("method.relabel", relabel)
+        switch("method.differentiable_guess", differentiable_guess)
         self.meta_momentum = meta_momentum
         self.initial_label_mix = initial_label_mix if relabel else 1.0
         self.temperature = temperature
@@ -137,7 +139,7 @@ class IEG(MetaStepModule):
         # (b) Probe and noisy examples, mixed.
         if self.mixup_factor:
             # Both views' graphs go before the mixed batch, three times as large, makes its own.
-            loss = differentiated(loss, list(self.net.parameters()))
+            loss = differentiated(loss, list(self.theta().values()))
             mixed = mix(train, pseudo_label, probe, draws, self.mixup_share)
             with batch_statistics_only(self.net):
                 mixed_logits = self.logits(mixed.image)

@@ -6,9 +6,10 @@ from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import one_hot
 
-from datamodules.batch import Views
+from datamodules.batch import Step, Views
 from datamodules.bounds import above, one_of
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.batch_norm import batch_statistics_only
@@ -80,6 +81,12 @@ class MetaStepModule(NoisyLabelModule):
         self.meta_engine = meta_engine
         self.meta_scope = meta_scope
         self.meta_float32 = meta_float32
+
+    def training_step(self, step: Step, batch_idx: int) -> dict[str, Any]:
+        """Take one step of descent; return what callbacks watch."""
+        # attention's fused kernels have neither derivatives in forward mode nor second ones
+        with sdpa_kernel(SDPBackend.MATH):
+            return super().training_step(step, batch_idx)
 
     def in_float32(self) -> AbstractContextManager[Any]:
         """Return what keeps passes in float32 under mixed precision.

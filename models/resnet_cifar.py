@@ -8,6 +8,8 @@ Noise" (Zhang et al., CVPR 2020).
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from datamodules.bounds import switch
+
 # Standard deviation of a standard normal that is cut at two standard deviations.
 TRUNCATED_STD = 0.87962566103423978
 
@@ -72,7 +74,8 @@ class ResNetCifar(nn.Module):
         self, *, num_classes: int, depth: int = 29, first_activation: bool = False
     ) -> None:
         super().__init__()
-        if depth < 11 or depth % 9 != 2:
+        switch("model.net.first_activation", first_activation)
+        if not isinstance(depth, int) or depth < 11 or depth % 9 != 2:
             raise ValueError(
                 f"depth={depth} is not 9n + 2: give 11, 20, 29, ... as model.net.depth."
             )

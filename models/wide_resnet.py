@@ -66,11 +66,11 @@ class WideResNet(nn.Module):
 
     def __init__(self, *, num_classes: int, depth: int = 28, width: int = 10) -> None:
         super().__init__()
-        if depth < 10 or depth % 6 != 4:
+        if not isinstance(depth, int) or depth < 10 or depth % 6 != 4:
             raise ValueError(
                 f"depth={depth} is not 6n + 4: give 10, 16, 22, 28, ... as model.net.depth."
             )
-        if width < 1:
+        if not isinstance(width, int) or width < 1:
             raise ValueError(f"width={width} is not a factor: give 1 or more as model.net.width.")
         self.stem = nn.Conv2d(3, 16, 3, padding=1, bias=False)
         groups = []

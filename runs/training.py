@@ -19,6 +19,7 @@ from datamodules.picture_data import PictureDataModule
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.compiled import CompiledPasses
 from lightning_modules.schedules import Schedule
+from models.trial import refuse_misfit
 from runs.build import (
     Plan,
     build_callbacks,
@@ -74,6 +75,8 @@ def train(settings: Settings) -> Results:
             return results
         read(run.data, console)
         if first:
+            one = run.data.train_set.images.plain(run.data.train_set.index[:1])
+            refuse_misfit(run.module.net, one, run.data.num_classes)
             if settings["fresh"] and (aside := run.folder.set_aside()):
                 console.print(f"fresh=true: the old run is now in {aside}", soft_wrap=True)
             run.folder.open()

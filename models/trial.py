@@ -1,0 +1,35 @@
+"""Whether a network takes the data set's pictures and answers with its classes."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+
+def refuse_misfit(net: nn.Module, pictures: Tensor, num_classes: int) -> None:
+    """Try a network on two grey pictures; it stays as it is, and so do all random draws.
+
+    Args:
+        net: on the CPU.
+        pictures: (…, 3, H, W), whose size the grey ones have.
+        num_classes: C.
+
+    Raises:
+        ValueError: if it cannot take them, or does not return logits (2, C).
+    """
+    tried, (height, width) = copy.deepcopy(net).train(), pictures.shape[-2:]
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            found = tried(torch.zeros(2, 3, height, width))
+    except Exception as error:  # whatever a network trips over
+        reason = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
+        raise ValueError(
+            f"the network cannot be trained on pictures of {height}x{width} ({reason}): give "
+            "another model, or other pictures (dataset.image_size, where there is one)."
+        ) from error
+    shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+    if shape != (2, num_classes):
+        raise ValueError(
+            f"the network makes {shape} of 2 pictures, and logits of shape (2, {num_classes}) are "
+            "needed: give another model, or mend model.net."
+        )

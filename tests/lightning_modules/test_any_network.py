@@ -1,0 +1,84 @@
+"""Networks of other kinds than the project's own: attention, and parts that are frozen."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from datamodules.batch import Batch, Step, Views
+from lightning_modules.ieg import IEG
+from lightning_modules.l2r import L2R
+from lightning_modules.schedules import Schedule
+from lightning_modules.supervised import Supervised
+from tests.lightning_modules.replay import fit
+
+METHODS: dict[str, Any] = {"supervised": Supervised, "l2r": L2R, "ieg": IEG}
+B, C, STEPS = 8, 5, 3
+
+
+class Attention(nn.Module):
+    """Four patches of a picture that look at one another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 16, 4, stride=4)
+        self.layer = nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True)
+        self.last = nn.Linear(16, C)
+
+    def forward(self, image: Tensor) -> Tensor:
+        tokens = self.patches(image).flatten(2).transpose(1, 2)
+        return self.last(self.layer(tokens).mean(dim=1))
+
+
+def frozen() -> nn.Module:
+    stem = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Tanh(), nn.AdaptiveAvgPool2d(2), nn.Flatten())
+    return nn.Sequential(stem.requires_grad_(False), nn.Linear(32, C))
+
+
+NETS = {"attention": Attention, "frozen": frozen}
+
+
+def steps() -> list[Step]:
+    made = []
+    for number in range(STEPS):
+        generator = torch.Generator().manual_seed(number)
+        image, probe = torch.randn(2, B, 3, 8, 8, generator=generator, dtype=torch.float64)
+        label, clean = torch.randint(C, (2, B), generator=generator)
+        empty = torch.empty(0)
+        batch = Batch(empty, label, label, empty)
+        made.append(Step(Views(image, image.flip(3), label), Views(probe, None, clean), batch))
+    return made
+
+
+def trained(net: nn.Module, method: str, folder: Any, **more: Any) -> dict[str, Tensor]:
+    schedule = Schedule(learning_rate=0.1, steps_per_epoch=5, max_steps=STEPS)
+    shared = {"num_classes": C, "schedule": schedule, "seed": 0, "weight_decay": 1e-3}
+    module = METHODS[method](net, **shared, **more)
+    fit(module, steps(), precision="64-true", default_root_dir=folder)
+    return {name: value.detach() for name, value in module.net.state_dict().items()}
+
+
+@pytest.mark.parametrize("method", ["l2r", "ieg"])
+@pytest.mark.parametrize("kind", NETS)
+def test_both_engines_train_it_to_the_same_weights(kind: str, method: str, tmp_path: Any) -> None:
+    torch.manual_seed(0)
+    net = NETS[kind]().double()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    ends = []
+    for engine in ("forward_mode", "double_backward"):
+        net.load_state_dict(before)
+        ends.append(trained(net, method, tmp_path, meta_engine=engine))
+    assert any(not torch.equal(value, before[name]) for name, value in ends[0].items())
+    # both are exact but for float64's rounding, over three steps
+    for name, value in ends[0].items():
+        torch.testing.assert_close(value, ends[1][name], rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_is_frozen_stays(method: str, tmp_path: Any) -> None:
+    net = frozen().double()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    after = trained(net, method, tmp_path)
+    moved = [name for name, value in after.items() if not torch.equal(value, before[name])]
+    assert moved == ["1.weight", "1.bias"]

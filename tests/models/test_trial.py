@@ -1,0 +1,40 @@
+import pytest
+import torch
+from torch import nn
+
+from models.resnet_cifar import ResNetCifar
+from models.torchvision_net import TorchvisionNet
+from models.trial import refuse_misfit
+
+SMALL = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
+
+
+def test_a_network_that_fits_stays_as_it_was() -> None:
+    net = nn.Sequential(ResNetCifar(num_classes=10, depth=11), nn.Dropout(0.5)).eval()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    torch.manual_seed(3)
+    expected = torch.rand(3)
+    torch.manual_seed(3)
+    refuse_misfit(net, SMALL, 10)
+    assert torch.equal(torch.rand(3), expected)
+    assert not net.training
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+
+
+def test_pictures_it_cannot_take_are_told() -> None:
+    with pytest.raises(ValueError, match=r"trained on pictures of 8x8 \(Wrong image h.*image_size"):
+        refuse_misfit(TorchvisionNet(num_classes=3, name="vit_b_32"), SMALL, 3)
+
+
+@pytest.mark.parametrize(
+    ("net", "made"),
+    [
+        (nn.Sequential(nn.Flatten(), nn.Linear(192, 13)), r"\(2, 13\)"),
+        (nn.LSTM(8, 4), "cannot be trained"),
+        (TorchvisionNet(num_classes=10, name="googlenet"), "GoogLeNetOutputs"),
+    ],
+)
+def test_an_answer_that_is_no_logits_is_told(net: nn.Module, made: str) -> None:
+    pictures = torch.zeros(1, 3, 96, 96) if "Torchvision" in str(net) else SMALL
+    with pytest.raises(ValueError, match=made):
+        refuse_misfit(net, pictures, 10)
