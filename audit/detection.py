@@ -3,8 +3,9 @@
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torchmetrics.functional.classification import binary_auroc, binary_average_precision
 
-from callbacks.noise_metrics import auroc, average_precision
 from datamodules.batch import UNKNOWN
 
 
@@ -27,3 +28,42 @@ def detection(
     if area is None or precision is None:
         return {}
     return {"noise/auroc": area, "noise/ap": precision}
+
+
+def auroc(pairs: Tensor) -> float | None:
+    """Return the area under the ROC curve, or None where all labels are right, or all wrong.
+
+    It is the chance that a wrong label is more suspect than a right one, ties counting half.
+
+    Args:
+        pairs: suspicion, and whether the label is wrong, (N, 2); rows with a NaN are left out.
+    """
+    known = _ranked(pairs)
+    return None if known is None else float(binary_auroc(*known))
+
+
+def average_precision(pairs: Tensor) -> float | None:
+    """Return the average precision, or None where all labels are right, or all wrong.
+
+    It is the mean, over the wrong labels, of the share of wrong ones among all labels that are at
+    least as suspect. Chance gives the share of wrong labels.
+
+    Args:
+        pairs: suspicion, and whether the label is wrong, (N, 2); rows with a NaN are left out.
+    """
+    known = _ranked(pairs)
+    return None if known is None else float(binary_average_precision(*known))
+
+
+def _ranked(pairs: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Return scores in [0, 1) in the order of the suspicions, ties kept, and who is wrong (0, 1).
+
+    torchmetrics would put suspicions, which are negative, through a sigmoid, and so tie the small
+    weights that matter here. Only their order counts.
+    """
+    pairs = pairs.detach().double().cpu()
+    score, wrong = pairs[~pairs.isnan().any(dim=1)].unbind(dim=1)
+    if wrong.unique().numel() < 2:
+        return None
+    values, place = score.unique(return_inverse=True)
+    return place.double() / len(values), wrong.long()

@@ -13,11 +13,11 @@ from audit.clean_posterior import CleanPosterior, fit
 from audit.confidence import Said, judged, said
 from audit.record import Floats
 from audit.trust import levelled
-from callbacks.messages import everyones
 from datamodules.augment import normalise
 from datamodules.base import NoisyLabelDataModule
 from datamodules.batch import Batch
 from lightning_modules.base import NoisyLabelModule
+from lightning_modules.messages import everyones
 
 Logits = Callable[[Batch], Tensor]
 Probability = Callable[[Batch], Tensor]

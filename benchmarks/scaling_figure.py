@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from callbacks.figures import CYCLE, canvas, save
+from report.figures import CYCLE, canvas, save
 
 Lines = dict[str, dict[int, float]]  # name → value on the x axis → seconds
 

@@ -8,9 +8,9 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
-from callbacks.messages import rank, total
 from callbacks.transition import add_pairs, transition_error
 from callbacks.weight_histogram import GROUPS, HIGH, Weighed, add_weights, ends, log_weights
+from lightning_modules.messages import rank, total
 
 # With more classes, two matrices of C x C numbers are too much to keep and to save.
 MOST_CLASSES = 2000

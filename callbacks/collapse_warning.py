@@ -3,8 +3,8 @@
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from callbacks.messages import rank
 from callbacks.training_log import TrainingLog
+from lightning_modules.messages import rank
 
 _NEARLY_ALL = 0.9
 

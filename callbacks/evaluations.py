@@ -21,9 +21,9 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.trainer.states import TrainerFn
 
 from callbacks.checkpoint_file import LAST
-from callbacks.messages import AgreedError, everyones, largest
 from callbacks.stop_signals import Stopped, StopSignals
 from datamodules.atomic import replacing
+from lightning_modules.messages import AgreedError, everyones, largest
 
 
 class Evaluations(Checkpoint):

@@ -7,7 +7,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
-from callbacks.messages import AgreedError, everyones
+from lightning_modules.messages import AgreedError, everyones
 
 
 class Taken(NamedTuple):

@@ -18,9 +18,9 @@ from audit.detection import detection
 from audit.look import Look, look_at_all
 from audit.record import SUSPICIOUS, Audit
 from audit.trust import calibrated, levelled, levels, margin, trust
-from callbacks.messages import everyones, mine, total
 from datamodules.base import NoisyLabelDataModule
 from lightning_modules.base import NoisyLabelModule
+from lightning_modules.messages import everyones, mine, total
 
 # Sums over the visits, and what the last of them said.
 _SUMS = ("visits", "margin", "weight", "weight²", "weight is 0")

@@ -1,15 +1,14 @@
 """How well a method's beliefs about labels tell right labels from wrong ones.
 
-Pure functions on tensors. B is the number of examples, C the number of classes. Nothing here but
-`auroc` and `average_precision` waits for the device. What is to be averaged is a pair: values
-`(B,)`, and the group of examples they are averaged over, `(B,)` bool.
+Pure functions on tensors. B is the number of examples, C the number of classes. Nothing here waits
+for the device. What is to be averaged is a pair: values `(B,)`, and the group of examples they are
+averaged over, `(B,)` bool.
 """
 
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import binary_auroc, binary_average_precision
 
 from datamodules.batch import UNKNOWN
 
@@ -119,42 +118,3 @@ def suspicion(label: Tensor, clean_label: Tensor, example_weight: Tensor) -> Ten
     clean, wrong = label_groups(label, clean_label)
     pairs = torch.stack([-example_weight.float(), wrong.float()], dim=1)
     return pairs.masked_fill(~(clean | wrong)[:, None], torch.nan)
-
-
-def auroc(pairs: Tensor) -> float | None:
-    """Return the area under the ROC curve of `suspicion`'s pairs, or None where a group is empty.
-
-    It is the chance that a wrong label is more suspect than a right one, ties counting half.
-
-    Args:
-        pairs: `(N, 2)`; rows with a NaN are left out.
-    """
-    known = _ranked(pairs)
-    return None if known is None else float(binary_auroc(*known))
-
-
-def average_precision(pairs: Tensor) -> float | None:
-    """Return the average precision of `suspicion`'s pairs, or None where a group is empty.
-
-    It is the mean, over the wrong labels, of the share of wrong ones among all labels that are at
-    least as suspect. Chance gives the share of wrong labels.
-
-    Args:
-        pairs: `(N, 2)`; rows with a NaN are left out.
-    """
-    known = _ranked(pairs)
-    return None if known is None else float(binary_average_precision(*known))
-
-
-def _ranked(pairs: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Return scores in [0, 1) in the order of the suspicions, ties kept, and who is wrong (0, 1).
-
-    torchmetrics would put suspicions, which are negative, through a sigmoid, and so tie the small
-    weights that matter here. Only their order counts.
-    """
-    pairs = pairs.detach().double().cpu()
-    score, wrong = pairs[~pairs.isnan().any(dim=1)].unbind(dim=1)
-    if wrong.unique().numel() < 2:
-        return None
-    values, place = score.unique(return_inverse=True)
-    return place.double() / len(values), wrong.long()

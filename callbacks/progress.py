@@ -11,20 +11,11 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColum
 
 from callbacks.evaluations import Evaluations
 from callbacks.training_log import TrainingLog
+from datamodules.words import duration
 
 _BAR_WIDTH = 20
 _NARROW = 60  # columns; a terminal with fewer has no room for the bar itself
 _SECONDS_BETWEEN_REFRESHES = 0.2
-
-
-def duration(seconds: float) -> str:
-    """Return a duration as people say it: `8 s`, `3 min 05 s`, `2 h 07 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
 def fit_line(fields: Sequence[tuple[int, str]], width: int) -> str:

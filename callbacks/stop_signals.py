@@ -10,7 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from callbacks.messages import rank
+from lightning_modules.messages import rank
 
 # Programs between us and the terminal pass on a Ctrl-C that the terminal delivers to us as well.
 _SAME_CTRL_C = 1.0  # seconds

@@ -10,11 +10,10 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.strategies import Strategy
 from torch import Tensor
 
-from callbacks.messages import everyones, largest, mine
+from audit.detection import auroc, average_precision
+from callbacks.memory import resident
 from callbacks.noise_metrics import (
     accuracies,
-    auroc,
-    average_precision,
     beliefs,
     class_counts,
     detections,
@@ -22,7 +21,7 @@ from callbacks.noise_metrics import (
     suspicion,
 )
 from datamodules.batch import Batch
-from inspection.memory import resident
+from lightning_modules.messages import everyones, largest, mine
 from lightning_modules.objective import Objective
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from callbacks.messages import rank
 from datamodules.unreadable import FILE, read_unreadable
+from lightning_modules.messages import rank
 
 
 class UnreadableWarning(Callback):

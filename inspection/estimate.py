@@ -2,8 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from callbacks.progress import duration
-from datamodules.words import counted
+from datamodules.words import byte_size, counted, duration
 from inspection.rehearsal import Cost
 from runs.build import Plan
 
@@ -56,9 +55,9 @@ class Estimate(NamedTuple):
         if self.there is None or needed <= self.there:
             return None
         return (
-            f"training is foretold to need {_gib(needed)} more memory, and the machine has "
-            f"{_gib(self.there)} left: it would be killed; give a smaller batch_size, model or "
-            "dataset.image_size"
+            f"training is foretold to need {byte_size(needed)} more memory, and the machine has "
+            f"{byte_size(self.there)} left: it would be killed; give a smaller batch_size, model "
+            "or dataset.image_size"
         )
 
     def as_json(self, plan: Plan) -> dict[str, Any]:
@@ -102,13 +101,9 @@ class Estimate(NamedTuple):
                 f"computing {cost.seconds:.2g} s (dataset.num_workers={self.workers})"
             )
         where = "of the GPU's memory" if self._on_gpu else "in all"
-        pictures = f", {_gib(self.picture_bytes)} of it pictures" if self.picture_bytes else ""
+        pictures = f", {byte_size(self.picture_bytes)} of it pictures" if self.picture_bytes else ""
         lines.append(
-            f"memory: about {_gib(self.held)} {where}, {_gib(cost.memory)} of it for a step"
-            f"{'' if self._on_gpu else pictures}"
+            f"memory: about {byte_size(self.held)} {where}, {byte_size(cost.memory)} of it for a "
+            f"step{'' if self._on_gpu else pictures}"
         )
         return lines
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.2g} GiB" if size >= 2**30 else f"{size / 2**20:,.0f} MiB"

@@ -5,13 +5,13 @@ import time
 import numpy as np
 import torch
 
+from callbacks import memory
 from datamodules.base import NoisyLabelDataModule
 from datamodules.batch import Batch
 from datamodules.images import Place
 from datamodules.labelled import LabelledImages
 from datamodules.samplers import Drawn
 from datamodules.whole_pictures import WholePictures
-from inspection import memory
 from inspection.estimate import Estimate
 from inspection.rehearsal import rehearse
 from lightning_modules.base import NoisyLabelModule

@@ -14,10 +14,10 @@ import torch
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from torch.utils.data import DataLoader
 
+from callbacks import memory
 from datamodules.base import NoisyLabelDataModule
 from datamodules.batch import Batch
 from datamodules.samplers import Drawn
-from inspection import memory
 from inspection.stopwatch import Stopwatch
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.compiled import CompiledPasses

@@ -7,8 +7,8 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
+from callbacks import memory
 from datamodules.batch import Step, Views
-from inspection import memory
 
 
 class Stopwatch(Callback):

@@ -2,8 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from callbacks.progress import duration
-from datamodules.words import counted
+from datamodules.words import byte_size, counted, duration
 from report.story import Story
 
 
@@ -56,7 +55,7 @@ def costs(story: Story) -> list[Fact]:
         ("epochs", "epochs", "{:g}".format),
         ("time", "seconds", duration),
         ("images a second", "images_per_second", "{:,.0f}".format),
-        ("peak memory", "peak_memory_bytes", memory),
+        ("peak memory", "peak_memory_bytes", byte_size),
         ("pictures not readable", "data/unreadable", "{:,}".format),
     ]
     facts = [
@@ -66,11 +65,6 @@ def costs(story: Story) -> list[Fact]:
     ]
     versions = results.get("versions") or {}
     return facts + [Fact(name, version) for name, version in versions.items()]
-
-
-def memory(size: int) -> str:
-    """Return a size in bytes as people say it."""
-    return f"{size / 2**30:.2f} GiB" if size >= 2**30 else f"{size / 2**20:,.0f} MiB"
 
 
 def _accuracy(story: Story) -> Fact:

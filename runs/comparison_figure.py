@@ -7,8 +7,8 @@ from statistics import mean
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from callbacks.figures import CYCLE, canvas, save
 from datamodules.words import printable
+from report.figures import CYCLE, canvas, save
 from runs.table import order
 
 if TYPE_CHECKING:

@@ -44,7 +44,7 @@ def first_rank_first(trainer: Any) -> Iterator[None]:
     # not at the top: a process should know its parent before seconds of imports
     from pytorch_lightning.plugins.environments import LightningEnvironment
 
-    from callbacks.messages import AgreedError, everyones
+    from lightning_modules.messages import AgreedError, everyones
 
     strategy = trainer.strategy
     environment = getattr(strategy, "cluster_environment", None)

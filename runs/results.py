@@ -13,12 +13,12 @@ from audit.files import write_audit
 from audit.record import Audit
 from callbacks.beliefs_over_time import BeliefsOverTime
 from callbacks.evaluations import Evaluations
-from callbacks.figures import draw_run
 from callbacks.label_audit import LabelAudit
+from callbacks.memory import peak_of_life
 from callbacks.weight_histogram import HIGH, Weighed, write_weights
 from datamodules.base import NoisyLabelDataModule
 from datamodules.unreadable import read_unreadable
-from inspection.memory import peak_of_life
+from report.figures import draw_run
 from report.page import write_report
 from report.story import Story, WeightHistory
 from runs.build import Plan

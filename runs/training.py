@@ -11,13 +11,13 @@ from pytorch_lightning.loggers import Logger, WandbLogger
 from rich.console import Console
 
 from callbacks.csv_log import read_metrics
-from callbacks.messages import AgreedError
 from callbacks.stop_signals import Stopped, StopSignals, spoken
 from callbacks.wandb_log import WandbLog
 from datamodules.base import NoisyLabelDataModule
 from datamodules.picture_data import PictureDataModule
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.compiled import CompiledPasses
+from lightning_modules.messages import AgreedError
 from lightning_modules.schedules import Schedule
 from models.trial import refuse_misfit
 from runs.build import (

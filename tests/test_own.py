@@ -15,16 +15,8 @@ from tests.compose import ROOT
 
 PAGE = (ROOT / "docs" / "own.md").read_text(encoding="utf-8")
 FILES = re.findall(r"```(?:python|yaml)\n# (\S+)\n(.*?)```", PAGE, flags=re.DOTALL)
-PACKAGES = [
-    "audit",
-    "callbacks",
-    "datamodules",
-    "inspection",
-    "lightning_modules",
-    "models",
-    "report",
-    "runs",
-]
+PACKAGES = ("audit", "callbacks", "datamodules", "inspection", "lightning_modules")
+PACKAGES += ("models", "report", "runs")
 COMMANDS = re.findall(r"```sh\n(python train.py .*?)\n```", PAGE)
 
 

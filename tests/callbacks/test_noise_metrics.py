@@ -7,10 +7,9 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from audit.detection import auroc, average_precision
 from callbacks.noise_metrics import (
     accuracies,
-    auroc,
-    average_precision,
     beliefs,
     class_counts,
     detections,

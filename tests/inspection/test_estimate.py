@@ -10,8 +10,9 @@ import pytorch_lightning as pl
 import torch
 from PIL import Image
 
+from callbacks import memory
 from inspection import foretell as foretelling
-from inspection import memory, rehearsal
+from inspection import rehearsal
 from inspection.estimate import Estimate
 from inspection.rehearsal import Cost, Point, one_device, scaled
 from inspection.report import class_table
@@ -187,7 +188,7 @@ def test_what_is_said(pictures: Path, fixed: dict[str, Any]) -> None:
         "time: 2 steps/s on cpu (timed in 1 step of 4, scaled to 8); 7,200 steps and 1 "
         "evaluation take about 1 h 01 min"
     )
-    assert space == "memory: about 1 GiB in all, 1 MiB of it for a step, 0 MiB of it pictures"
+    assert space == "memory: about 1.0 GiB in all, 1 MiB of it for a step, 0 MiB of it pictures"
     assert found.as_json(plan)["hours"] == pytest.approx(3660 / 3600)
 
 

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 import report.page
+from datamodules.words import byte_size
 from report import headline
 from report.marks import DEEPEST
 from report.page import render, write_report
@@ -91,8 +92,8 @@ def test_headline_by_hand():
     assert not page.texts("p", "unfinished")
     facts = dict(zip(page.texts("dt")[5:], page.texts("dd")[5:], strict=True))
     assert facts["images a second"] == "812"
-    assert facts["peak memory"] == "1.50 GiB"
-    assert headline.memory(998 * 2**20) == "998 MiB"
+    assert facts["peak memory"] == "1.5 GiB"
+    assert byte_size(998 * 2**20) == "998 MiB"
     assert facts["torch"] == "2.15.0"
     assert page.texts("pre")[0] == told.command
     assert "momentum: 0.9" in page.texts("pre")[1]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from callbacks.figures import draw_run
+from report.figures import draw_run
 
 BLUE, ORANGE = (0x00, 0x72, 0xB2), (0xD5, 0x5E, 0x00)
 
@@ -63,5 +63,5 @@ def test_one_group_and_equal_scores(tmp_path, wrong):
 
 
 def test_matplotlib_is_imported_only_to_draw():
-    code = "import sys, callbacks.figures; sys.exit('matplotlib' in sys.modules)"
+    code = "import sys, report.figures; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,6 +1,6 @@
 import pytest
 
-from callbacks.messages import everyones, mine
+from lightning_modules.messages import everyones, mine
 
 
 def test_alone_a_rank_hears_itself() -> None:
