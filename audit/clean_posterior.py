@@ -45,7 +45,7 @@ class CleanPosterior:
         self.temperature, self.share = temperature, share
         self._undo: Tensor | None = None
         if of_class is not None and share:
-            mistakes = (1 - share) * np.eye(len(of_class)) + share * of_class.double().cpu().numpy()
+            mistakes = (1 - share) * np.eye(len(of_class)) + share * of_class.cpu().double().numpy()
             # the pseudo-inverse: T is singular where two classes are given the same labels
             self._undo = torch.from_numpy(np.linalg.pinv(mistakes)).to(of_class)
 
@@ -67,14 +67,14 @@ def fit(logits: Tensor, label: Tensor, of_class: Tensor) -> CleanPosterior:
         of_class: T, (C, C).
     """
     # in float64: a network that is sure of its labels is 1 − 1e-8 sure
-    doubles = logits.double().cpu()
+    doubles = logits.cpu().double()
 
     def surprise(made: CleanPosterior) -> float:
         of_label = made(doubles).gather(1, label[:, None])
         return -float(of_label.clamp(min=1e-12).log().sum())
 
     def tempered(share: float) -> tuple[float, CleanPosterior]:
-        undone = CleanPosterior(1.0, share, of_class.double().cpu())
+        undone = CleanPosterior(1.0, share, of_class.cpu().double())
 
         def at(log_temperature: float) -> float:
             undone.temperature = float(np.exp(log_temperature))

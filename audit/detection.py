@@ -61,7 +61,7 @@ def _ranked(pairs: Tensor) -> tuple[Tensor, Tensor] | None:
     torchmetrics would put suspicions, which are negative, through a sigmoid, and so tie the small
     weights that matter here. Only their order counts.
     """
-    pairs = pairs.detach().double().cpu()
+    pairs = pairs.detach().cpu().double()
     score, wrong = pairs[~pairs.isnan().any(dim=1)].unbind(dim=1)
     if wrong.unique().numel() < 2:
         return None
