@@ -11,6 +11,7 @@ from typing import Any
 from datamodules.bounds import above, one_of, switch, whole, within
 from datamodules.noise import check_rate
 from runs.compiler import missing
+from runs.launched import check_processes
 from runs.modes import MODES
 from runs.settings import Settings
 
@@ -76,6 +77,8 @@ def check(settings: Settings, sweeping: bool = False) -> None:
     _check_speed(settings["speed"], training=settings["mode"] in ("train", "check"))
     if settings["mode"] not in ("evaluate", "audit"):
         check_batch(settings["trainer"], settings["batch_size"])
+    if settings["mode"] != "audit":  # where one process does all
+        check_processes(settings["trainer"])
     _check_meta(settings)
     if sweeping and settings["trainer"].get("devices", 1) != 1 and not _is_launched():
         # Lightning starts the other ranks by running this command again: the whole sweep

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from runs.check import check_batch
+from runs.launched import check_processes
 from runs.settings import Settings
 
 _ALL: tuple[Any, ...] = (-1, "-1", "auto")
@@ -18,7 +19,7 @@ def counted(settings: Settings) -> Settings:
     has batch statistics of its own.
 
     Raises:
-        ValueError: if the batch cannot be shared by so many.
+        ValueError: if the batch cannot be shared by so many, or others were started.
     """
     trainer = settings["trainer"]
     if trainer.get("devices") not in _ALL or trainer.get("accelerator") not in _COUNTED:
@@ -31,4 +32,6 @@ def counted(settings: Settings) -> Settings:
         return settings  # Lightning says what is missing
     trainer = {**trainer, "devices": count}
     check_batch(trainer, settings["batch_size"])
+    if settings["mode"] != "audit":
+        check_processes(trainer)
     return {**settings, "trainer": trainer}

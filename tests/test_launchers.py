@@ -64,6 +64,8 @@ def start_by_slurm_on_two_nodes(run_dir: Path) -> None:
         "SLURM_NNODES": "2",
         "SLURM_NTASKS": "2",
         "SLURM_NTASKS_PER_NODE": "1",
+        "SLURM_STEP_NUM_TASKS": "2",
+        "SLURM_STEP_NUM_NODES": "2",
         "SLURM_NODELIST": "127.0.0.1",
         "SLURM_LOCALID": "0",
         "MASTER_ADDR": "127.0.0.1",

@@ -1,0 +1,65 @@
+"""Processes that torchrun or srun started, and how many the settings make of them.
+
+Each of them would be a run of its own if the settings said so: all in one folder, each replacing
+what the others wrote.
+"""
+
+import os
+from typing import Any, NamedTuple
+
+# Jobs of these names are shells to work in, as Lightning sees it, too.
+_SHELLS = ("bash", "interactive")
+
+
+class Launched(NamedTuple):
+    """What started this process as one of several, or could have."""
+
+    by: str
+    processes: int
+    nodes: int
+
+
+def launched() -> Launched | None:
+    """Return what started this process, or None: it was neither torchrun nor srun.
+
+    A script of sbatch and a shell of salloc know the job's tasks, too, but are not one of them:
+    only srun counts the tasks of a step. Lightning's own ranks are neither's.
+    """
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        processes = _number("WORLD_SIZE")
+        return Launched("torchrun", processes, processes // _number("LOCAL_WORLD_SIZE"))
+    if "SLURM_STEP_NUM_TASKS" in os.environ and os.environ.get("SLURM_JOB_NAME") not in _SHELLS:
+        return Launched("srun", _number("SLURM_STEP_NUM_TASKS"), _number("SLURM_STEP_NUM_NODES"))
+    return None
+
+
+def check_processes(trainer: dict[str, Any]) -> None:
+    """Raise a `ValueError` unless the settings make one run of what a launcher started."""
+    found, count = launched(), ranks(trainer)
+    if found is None or count is None or found.processes == count:
+        return
+    devices, nodes = found.processes // found.nodes, trainer.get("num_nodes", 1)
+    advice = f"trainer.devices={devices}"
+    if found.nodes > 1 or nodes != 1:
+        advice += f" trainer.num_nodes={found.nodes}"
+    if found.processes > 1:
+        advice = f"trainer=ddp {advice}"
+    raise ValueError(
+        f"{found.by} started {found.processes} process{'es' * (found.processes > 1)}, "
+        f"trainer.devices={trainer.get('devices', 1)} on trainer.num_nodes={nodes}: give {advice}."
+    )
+
+
+def ranks(trainer: dict[str, Any]) -> int | None:
+    """Return the number of processes that the settings make one run, or None: not known yet."""
+    devices = trainer.get("devices", 1)
+    if isinstance(devices, list):
+        devices = len(devices)
+    elif devices == "auto" and trainer.get("accelerator") == "cpu":
+        devices = 1
+    counted = isinstance(devices, int) and devices > 0
+    return devices * trainer.get("num_nodes", 1) if counted else None
+
+
+def _number(name: str) -> int:
+    return int(os.environ.get(name, 1))
