@@ -14,27 +14,9 @@ from runs.compiler import missing
 from runs.launched import check_processes
 from runs.modes import MODES
 from runs.settings import Settings
-
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+from runs.trainer_arguments import check_trainer
 
 _WHOLE_OR_NULL = {"probe_per_class": 0, "max_steps": 1, "max_epochs": 1, "evaluate_every": 1}
-
-# Trainer arguments that would work against the project's own, and what to use instead.
-OWN = {
-    "max_steps": "max_steps",
-    "max_epochs": "max_epochs",
-    "max_time": "max_steps",
-    "fast_dev_run": "max_steps",
-    "limit_train_batches": "max_steps",
-    "limit_val_batches": "evaluate_every",
-    "limit_test_batches": "evaluate_every",
-    "val_check_interval": "evaluate_every",
-    "check_val_every_n_epoch": "evaluate_every",
-    "log_every_n_steps": "log_every",
-    "logger": "logger",
-    "gradient_clip_val": "method.grad_clip",
-    "accumulate_grad_batches": "batch_size",
-}
 
 
 def check(settings: Settings, sweeping: bool = False) -> None:
@@ -72,7 +54,7 @@ def check(settings: Settings, sweeping: bool = False) -> None:
             "logger=tensorboard needs a package that is not installed: "
             "pip install -c constraints.txt -e '.[tensorboard]', or choose another logger."
         )
-    _check_trainer(settings["trainer"])
+    check_trainer(settings["trainer"])
     _check_audit(settings["audit"])
     _check_speed(settings["speed"], training=settings["mode"] in ("train", "check"))
     if settings["mode"] not in ("evaluate", "audit"):
@@ -103,13 +85,6 @@ def _check_compared(run_dir: Any, sweeping: bool) -> None:
 def _is_launched() -> bool:
     """Return whether torchrun or SLURM started this process as one of several ranks."""
     return "LOCAL_RANK" in os.environ or int(os.environ.get("SLURM_NTASKS", 1)) > 1
-
-
-def _check_trainer(trainer: dict[str, Any]) -> None:
-    for key, instead in OWN.items():
-        if key in trainer:
-            raise ValueError(f"trainer.{key} is not used here: give {instead} instead.")
-    one_of("trainer.precision", trainer.get("precision", "32-true"), PRECISIONS)
 
 
 def _check_audit(audit: dict[str, Any]) -> None:

@@ -1,14 +1,12 @@
 """How many devices a run has, where the settings say: all there are."""
 
-from typing import Any
-
 import torch
 
 from runs.check import check_batch
 from runs.launched import check_processes
 from runs.settings import Settings
+from runs.trainer_arguments import ALL
 
-_ALL: tuple[Any, ...] = (-1, "-1", "auto")
 _COUNTED = ("auto", "gpu", "cuda")
 
 
@@ -22,7 +20,7 @@ def counted(settings: Settings) -> Settings:
         ValueError: if the batch cannot be shared by so many, or others were started.
     """
     trainer = settings["trainer"]
-    if trainer.get("devices") not in _ALL or trainer.get("accelerator") not in _COUNTED:
+    if trainer.get("devices") not in ALL or trainer.get("accelerator") not in _COUNTED:
         return settings
     if torch.cuda.is_available():
         count = torch.cuda.device_count()

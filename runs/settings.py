@@ -25,13 +25,17 @@ HARMLESS = (
 )  # fmt: skip
 # And where a data set lies, or a part of it. (Of one's own pictures, `dataset.folder` says which.)
 _PLACE = re.compile(r"dataset\.\w+_dir")
-DECISIVE = ("trainer.precision", "trainer.devices", "trainer.num_nodes")
+DECISIVE = (
+    "trainer.precision", "trainer.devices", "trainer.num_nodes", "trainer.sync_batchnorm"
+)  # fmt: skip
 # Keys that came later, at the value that does what was done before: there they are no part of a
 # run's identity, so that earlier runs keep their names, go on, and are compared with later ones.
-# (One cannot be undone: on a GPU, earlier versions took TF32 for convolutions.)
+# (Two cannot be undone: on a GPU, earlier versions took TF32 for convolutions; and
+# trainer.sync_batchnorm=true was no part of a run's identity.)
 ADDED = {
     "speed.compile": False, "speed.channels_last": False, "speed.tf32": False,
     "meta.float32": True, "method.meta_float32": True, "method.guess_trust": 0.0,
+    "trainer.sync_batchnorm": False,
 }  # fmt: skip
 # Keys that say how long a run is; `runs.resume` knows when one that began may be longer.
 LENGTH = ("max_steps", "max_epochs", "default_steps")

@@ -32,6 +32,28 @@ from tests.compose import CONF, settings
         ("+trainer.max_steps=3", "give max_steps instead"),
         ("+trainer.limit_val_batches=0", "give evaluate_every instead"),
         ("+trainer.gradient_clip_val=1", "give method.grad_clip instead"),
+        ("+trainer.overfit_batches=2", "give dataset.train_per_class instead"),
+        ("+trainer.min_steps=3", "give max_steps instead"),
+        ("+trainer.min_epochs=3", "give max_epochs instead"),
+        ("+trainer.default_root_dir=here", "give run_dir instead"),
+        ("+trainer.gradient_clip_algorithm=norm", "give method.grad_clip instead"),
+        ("+trainer.callbacks=[]", "trainer.callbacks is not used here: leave it out"),
+        ("+trainer.enable_checkpointing=false", "trainer.enable_checkpointing is not used here"),
+        ("+trainer.enable_progress_bar=true", "trainer.enable_progress_bar is not used here"),
+        ("+trainer.num_sanity_val_steps=2", "trainer.num_sanity_val_steps is not used here"),
+        ("+trainer.use_distributed_sampler=true", "trainer.use_distributed_sampler is not used"),
+        ("+trainer.reload_dataloaders_every_n_epochs=1", "is not used here: leave it out"),
+        ("+trainer.barebones=true", "trainer.barebones is not used here"),
+        ("+trainer.foo=3", "trainer.foo is not used here"),
+        ("trainer.deterministic=maybe", "trainer.deterministic=maybe .*give true, false or warn"),
+        ("trainer.benchmark=3", "trainer.benchmark=3 .*give true, false or null"),
+        ("+trainer.inference_mode=7", "trainer.inference_mode=7"),
+        ("+trainer.detect_anomaly=abc", "trainer.detect_anomaly=abc"),
+        ("trainer.num_nodes=0", "trainer.num_nodes=0"),
+        ("trainer.devices=abc", "trainer.devices=abc is not possible: give how many, -1 or auto"),
+        ("trainer.devices=0", "trainer.devices=0"),
+        ("trainer.devices=true", "trainer.devices=True"),
+        ("trainer.devices=[0,0]", "trainer.devices="),
         ("log_every=0", "log_every=0"),
         ("evaluate_every=0", "evaluate_every=0"),
         ("trainer.devices=3", "trainer.devices=3"),
@@ -60,6 +82,11 @@ def test_clipping_scaled_gradients_is_refused() -> None:
         ("method=supervised", "trainer.precision=16-mixed"),
         ("trainer.devices=4",),
         ("trainer=ddp",),
+        ("trainer=debug",),
+        ("trainer.deterministic=warn", "trainer.benchmark=true", "+trainer.profiler=simple"),
+        ("trainer.devices=auto",),
+        ("trainer.devices=[0,1]",),
+        ("trainer._target_=mine.Trainer", "+trainer.more=3"),
         ("max_steps=1",),
     ],
 )
@@ -128,6 +155,15 @@ def test_what_changes_a_number_makes_another_experiment(override: str) -> None:
     assert default_run_dir(one) != default_run_dir(other)
 
 
+def test_batch_statistics_of_all_devices_make_another_experiment() -> None:
+    one, other, said = (
+        settings("method=supervised", *words)
+        for words in ([], ["+trainer.sync_batchnorm=true"], ["+trainer.sync_batchnorm=false"])
+    )
+    assert differences(one, other) == ["trainer.sync_batchnorm: False → True"]
+    assert default_run_dir(one) == default_run_dir(said) != default_run_dir(other)
+
+
 def test_differences_name_key_and_both_values() -> None:
     assert differences(settings(), settings("batch_size=50")) == [
         "batch_size: 100 → 50",
@@ -145,10 +181,7 @@ def without_what_was_added(made: dict[str, Any]) -> dict[str, Any]:
     earlier = deepcopy(made)
     for key in ADDED:
         group, _, name = key.partition(".")
-        if group != "method" or made["choices"]["method"] == "ieg":  # which has all of them
-            del earlier[group][name]
-        else:
-            earlier[group].pop(name, None)
+        earlier[group].pop(name, None)  # no method but ieg has all of them
     return earlier
 
 

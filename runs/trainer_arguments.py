@@ -1,0 +1,83 @@
+"""The Trainer's arguments: which of them are a user's to give, and what they may be."""
+
+from typing import Any
+
+from datamodules.bounds import one_of, switch, whole
+
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+
+# What says how many devices there are, once they are counted.
+ALL = (-1, "-1", "auto")
+
+# Arguments that would work against the project's own, and what to use instead.
+OWN = {
+    "max_steps": "max_steps",
+    "min_steps": "max_steps",
+    "max_epochs": "max_epochs",
+    "min_epochs": "max_epochs",
+    "max_time": "max_steps",
+    "fast_dev_run": "max_steps",
+    "limit_train_batches": "max_steps",
+    "overfit_batches": "dataset.train_per_class",
+    "limit_val_batches": "evaluate_every",
+    "limit_test_batches": "evaluate_every",
+    "val_check_interval": "evaluate_every",
+    "check_val_every_n_epoch": "evaluate_every",
+    "log_every_n_steps": "log_every",
+    "logger": "logger",
+    "default_root_dir": "run_dir",
+    "gradient_clip_val": "method.grad_clip",
+    "gradient_clip_algorithm": "method.grad_clip",
+    "accumulate_grad_batches": "batch_size",
+}
+
+# What is left of Lightning's. The rest is the project's (callbacks, plugins, samplers, the bar), or
+# is for a Trainer that ends epochs and predicts.
+GIVEN = (
+    "accelerator", "devices", "num_nodes", "strategy", "precision", "deterministic", "benchmark",
+    "inference_mode", "detect_anomaly", "profiler", "sync_batchnorm",
+)  # fmt: skip
+_LIGHTNINGS = "pytorch_lightning.Trainer"
+_SWITCHES = ("inference_mode", "detect_anomaly", "sync_batchnorm")
+
+
+def check_trainer(trainer: dict[str, Any]) -> None:
+    """Raise a `ValueError` if an argument is not for a user to give, or cannot be what it is.
+
+    What Lightning itself refuses in a sentence, before anything is opened, is left to it.
+    """
+    for key in trainer:
+        if key in OWN:
+            raise ValueError(f"trainer.{key} is not used here: give {OWN[key]} instead.")
+        # a Trainer of one's own may have more
+        if trainer.get("_target_") == _LIGHTNINGS and key not in ("_target_", *GIVEN):
+            raise ValueError(
+                f"trainer.{key} is not used here: leave it out. There are "
+                f"{', '.join(f'trainer.{one}' for one in GIVEN)}."
+            )
+    one_of("trainer.precision", trainer.get("precision", "32-true"), PRECISIONS)
+    whole("trainer.num_nodes", trainer.get("num_nodes", 1), 1)
+    _check_devices(trainer.get("devices", 1))
+    for key in _SWITCHES:
+        switch(f"trainer.{key}", trainer.get(key, False))
+    for key, also in (("deterministic", "warn"), ("benchmark", None)):
+        value = trainer.get(key)
+        if not (value is None or value == also or isinstance(value, bool)):
+            raise ValueError(
+                f"trainer.{key}={value} is not known: give true, false or {also or 'null'}."
+            )
+
+
+def _check_devices(devices: Any) -> None:
+    if isinstance(devices, list):
+        places = {one for one in devices if isinstance(one, int) and one >= 0}
+        possible = 0 < len(places) == len(devices)
+    elif isinstance(devices, bool):
+        possible = False
+    else:
+        possible = devices in ALL or (isinstance(devices, int) and devices > 0)
+    if not possible:
+        raise ValueError(
+            f"trainer.devices={devices} is not possible: give how many, -1 or auto for all there "
+            "are, or a list of places such as [0,1]."
+        )
