@@ -13,11 +13,17 @@ from typing import Any
 
 import yaml
 
+from datamodules.bounds import is_number
+
 Row = dict[str, Any]
 
 # A folder that fresh=true replaced is named so, with a number.
 SET_ASIDE = ".replaced-"
 JOBS = "jobs"
+
+# What a comparison takes means of, and what it groups by.
+_MEASURED = ("test/", "noise/", "steps", "seconds")
+_SINGLE = ("dataset", "noise", "method", "model", "seed")
 
 
 def problem(row: Mapping[str, Any]) -> str | None:
@@ -26,7 +32,20 @@ def problem(row: Mapping[str, Any]) -> str | None:
         return str(row["error"])
     if not row.get("finished", True):
         return "stopped before its last step: run the same command again to go on"
-    return "its result has no test/acc_last" if row.get("test/acc_last") is None else None
+    if row.get("test/acc_last") is None:
+        return "its result has no test/acc_last"
+    return _flaw(row)
+
+
+def _flaw(row: Mapping[str, Any]) -> str | None:
+    """Return which result is not as any run leaves it, so that it cannot be counted, or None."""
+    for name, value in row.items():
+        measured = name.startswith(_MEASURED) and value is not None
+        if measured and not is_number(value):
+            return f"its result has {name}={value}, which is not a number"
+        if name in _SINGLE and isinstance(value, dict | list):
+            return f"its result has {name}={value}, which is not one value"
+    return None
 
 
 def find(places: Sequence[str]) -> list[Row]:
@@ -80,7 +99,12 @@ def read_run(folder: Path) -> Row:
         if content is None:
             why = "damaged" if (folder / name).exists() else "missing"
             return {**row, "error": f"its {name} is {why}"}
-    return {**files["results.json"], **row, "settings": files["config.yaml"]}
+    row |= {"settings": files["config.yaml"]}
+    for group, key in (("choices", "method"), ("trainer", "precision")):
+        nested = row["settings"].get(group)
+        if not isinstance(nested, dict) or key not in nested:
+            row["error"] = f"its config.yaml is damaged: there is no {group}.{key}"
+    return {**files["results.json"], **row}
 
 
 def _read(file: Path) -> Any:

@@ -1,4 +1,5 @@
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -6,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 from rich.console import Console
@@ -179,6 +181,34 @@ def test_nothing_to_compare_is_an_error_that_says_why(place):
     with pytest.raises(ValueError, match=r"a1: its results.json is damaged; .*a2: not finished"):
         compare(settings("mode=compare"))
     assert not (place / "outputs/compare").exists()
+
+
+def damage(file, **changed):
+    """Change what a file of settings or results says; None takes it away."""
+    content = {**yaml.safe_load(file.read_text()), **changed}
+    kept = {key: value for key, value in content.items() if value is not None}
+    file.write_text(json.dumps(kept))
+
+
+@pytest.mark.parametrize(
+    ("file", "changed", "why"),
+    [
+        ("config.yaml", {"trainer": None}, "config.yaml is damaged: there is no trainer.precision"),
+        ("config.yaml", {"choices": 5}, "config.yaml is damaged: there is no choices.method"),
+        ("results.json", {"test/acc_last": "high"}, "test/acc_last=high, which is not a number"),
+        ("results.json", {"test/acc_last": float("nan")}, "test/acc_last=nan, which is not"),
+        ("results.json", {"noise/auroc": "high"}, "noise/auroc=high, which is not a number"),
+        ("results.json", {"seconds": [1]}, "seconds=[1], which is not a number"),
+        ("results.json", {"dataset": ["a"]}, "dataset=['a'], which is not one value"),
+    ],
+)
+def test_a_run_that_is_not_as_runs_leave_it_costs_no_other(place, file, changed, why):
+    run_folder(place / "outputs/bad", "seed=3")
+    damage(place / "outputs/bad" / file, **changed)
+    assert compare(settings("mode=compare"))["compared"] == 2
+    text = (place / "outputs/compare/table.md").read_text()
+    assert "| 2 | 0.6500 ± 0.0707 |" in text
+    assert f"- outputs/bad: its {'result has ' if file == 'results.json' else ''}{why}" in text
 
 
 def test_a_folder_that_cannot_be_written_is_told(place):
