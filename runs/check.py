@@ -16,7 +16,11 @@ from runs.modes import MODES
 from runs.settings import Settings
 from runs.trainer_arguments import check_trainer
 
+_WHOLE = {"batch_size": 1, "log_every": 1, "default_steps": 1, "seed": 0}
 _WHOLE_OR_NULL = {"probe_per_class": 0, "max_steps": 1, "max_epochs": 1, "evaluate_every": 1}
+
+# What a model's file says.
+_MODEL = ("name", "net", "weight_decay", "decayed")
 
 
 def check(settings: Settings, sweeping: bool = False) -> None:
@@ -33,7 +37,7 @@ def check(settings: Settings, sweeping: bool = False) -> None:
     if settings["mode"] == "compare":  # no other key chooses anything
         _check_compared(settings["run_dir"], sweeping)
         return
-    for key, least in (("batch_size", 1), ("log_every", 1), ("seed", 0)):
+    for key, least in _WHOLE.items():
         whole(key, settings[key], least)
     for key, least in _WHOLE_OR_NULL.items():
         whole(key, settings[key], least, or_null=True)
@@ -49,6 +53,12 @@ def check(settings: Settings, sweeping: bool = False) -> None:
             raise ValueError(f"{key}={settings[key]} is not a folder: give its path.")
     if not isinstance(settings["labels"], str | None):
         raise ValueError(f"labels={settings['labels']} is not a file: give its path.")
+    if not isinstance(settings["checkpoint"], str | None):
+        raise ValueError(
+            f"checkpoint={settings['checkpoint']} is not a file or a run folder: give the path of "
+            "one; --multirun checkpoint=a,b takes several."
+        )
+    _check_model(settings)
     if settings["logger"]["name"] == "tensorboard" and find_spec("tensorboard") is None:
         raise ValueError(
             "logger=tensorboard needs a package that is not installed: "
@@ -80,6 +90,15 @@ def _check_compared(run_dir: Any, sweeping: bool) -> None:
     places = run_dir if isinstance(run_dir, list) else [] if run_dir is None else [run_dir]
     if run_dir == [] or not all(isinstance(one, str) and one for one in places):
         raise ValueError(f"run_dir={run_dir} is not a folder, a pattern, or a list of these.")
+
+
+def _check_model(settings: Settings) -> None:
+    lacking = [key for key in _MODEL if key not in settings["model"]]
+    if lacking:
+        raise ValueError(
+            f"model={settings['choices'].get('model')} says no model.{', no model.'.join(lacking)}"
+            ": write it into the model's file, as in conf/model/resnet11.yaml."
+        )
 
 
 def _is_launched() -> bool:
