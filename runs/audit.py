@@ -30,6 +30,9 @@ def audit(settings: Settings) -> Results:
         settings: of the command; `audit` decides what is written, `run_dir` where, unless the
             checkpoint lies in the folder of a run.
 
+    Returns:
+        What is written, and the checkpoint's `settings`, by which a multirun tells it apart.
+
     Raises:
         ValueError: if there is no such checkpoint, it is of something else or holds no audit, or
             what is found cannot be written.
@@ -49,7 +52,7 @@ def audit(settings: Settings) -> Results:
     measured = _measured(folder, opened.saved, here)
     results = leave(ended, opened.data, opened.plan, folder, _course(opened, folder), measured)
     show(results, folder.path, console)
-    return results
+    return {**results, "settings": opened.settings}
 
 
 def _place(settings: Settings, opened: Reopened) -> Path:

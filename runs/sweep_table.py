@@ -23,7 +23,8 @@ from omegaconf import DictConfig
 from datamodules.atomic import write_text
 from runs.apart import not_counted, told_apart
 from runs.compare import write
-from runs.rows import JOBS, read_jobs
+from runs.job_list import is_listed, show_list, write_list
+from runs.rows import JOBS, Row, read_jobs
 from runs.settings import plain
 from runs.table import write_tables
 
@@ -45,14 +46,21 @@ class SweepTable(Callback):
             result = {"error": f"{type(error).__name__}: {error}"}
         if not isinstance(result, dict):
             return
-        row = {"job": " ".join(job_return.overrides or []), **result}
-        if "error" not in result and job_return.cfg is not None:
-            row["settings"] = plain(job_return.cfg)
+        row: Row = {"job": " ".join(job_return.overrides or [])}
+        if job_return.cfg is not None:
+            row["mode"] = job_return.cfg.get("mode")
+            if "error" not in result:  # a result may be of other settings: a checkpoint's
+                row["settings"] = plain(job_return.cfg)
+        row |= result
         jobs = _jobs(config)
         jobs.mkdir(parents=True, exist_ok=True)
         write_text(jobs / f"{config.hydra.job.num:05d}.json", json.dumps(row, default=str))
         with _alone(jobs):
-            write_tables(told_apart(read_jobs(jobs.parent)), jobs.parent)
+            compared, listed = _jobs_of(jobs.parent)
+            if compared:
+                write_tables(told_apart(compared), jobs.parent)
+            if listed:
+                write_list(listed, jobs.parent)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write and print the table.
@@ -61,11 +69,16 @@ class SweepTable(Callback):
             SystemExit: with code 1 if a job has no result.
         """
         folder = Path(config.hydra.sweep.dir)
-        if not (rows := read_jobs(folder)):
-            return
-        write(rows, folder)
-        if failed := not_counted(rows):
-            print(f"{len(failed)} of {len(rows)} jobs have no result.", file=sys.stderr)
+        compared, listed = _jobs_of(folder)
+        if compared:
+            write(compared, folder)
+        if listed:
+            write_list(listed, folder)
+            show_list(listed, folder)
+        failed = len(not_counted(compared)) + sum("error" in row for row in listed)
+        if failed:
+            count = len(compared) + len(listed)
+            print(f"{failed} of {count} jobs have no result.", file=sys.stderr)
             raise SystemExit(1)
 
 
@@ -75,6 +88,12 @@ def _alone(jobs: Path) -> Iterator[None]:
     with (jobs / ".lock").open("w") as lock:
         fcntl.lockf(lock, fcntl.LOCK_EX)
         yield
+
+
+def _jobs_of(folder: Path) -> tuple[list[Row], list[Row]]:
+    """Return the jobs so far: those that are compared, and those that are only listed."""
+    rows = read_jobs(folder)
+    return [row for row in rows if not is_listed(row)], [row for row in rows if is_listed(row)]
 
 
 def _jobs(config: DictConfig) -> Path:

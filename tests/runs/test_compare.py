@@ -144,6 +144,50 @@ def test_a_sweep_without_failures_ends_well(tmp_path):
     assert (tmp_path / "sweep" / "comparison.png").exists()
 
 
+def ended(folder, number, words, result):
+    """Do what Hydra does when a job has ended."""
+    config = OmegaConf.create({"hydra": {"mode": None, "job": {"num": number}}})
+    config.hydra.mode = RunMode.MULTIRUN
+    config.hydra.sweep = {"dir": str(folder)}
+    made = OmegaConf.create(settings(*words))
+    SweepTable().on_job_end(config, SimpleNamespace(return_value=result, overrides=words, cfg=made))
+    return config
+
+
+@pytest.mark.parametrize(
+    ("mode", "results"),
+    [
+        ("evaluate", [{"checkpoint": f"outputs/{name}", "test/acc": 0.91234} for name in "ab"]),
+        ("check", [{"dataset": "digits_asym", "check": "outputs/check/check.json"}] * 2),
+    ],
+)
+def test_jobs_that_train_nothing_are_listed_and_have_results(tmp_path, capsys, mode, results):
+    for number, result in enumerate(results):
+        config = ended(tmp_path, number, [f"mode={mode}", f"noise=0.{number + 1}"], result)
+    SweepTable().on_multirun_end(config)  # exits where a job has no result
+    with (tmp_path / "jobs.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert [line["job"] for line in lines] == [f"mode={mode} noise=0.{one}" for one in (1, 2)]
+    printed = capsys.readouterr().out
+    for result in results:
+        assert all(str(value)[:6] in printed for value in result.values())
+    assert not (tmp_path / "table.md").exists()
+    ended(tmp_path, 2, [f"mode={mode}"], {"error": "boom"})
+    with pytest.raises(SystemExit):
+        SweepTable().on_multirun_end(config)
+    printed = capsys.readouterr()
+    assert f"No result: mode={mode}: boom" in printed.out
+    assert "1 of 3 jobs have no result." in printed.err
+
+
+def test_audits_are_told_apart_by_their_checkpoints(tmp_path):
+    for number, seed in enumerate((1, 2)):
+        of_checkpoint = row(f"seed={seed}", "method=l2r")
+        config = ended(tmp_path, number, ["mode=audit", f"checkpoint={seed}"], of_checkpoint)
+    SweepTable().on_multirun_end(config)
+    assert "| l2r | resnet11 | 2 | 0.9000 ± 0.0000 |" in (tmp_path / "table.md").read_text()
+
+
 def test_a_single_run_makes_no_table(tmp_path):
     done = sweep(tmp_path, "pass")
     assert done.returncode == 0, done.stderr
