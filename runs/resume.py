@@ -64,10 +64,14 @@ def check_length(
     """Refuse another length of a run that began, where it would change what is trained already.
 
     Raises:
-        ValueError: naming the keys that changed, and the first step that would have been another.
+        ValueError: naming the keys that changed, and the first step that would have been another;
+            or if there are results to lose, and no checkpoint to go on from.
     """
     saved = None if folder.settings["fresh"] else folder.saved_settings()
-    if saved is None or not folder.saved:
+    if saved is None:
+        return
+    if not folder.saved:
+        _keep_results(folder, plan)
         return
     changed = [line for line in differences(saved, folder.settings) if _key(line) in LENGTH]
     if not changed:
@@ -85,6 +89,17 @@ def check_length(
                 f"{folder.settings['choices'].get('schedule')} depends on the length; give the old "
                 "one, or another run_dir."
             )
+
+
+def _keep_results(folder: RunFolder, plan: Plan) -> None:
+    """Refuse to replace the results of a run whose checkpoints are gone."""
+    steps = folder.told().get("steps", 0)
+    if 0 < steps < plan.max_steps:
+        raise ValueError(
+            f"run_dir={folder.path} holds the results of {steps:,} steps, and no checkpoint to go "
+            f"on from to step {plan.max_steps:,}: put back {folder.last}, or give another run_dir, "
+            "or fresh=true to set the run aside and start again."
+        )
 
 
 def _reached(folder: RunFolder) -> int:

@@ -396,6 +396,18 @@ def test_a_longer_run_goes_on_where_the_schedule_allows(tmp_path: Path) -> None:
         train(lasting(tmp_path / "one", 9, "cosine"))
 
 
+def test_results_without_a_checkpoint_are_not_trained_over(tmp_path: Path) -> None:
+    words = ("method=supervised", "schedule=step")
+    results = train(quick(tmp_path, *words))
+    shutil.rmtree(tmp_path / "checkpoints")
+    left = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    longer = quick(tmp_path, *words, "max_steps=9")
+    with pytest.raises(ValueError, match=r"results of 7 steps, and no checkpoint .* fresh=true"):
+        train(longer)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == left
+    assert train(quick(tmp_path, *words)) == results  # what it is, is still shown
+
+
 def test_damaged_settings_are_named(tmp_path: Path) -> None:
     made = unfinished(tmp_path / "run")
     (tmp_path / "run" / "config.yaml").write_text("[")
