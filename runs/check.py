@@ -8,6 +8,8 @@ import os
 from importlib.util import find_spec
 from typing import Any
 
+from hydra.utils import get_object
+
 from datamodules.bounds import above, one_of, switch, whole, within
 from datamodules.noise import check_rate
 from runs.compiler import missing
@@ -18,6 +20,16 @@ from runs.trainer_arguments import check_trainer
 
 _WHOLE = {"batch_size": 1, "log_every": 1, "default_steps": 1, "seed": 0}
 _WHOLE_OR_NULL = {"probe_per_class": 0, "max_steps": 1, "max_epochs": 1, "evaluate_every": 1}
+
+# What the project's methods say of themselves; importing one takes seconds.
+_USES_PROBE = {
+    "lightning_modules.supervised.Supervised": False,
+    "lightning_modules.l2r.L2R": True,
+    "lightning_modules.ieg.IEG": True,
+}
+
+_GROUPS = ("dataset", "method", "model", "schedule", "trainer", "logger")
+_LOGGERS = ("wandb", "tensorboard", "csv", "none")
 
 # What a model's file says.
 _MODEL = ("name", "net", "weight_decay", "decayed")
@@ -37,6 +49,9 @@ def check(settings: Settings, sweeping: bool = False) -> None:
     if settings["mode"] == "compare":  # no other key chooses anything
         _check_compared(settings["run_dir"], sweeping)
         return
+    for group in _GROUPS:
+        if group not in settings["choices"]:  # of a list, only the last would be there
+            raise ValueError(f"{group}= takes one choice, and no list of them: give one.")
     for key, least in _WHOLE.items():
         whole(key, settings[key], least)
     for key, least in _WHOLE_OR_NULL.items():
@@ -59,11 +74,7 @@ def check(settings: Settings, sweeping: bool = False) -> None:
             "one; --multirun checkpoint=a,b takes several."
         )
     _check_model(settings)
-    if settings["logger"]["name"] == "tensorboard" and find_spec("tensorboard") is None:
-        raise ValueError(
-            "logger=tensorboard needs a package that is not installed: "
-            "pip install -c constraints.txt -e '.[tensorboard]', or choose another logger."
-        )
+    _check_logger(settings)
     check_trainer(settings["trainer"])
     _check_audit(settings["audit"])
     _check_speed(settings["speed"], training=settings["mode"] in ("train", "check"))
@@ -106,6 +117,28 @@ def _is_launched() -> bool:
     return "LOCAL_RANK" in os.environ or int(os.environ.get("SLURM_NTASKS", 1)) > 1
 
 
+def _check_logger(settings: Settings) -> None:
+    logger = settings["logger"]
+    one_of("logger.name", logger.get("name"), _LOGGERS)
+    if logger["name"] == "tensorboard" and find_spec("tensorboard") is None:
+        raise ValueError(
+            "logger=tensorboard needs a package that is not installed: "
+            "pip install -c constraints.txt -e '.[tensorboard]', or choose another logger."
+        )
+    if logger["name"] != "wandb":
+        return
+    for key in ("project", "entity", "group"):
+        value, optional = logger.get(key), key != "project"
+        if not (isinstance(value, str) or (optional and value is None)):
+            raise ValueError(
+                f"logger.{key}={value} is not a name: give one{' or null' * optional}, in quotes "
+                f"where it is a number, such as logger.{key}=\"'5'\"."
+            )
+    tags = logger.get("tags")
+    if not isinstance(tags, list) or any(isinstance(one, dict | list | None) for one in tags):
+        raise ValueError(f"logger.tags={tags} is not a list of words: give [a,b], or [] for none.")
+
+
 def _check_audit(audit: dict[str, Any]) -> None:
     within("audit.confidence", audit["confidence"], 0, 1)
     whole("audit.label_next", audit["label_next"], 0)
@@ -138,6 +171,22 @@ def check_batch(trainer: dict[str, Any], batch_size: int) -> None:
         )
 
 
+def _uses_probe(method: dict[str, Any], name: str | None) -> bool:
+    """Return whether a method needs trusted examples; one of the project's own is not imported."""
+    target = method.get("_target_")
+    if target in _USES_PROBE:
+        return _USES_PROBE[target]
+    try:
+        found = get_object(str(target))
+    except (ImportError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"method._target_={target}, of method={name}, cannot be imported ({reason}): give the "
+            "class by its module, such as my_methods.MyMethod, where Python finds it."
+        ) from error
+    return bool(getattr(found, "uses_probe", True))
+
+
 def _check_meta(settings: Settings) -> None:
     switch("meta.float32", settings["meta"]["float32"])
     method, clips = settings["choices"].get("method"), settings["method"].get("grad_clip")
@@ -146,7 +195,7 @@ def _check_meta(settings: Settings) -> None:
             f"trainer.precision=16-mixed scales gradients, and method.grad_clip={clips} would clip "
             "them scaled: give 32-true or bf16-mixed, or leave out method.grad_clip."
         )
-    if method == "supervised":
+    if not _uses_probe(settings["method"], method):
         return
     if settings["probe_per_class"] == 0:
         raise ValueError(

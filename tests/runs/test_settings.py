@@ -2,8 +2,10 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+from hydra.utils import get_class
 
-from runs.check import check
+from lightning_modules.supervised import Supervised
+from runs.check import _USES_PROBE, check
 from runs.settings import ADDED, default_run_dir, differences, identity
 from tests.compose import CONF, settings
 
@@ -29,6 +31,12 @@ from tests.compose import CONF, settings
         ("checkpoint=[a,b]", "--multirun checkpoint=a,b takes several"),
         ("~model.weight_decay", "model=resnet11 says no model.weight_decay: write it into"),
         ("~model.name", "says no model.name"),
+        ("logger.group=5", "logger.group=5 is not a name: give one or null"),
+        ("logger.project=null", "logger.project=None is not a name: give one, in quotes"),
+        ("logger.tags=abc", r"logger.tags=abc is not a list of words: give \[a,b\]"),
+        ("logger.name=foo", "logger.name=foo is not known: choose one of wandb, "),
+        ("logger=[wandb,csv]", "logger= takes one choice, and no list of them"),
+        ("model=[resnet11,resnet29]", "model= takes one choice"),
         ("seed=-1", "seed=-1"),
         ("seed=4294967296", "seed=4294967296"),
         ("fresh=maybe", "fresh=maybe"),
@@ -89,6 +97,8 @@ def test_clipping_scaled_gradients_is_refused() -> None:
         ("method=supervised", "trainer.precision=16-mixed"),
         ("trainer.devices=4",),
         ("trainer=ddp",),
+        ("logger.tags=[a,5]", "logger.group=g"),
+        ("logger=csv",),
         ("trainer=debug",),
         ("trainer.deterministic=warn", "trainer.benchmark=true", "+trainer.profiler=simple"),
         ("trainer.devices=auto",),
@@ -99,6 +109,26 @@ def test_clipping_scaled_gradients_is_refused() -> None:
 )
 def test_possible_values_pass(overrides: tuple[str, ...]) -> None:
     check(settings(*overrides))
+
+
+class Mine(Supervised):
+    """A method of one's own that needs no probe."""
+
+
+def test_a_method_of_ones_own_says_itself_whether_it_needs_a_probe() -> None:
+    target = "method._target_=tests.runs.test_settings"
+    words = ("method=supervised", "probe_per_class=0", "trainer.precision=16-mixed")
+    made = settings(*words, f"{target}.Mine")
+    made["choices"]["method"] = "mine"
+    check(made)
+    with pytest.raises(ValueError, match=r"_target_=tests\.runs\.test_settings\.Nobody, of method"):
+        check(settings(*words, f"{target}.Nobody"))
+
+
+@pytest.mark.parametrize("name", ["supervised", "l2r", "ieg"])
+def test_what_is_said_of_the_projects_methods_is_so(name: str) -> None:
+    target = settings(f"method={name}")["method"]["_target_"]
+    assert get_class(target).uses_probe == _USES_PROBE[target]
 
 
 def test_a_sweep_of_jobs_on_many_devices_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
