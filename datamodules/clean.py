@@ -149,6 +149,11 @@ class CleanDataModule(NoisyLabelDataModule):
             self.probe_per_class = self.stated.settings["probe_per_class"]
             self.num_train = len(self.stated.train_rows)
             self.num_probe = len(self.stated.probe_rows)
+            if probe_per_class != self.probe_per_class:
+                self.notes = (
+                    f"note: labels={self.labels} brings its own probe_per_class="
+                    f"{self.probe_per_class}: probe_per_class={probe_per_class} is not used",
+                )
             return
         left = np.array(self.class_sizes) - probe_per_class
         self.num_probe = probe_per_class * self.num_classes

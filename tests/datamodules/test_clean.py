@@ -119,6 +119,9 @@ def test_the_labels_of_a_run_are_trained_on_again(tmp_path: Path) -> None:
     again = read(labels=labels, noise=None, seed=3)
     assert again.manifest.hash == made.manifest.hash
     assert (again.num_train, again.num_probe) == (made.num_train, made.num_probe)
+    assert not again.notes
+    (note,) = read(labels=labels, noise=None, probe_per_class=5).notes
+    assert note.endswith("brings its own probe_per_class=10: probe_per_class=5 is not used")
     np.testing.assert_array_equal(again.train_set.label, made.train_set.label)
     # the seed still decides the order
     first, second = (next(iter(data.train_dataloader())).train.index for data in (made, again))
