@@ -69,6 +69,7 @@ def train(settings: Settings) -> Results:
             if first:
                 refuse_changed_lists(run)
             console.print(f"This run is finished; fresh=true starts it again: {run.folder.path}")
+            say_whose_lists(run, console)
             show(results, run.folder.path, console)
             if first and of_a_sweep():
                 tell_sweep(settings, results, run.folder.path)
@@ -132,6 +133,22 @@ def refuse_changed_lists(run: Run) -> None:
     """
     if isinstance(run.data, PictureDataModule):
         run.data.drawn.check_saved(run.folder.path)
+
+
+def say_whose_lists(run: Run, console: Console) -> None:
+    """Say that a finished run's lists of labels were written with other settings of `audit`."""
+    saved, given = (
+        (run.folder.saved_settings() or {}).get("audit", {}),
+        run.folder.settings["audit"],
+    )
+    written = [f"audit.{key}={saved[key]}" for key in saved if saved[key] != given.get(key)]
+    if written:
+        console.print(
+            f"Its lists of labels were written with {', '.join(written)} when it ended; the same "
+            "command with mode=audit writes them anew.",
+            soft_wrap=True,
+            highlight=False,
+        )
 
 
 def tell_sweep(settings: Settings, results: Results, folder: Path) -> None:

@@ -261,6 +261,17 @@ def test_the_same_command_again_says_that_the_run_is_finished(
     assert (run_dir / "checkpoints" / "last.ckpt").stat().st_mtime_ns == before
 
 
+def test_a_finished_run_says_that_its_lists_were_written_with_other_settings(
+    trained: tuple[str, Path, dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    method, run_dir, results = trained
+    assert train(quick(run_dir, f"method={method}", "audit.confidence=0.9")) == results
+    printed = capsys.readouterr().out
+    assert "written with audit.confidence=0.5 when it ended; the same command with mode" in printed
+    train(quick(run_dir, f"method={method}"))
+    assert "written with" not in capsys.readouterr().out
+
+
 def test_a_finished_run_is_not_shown_for_lists_that_say_something_else(tmp_path: Path) -> None:
     for number in range(8):
         path = tmp_path / "zoo" / "ab"[number % 2] / f"{number}.png"
