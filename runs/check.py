@@ -74,6 +74,12 @@ def check(settings: Settings, sweeping: bool = False) -> None:
             "one; --multirun checkpoint=a,b takes several."
         )
     _check_model(settings)
+    for group in ("dataset", "model"):
+        name = settings[group].get("name")
+        if not isinstance(name, str) or "/" in name or name in ("", ".", ".."):
+            raise ValueError(
+                f"{group}.name={name} is a part of the name of folders: give a word without /."
+            )
     _check_logger(settings)
     check_trainer(settings["trainer"])
     _check_audit(settings["audit"])
