@@ -11,7 +11,7 @@ from pytorch_lightning.loggers import Logger, WandbLogger
 from rich.console import Console
 
 from callbacks.csv_log import read_metrics
-from callbacks.stop_signals import Stopped, StopSignals, spoken
+from callbacks.stop_signals import Stopped, StopSignals
 from callbacks.wandb_log import WandbLog
 from datamodules.base import NoisyLabelDataModule
 from datamodules.picture_data import PictureDataModule
@@ -30,11 +30,12 @@ from runs.build import (
 )
 from runs.closing_table import show
 from runs.folder import RunFolder
+from runs.last_words import LastWords, last_words
 from runs.loggers import build_loggers
 from runs.ranks import first_rank_first, is_first_rank, leave_at_once
-from runs.results import Ended, leave, saved_step, surroundings
+from runs.results import Ended, leave, surroundings
 from runs.resume import check_length, set_damaged_aside
-from runs.settings import Settings, command
+from runs.settings import Settings
 from runs.wandb_page import put_on_page
 from runs.wandb_run import of_a_sweep
 
@@ -114,7 +115,7 @@ def train(settings: Settings) -> Results:
                 "room there, then the same command goes on where it was last saved."
             ) from error
         if first and not isinstance(error, ValueError):
-            say_how_to_go_on(run)
+            print(last_words(run.folder, run.trainer, run.signals.asked), file=sys.stderr)
         raise
     finally:
         close(loggers)
@@ -163,13 +164,6 @@ def tell_sweep(settings: Settings, results: Results, folder: Path) -> None:
         close(loggers)
 
 
-def say_how_to_go_on(run: Run) -> None:
-    """Print what was saved, and what to type."""
-    state = f"saved after step {saved_step(run.trainer):,}" if run.folder.saved else "nothing saved"
-    reason = spoken(run.signals.asked) if run.signals.asked else "an error"
-    print(f"\nstopped by {reason}, {state}; to go on, type\n  {command()}", file=sys.stderr)
-
-
 def prepare(settings: Settings) -> Run:
     """Build everything; all that can be refused without reading data is refused here."""
     folder = RunFolder(settings)
@@ -182,6 +176,7 @@ def prepare(settings: Settings) -> Run:
         raise ValueError(data.without_probe())
     signals = StopSignals()
     callbacks = build_callbacks(settings, data, plan, folder, signals)
+    callbacks.insert(1, LastWords(folder))  # when training has ended, before labels are looked at
     trainer = build_trainer(settings, plan.max_steps, callbacks)
     return Run(folder, data, schedule, plan, module, trainer, signals)
 

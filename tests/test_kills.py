@@ -4,6 +4,7 @@
 """
 
 import random
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.kill_and_resume import SIGNALS, Trial, differing, settings
-from benchmarks.started import Started
+from benchmarks.started import ROOT, Started
 
 
 @pytest.mark.slow
@@ -64,3 +65,45 @@ def test_ctrl_c_saves(tmp_path: Path) -> None:
     assert "stopped by Ctrl-C, saved after step" in run.said
     assert "Traceback" not in run.said
     assert not (tmp_path / "run" / "results.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("signum", "name"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")]
+)
+def test_who_ends_the_last_look_is_told_how_to_go_on(
+    signum: int, name: str, tmp_path: Path
+) -> None:
+    words = settings(ranks=1, workers=1, steps=80)
+    run = Started(words, tmp_path / "run")
+    deadline = time.monotonic() + 120
+    while "looking at every label once more" not in run.said:
+        assert run.is_alive(), run.said
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    run.send(signum)
+    assert run.end() == 128 + signum, run.said
+    assert f"stopped by {name}, saved after step 80; to go on, type\n  python train.py" in run.said
+    assert run.said.count("to go on") == 1
+    assert "Traceback" not in run.said
+    assert not (tmp_path / "run" / "results.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("given", [False, True])
+def test_a_multirun_that_is_stopped_tells_its_own_command(given: bool, tmp_path: Path) -> None:
+    place = f"hydra.sweep.dir={tmp_path / 'sweep'}"
+    words = ["--multirun", *settings(ranks=1, workers=0, steps=2000), "seed=1,2"]
+    words += [place if given else "hydra.job.name=x"]
+    run = asked(words, tmp_path / "run", signal.SIGTERM, 0.1)
+    assert run.end() == 143, run.said
+    typed = run.said.partition("to go on, type\n  python train.py ")[2].splitlines()[0]
+    assert typed.startswith(f"--multirun {words[1]} ")
+    assert "seed=1,2" in typed
+    assert typed.count("hydra.sweep.dir=") == 1
+    if given:
+        assert place in typed
+    else:
+        made = typed.partition("hydra.sweep.dir=")[2]
+        assert made.startswith("multirun/")
+        shutil.rmtree(ROOT / made)

@@ -1,0 +1,80 @@
+"""How to go on with what a signal or an error ended."""
+
+import os
+import shlex
+import signal
+import sys
+import threading
+from types import FrameType
+from typing import Any
+
+import pytorch_lightning as pl
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from pytorch_lightning.callbacks import Callback
+
+from callbacks.stop_signals import spoken
+from runs.folder import RunFolder
+from runs.results import saved_step
+from runs.settings import command
+
+# Runs a multirun's jobs in its own process: a signal ends all of them.
+_HERE = "BasicLauncher"
+
+
+def last_words(folder: RunFolder, trainer: pl.Trainer, signum: int) -> str:
+    """Return what was saved, and what to type.
+
+    Args:
+        folder: the run's.
+        trainer: the run's.
+        signum: the signal that ended it; 0: an error did, which ends no more than this job.
+    """
+    state = f"saved after step {saved_step(trainer):,}" if folder.saved else "nothing saved"
+    reason, again = "an error", command()
+    if signum:
+        reason, again = spoken(signum), _multirun() or again
+    return f"\nstopped by {reason}, {state}; to go on, type\n  {again}"
+
+
+def _multirun() -> str | None:
+    """Return the command of the multirun that this process does, or None."""
+    if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
+        return None
+    hydra = HydraConfig.get()
+    if not hydra.launcher["_target_"].endswith(_HERE):
+        return None
+    words = sys.argv[1:]
+    if not any(word.startswith("hydra.sweep.dir=") for word in words):
+        words.append(f"hydra.sweep.dir={hydra.sweep.dir}")
+    return shlex.join(["python", "train.py", *words])
+
+
+class LastWords(Callback):
+    """Say how to go on where a signal ends the process at once: when training is over.
+
+    Labels are looked at once more then, and all is written. Ranks say nothing: a handler waits for
+    the call that it strikes, and among several that may be one that waits for ever.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._trainer: Any = None
+        self._process = 0
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take the signals; `StopSignals` gives them back."""
+        self._trainer, self._process = trainer, os.getpid()
+        if trainer.world_size > 1 or threading.current_thread() is not threading.main_thread():
+            return
+        for one in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(one) is signal.SIG_DFL:
+                signal.signal(one, self._end)
+
+    def _end(self, signum: int, frame: FrameType | None) -> None:
+        if os.getpid() == self._process:  # and not a loader's process
+            text = last_words(self._folder, self._trainer, signum)
+            # not print: the signal may have struck inside one
+            os.write(2, f"{text}\n".encode(errors="surrogateescape"))
+        signal.signal(signum, signal.SIG_DFL)
+        os.kill(os.getpid(), signum)
