@@ -13,8 +13,6 @@ from datamodules.atomic import write_text
 from runs.rows import SET_ASIDE
 from runs.settings import LENGTH, Settings, default_run_dir, differences
 
-write_atomically = write_text  # its earlier name, until `runs.results` calls it by this one
-
 
 class RunFolder:
     """Where everything of a run lies: `config.yaml`, checkpoints, results.

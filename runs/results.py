@@ -16,13 +16,14 @@ from callbacks.evaluations import Evaluations
 from callbacks.label_audit import LabelAudit
 from callbacks.memory import peak_of_life
 from callbacks.weight_histogram import HIGH, Weighed, write_weights
+from datamodules.atomic import write_text
 from datamodules.base import NoisyLabelDataModule
 from datamodules.unreadable import read_unreadable
 from report.figures import draw_run
 from report.page import write_report
 from report.story import Story, WeightHistory
 from runs.build import Plan
-from runs.folder import RunFolder, write_atomically
+from runs.folder import RunFolder
 from runs.next_steps import next_steps
 from runs.settings import command
 
@@ -109,7 +110,7 @@ def leave(
     _draw(metrics, folder, audit, results)
     write_report(folder.path / REPORT, _story(ended, metrics, data, folder, results))
     # Last, because it says that the run is finished.
-    write_atomically(folder.path / "results.json", json.dumps(results, indent=2, allow_nan=False))
+    write_text(folder.path / "results.json", json.dumps(results, indent=2, allow_nan=False))
     return results
 
 
