@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -34,6 +35,9 @@ MOST_EVALUATIONS = 400
 # The most steps taken after one whose loss was not finite.
 MOST_STEPS_UNSEEN = 100
 
+# What Python says of an argument that a function does not have.
+_UNKNOWN = re.compile(r"unexpected keyword argument '(\w+)'")
+
 
 class Plan(NamedTuple):
     """How long a run is, and where it stops to be evaluated."""
@@ -45,7 +49,7 @@ class Plan(NamedTuple):
 
 def build_data(settings: Settings) -> NoisyLabelDataModule:
     """Return the data module; it has read nothing yet."""
-    return _make(settings["dataset"])
+    return _make("dataset", settings["dataset"])
 
 
 def build_schedule(settings: Settings, data: NoisyLabelDataModule) -> tuple[Schedule, Plan]:
@@ -71,7 +75,9 @@ def build_schedule(settings: Settings, data: NoisyLabelDataModule) -> tuple[Sche
 
 
 def _schedule(settings: Settings, steps_per_epoch: int, max_steps: int) -> Schedule:
-    return _make(settings["schedule"], steps_per_epoch=steps_per_epoch, max_steps=max_steps)
+    return _make(
+        "schedule", settings["schedule"], steps_per_epoch=steps_per_epoch, max_steps=max_steps
+    )
 
 
 def build_module(
@@ -81,10 +87,11 @@ def build_module(
     pl.seed_everything(settings["seed"], verbose=False)
     model, speed = settings["model"], settings.get("speed", {})  # earlier checkpoints have none
     multiply_float32(tf32=speed.get("tf32", False))
-    net = _make(model["net"], num_classes=data.num_classes)
+    net = _make("model.net", model["net"], num_classes=data.num_classes)
     if speed.get("channels_last", False):
         net = net.to(memory_format=torch.channels_last)  # images follow at the first convolution
     return _make(
+        "method",
         settings["method"],
         net,
         num_classes=data.num_classes,
@@ -165,6 +172,7 @@ def build_trainer(
     """
     _quieten()
     trainer: pl.Trainer = _make(
+        "trainer",
         settings["trainer"],
         max_steps=max_steps,
         callbacks=callbacks,
@@ -199,6 +207,20 @@ def _quieten() -> None:
         warnings.filterwarnings("ignore", message=message)
 
 
-def _make(settings: Settings, *args: Any, **extra: Any) -> Any:
-    """Call a `_target_` with its settings and with objects that are none of Hydra's business."""
-    return instantiate(OmegaConf.create(settings), _partial_=True, _convert_="all")(*args, **extra)
+def _make(key: str, settings: Settings, *args: Any, **extra: Any) -> Any:
+    """Call a `_target_` with its settings and with objects that are none of Hydra's business.
+
+    Raises:
+        ValueError: if there is a setting, below the config key, that it does not know.
+    """
+    make = instantiate(OmegaConf.create(settings), _partial_=True, _convert_="all")
+    try:
+        return make(*args, **extra)
+    except TypeError as error:
+        unknown = _UNKNOWN.search(str(error))
+        if unknown and unknown[1] in settings:
+            raise ValueError(
+                f"{key}.{unknown[1]} is no setting of {settings['_target_']}: leave it out, or see "
+                "how it is spelled there."
+            ) from error
+        raise
