@@ -12,4 +12,4 @@ def test_a_setting_that_nobody_knows_is_refused_by_its_key(key: str) -> None:
 
 def test_an_error_of_ones_own_code_is_not_taken_for_a_setting() -> None:
     with pytest.raises(TypeError):
-        prepare(settings("model.net.depth=[]"))
+        prepare(settings("model.net._target_=builtins.len"))
