@@ -57,14 +57,14 @@ def look_at_all(
         said = network(batch).float()
         return levelled(said, level.to(said.device))
 
+    console = Console(quiet=not trainer.is_global_zero)
+    console.print(f"looking at every label once more, {data.num_train:,} in all", highlight=False)
     counted = torch.from_numpy(of_class).float().to(trainer.strategy.root_device)
     posterior = CleanPosterior()
     if data.num_probe and not module.learns_probe:
         trusted = data.each_once(data.probe_set, shared=False)
         posterior = fit(*logits_of(trusted, logits), counted)
     batches: Any = data.each_once(data.train_set)
-    console = Console(quiet=not trainer.is_global_zero)
-    console.print(f"looking at every label once more, {data.num_train:,} in all", highlight=False)
     bar = track(batches, "", console=console, transient=True, disable=not console.is_terminal)
     shares = everyones(look(bar, lambda batch: posterior(logits(batch)), counted))
     index, given, every = joined(shares)

@@ -15,7 +15,6 @@ from datamodules.whole_pictures import WholePictures
 from inspection.estimate import Estimate
 from inspection.rehearsal import rehearse
 from lightning_modules.base import NoisyLabelModule
-from models.trial import refuse_misfit
 from runs.build import Plan
 from runs.settings import Settings
 
@@ -40,7 +39,7 @@ def foretell(
         devices: how many share its batches.
 
     Raises:
-        ValueError: if a step does not fit into the device's memory, or the network not the data.
+        ValueError: if a step does not fit into the device's memory.
     """
     batch = data.batch_size // devices
     windows = 2 if module.uses_strong_view else 1
@@ -49,7 +48,6 @@ def foretell(
     if module.uses_probe:
         probe, seconds = _read(data.probe_set, batch, Place("probe", 0, 0, 1))
         loading += seconds
-    refuse_misfit(module.net, train.image, data.num_classes)
     there = memory.available()
     cost = rehearse(settings, module, data, Drawn(train, probe))
     workers = data.num_workers

@@ -17,7 +17,7 @@ from inspection.picture_findings import Pictures
 from inspection.report import CHECK, PROBLEMS, check_folder, show, write
 from runs.ranks import is_first_rank
 from runs.settings import Settings
-from runs.training import Run, announce, prepare, refuse_folder
+from runs.training import Run, announce, prepare, refuse_folder, refuse_network
 
 
 def check(settings: Settings) -> dict[str, Any]:
@@ -108,6 +108,7 @@ def _add_estimate(findings: Findings, run: Run, console: Console) -> None:
     console.print("timing a few steps", highlight=False)
     devices = run.trainer.world_size
     try:
+        refuse_network(run)
         found = foretell(run.folder.settings, run.data, run.module, run.plan, devices)
     except ValueError as error:
         findings.blocks.append(str(error))

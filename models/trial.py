@@ -3,25 +3,30 @@
 import copy
 
 import torch
+from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
 
-def refuse_misfit(net: nn.Module, pictures: Tensor, num_classes: int) -> None:
+def refuse_misfit(net: nn.Module, pictures: Tensor, num_classes: int, device: str) -> None:
     """Try a network on two grey pictures; it stays as it is, and so do all random draws.
 
     Args:
         net: on the CPU.
         pictures: (…, 3, H, W), whose size the grey ones have.
         num_classes: C.
+        device: kind of that where it will train. If that is not the CPU, a network that fails here
+            is let through: it may be made for a GPU alone.
 
     Raises:
         ValueError: if it cannot take them, or does not return logits (2, C).
     """
     tried, (height, width) = copy.deepcopy(net).train(), pictures.shape[-2:]
     try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        with torch.no_grad(), isolate_rng(include_cuda=False):
             found = tried(torch.zeros(2, 3, height, width))
     except Exception as error:  # whatever a network trips over
+        if device != "cpu":
+            return
         reason = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
         raise ValueError(
             f"the network cannot be trained on pictures of {height}x{width} ({reason}): give "

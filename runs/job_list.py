@@ -4,7 +4,7 @@ There is nothing to take means of, and a job that returned is a success.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,7 @@ from runs.rows import Row
 
 FILE = "jobs.csv"
 
-_MODES = ("evaluate", "check")
 _NOT_SHOWN = ("settings", "mode")
-
-
-def is_listed(row: Mapping[str, Any]) -> bool:
-    """Return whether a job is listed; others are compared."""
-    return row.get("mode") in _MODES
 
 
 def write_list(rows: Sequence[Row], folder: Path) -> None:

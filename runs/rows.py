@@ -21,6 +21,8 @@ Row = dict[str, Any]
 SET_ASIDE = ".replaced-"
 JOBS = "jobs"
 
+_LISTED = ("evaluate", "check")
+
 # What a comparison takes means of, and what it groups by.
 _MEASURED = ("test/", "noise/", "steps", "seconds")
 _SINGLE = ("dataset", "noise", "method", "model", "seed")
@@ -48,6 +50,11 @@ def _flaw(row: Mapping[str, Any]) -> str | None:
     return None
 
 
+def is_listed(row: Mapping[str, Any]) -> bool:
+    """Return whether a multirun's job trained nothing: it is listed, and others are compared."""
+    return row.get("mode") in _LISTED
+
+
 def find(places: Sequence[str]) -> list[Row]:
     """Return a row for each run, and for each job of a multirun, in some places.
 
@@ -68,7 +75,8 @@ def find(places: Sequence[str]) -> list[Row]:
             why = "there is no run below it" if roots else "there is no such folder"
             rows.append({"run_dir": place, "error": why})
         for folder in folders:
-            rows += read_jobs(folder) if holds_jobs(folder) else [read_run(folder)]
+            found = read_jobs(folder) if holds_jobs(folder) else [read_run(folder)]
+            rows += [row for row in found if not is_listed(row)]
     seen: dict[object, Row] = {}
     for row in rows:  # a multirun's jobs have folders, and places may overlap
         where = Path(row["run_dir"]).resolve() if "run_dir" in row else id(row)

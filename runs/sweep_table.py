@@ -23,8 +23,8 @@ from omegaconf import DictConfig
 from datamodules.atomic import write_text
 from runs.apart import not_counted, told_apart
 from runs.compare import write
-from runs.job_list import is_listed, show_list, write_list
-from runs.rows import JOBS, Row, read_jobs
+from runs.job_list import show_list, write_list
+from runs.rows import JOBS, Row, is_listed, read_jobs
 from runs.settings import plain
 from runs.table import write_tables
 

@@ -53,7 +53,8 @@ def check_trainer(trainer: dict[str, Any]) -> None:
         if trainer.get("_target_") == _LIGHTNINGS and key not in ("_target_", *GIVEN):
             raise ValueError(
                 f"trainer.{key} is not used here: leave it out. There are "
-                f"{', '.join(f'trainer.{one}' for one in GIVEN)}."
+                f"{', '.join(f'trainer.{one}' for one in GIVEN)} (with + before it where the "
+                "settings have none)."
             )
     one_of("trainer.precision", trainer.get("precision", "32-true"), PRECISIONS)
     whole("trainer.num_nodes", trainer.get("num_nodes", 1), 1)
@@ -78,6 +79,7 @@ def _check_devices(devices: Any) -> None:
         possible = devices in ALL or (isinstance(devices, int) and devices > 0)
     if not possible:
         raise ValueError(
-            f"trainer.devices={devices} is not possible: give how many, -1 or auto for all there "
-            "are, or a list of places such as [0,1]."
+            f"trainer.devices={devices!r} is not possible: give how many, -1 or auto for all there "
+            "are, or a list of places such as [0,1]; a number and no text, so from the environment "
+            "${oc.decode:${oc.env:NAME}}."
         )

@@ -77,8 +77,7 @@ def train(settings: Settings) -> Results:
             return results
         read(run.data, console)
         if first:
-            one = run.data.train_set.images.plain(run.data.train_set.index[:1])
-            refuse_misfit(run.module.net, one, run.data.num_classes)
+            refuse_network(run)
             if settings["fresh"] and (aside := run.folder.set_aside()):
                 console.print(f"fresh=true: the old run is now in {aside}", soft_wrap=True)
             run.folder.open()
@@ -185,6 +184,13 @@ def refuse_folder(run: Run) -> None:
     """Raise a `ValueError` if the folder is no place for this run, or for one of this length."""
     run.folder.check()
     check_length(run.folder, run.data, run.schedule, run.plan)
+
+
+def refuse_network(run: Run) -> None:
+    """Raise a `ValueError` if the network takes no such pictures, or knows other classes."""
+    some, device = run.data.train_set, run.trainer.strategy.root_device
+    one = some.images.plain(some.index[:1])
+    refuse_misfit(run.module.net, one, run.data.num_classes, device.type)
 
 
 def read(data: NoisyLabelDataModule, console: Console) -> None:

@@ -531,3 +531,10 @@ def test_ieg_beats_supervised_on_digits(tmp_path: Path) -> None:
     }
     assert accuracy["ieg"] > 0.95
     assert accuracy["ieg"] > accuracy["supervised"] + 0.03
+
+
+def test_a_network_that_does_not_fit_is_told_and_nothing_is_opened(tmp_path: Path) -> None:
+    net = ("model=torchvision", "model.net.name=squeezenet1_0")  # its pools need more than 8x8
+    with pytest.raises(ValueError, match="cannot be trained on pictures of 8x8"):
+        train(quick(tmp_path / "run", *net))
+    assert not (tmp_path / "run").exists()

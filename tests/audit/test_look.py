@@ -1,8 +1,15 @@
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 
-from audit.look import logits_of, look
+from audit import look as looking
+from audit.look import logits_of, look, look_at_all
 from datamodules.batch import Batch
+from datamodules.noise import corrupt
+from tests.audit.test_clean_posterior import FLIPS, known
 
 
 def batches(logits: torch.Tensor, label: torch.Tensor, size: int) -> list[Batch]:
@@ -36,3 +43,33 @@ def test_logits_are_those_of_all_batches_in_order() -> None:
     every, labels = logits_of(batches(logits, label, 2), lambda batch: batch.image)
     assert torch.equal(every, logits)
     assert torch.equal(labels, label)
+
+
+@pytest.mark.parametrize("learns_probe", [False, True])
+def test_what_a_network_foretells_is_undone_where_it_did_not_learn_the_probe(
+    learns_probe: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logits, true, _ = known(6_000, 1.0, 1.0)
+    given = corrupt(true, FLIPS, np.random.default_rng(1))
+    noisy, trusted = (
+        batches(torch.from_numpy(logits[part]).float(), torch.from_numpy(label[part]), 1_000)
+        for part, label in ((slice(5_000), given), (slice(5_000, None), true))
+    )
+    monkeypatch.setattr(looking, "evaluator", lambda *_: lambda batch: batch.image)
+    data: Any = SimpleNamespace(
+        num_train=5_000,
+        num_probe=1_000,
+        train_set=noisy,
+        probe_set=trusted,
+        each_once=lambda some, shared=True: some,
+    )
+    module: Any = SimpleNamespace(learns_probe=learns_probe)
+    strategy = SimpleNamespace(root_device=torch.device("cpu"))
+    trainer: Any = SimpleNamespace(strategy=strategy, is_global_zero=False)
+    found = look_at_all(module, data, trainer, torch.ones(5), FLIPS)
+    wrong = float((given != true)[:5_000].mean())
+    doubted = float((found.right < 0.5).double().mean())
+    if learns_probe:  # taken as it stands, the network explains the wrong labels by itself
+        assert doubted < 0.2 * wrong
+    else:
+        assert doubted == pytest.approx(wrong, rel=0.2)

@@ -176,6 +176,12 @@ def test_all_that_is_in_the_way_is_told_at_once() -> None:
     assert "estimate" not in found()
 
 
+def test_a_network_that_does_not_fit_is_in_the_way() -> None:
+    net = ("model=torchvision", "model.net.name=squeezenet1_0")  # its pools need more than 8x8
+    with pytest.raises(ValueError, match="cannot be trained on pictures of 8x8"):
+        look_through.check(settings("mode=check", "trainer=cpu", "logger=csv", *net))
+
+
 def test_without_a_trusted_label_it_says_which_to_check_first() -> None:
     for number in range(8):
         picture(Path(f"pictures/{'ab'[number % 2]}/{number}.png"), number)

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from runs.check import check
 from runs.compare import compare, destination, write
+from runs.rows import find
 from runs.sweep_table import SweepTable
 from tests.runs.folders import row, run_folder, settings
 
@@ -172,6 +173,7 @@ def test_jobs_that_train_nothing_are_listed_and_have_results(tmp_path, capsys, m
     for result in results:
         assert all(str(value)[:6] in printed for value in result.values())
     assert not (tmp_path / "table.md").exists()
+    assert find([str(tmp_path)]) == []  # mode=compare has nothing to say of them
     ended(tmp_path, 2, [f"mode={mode}"], {"error": "boom"})
     with pytest.raises(SystemExit):
         SweepTable().on_multirun_end(config)
