@@ -68,7 +68,7 @@ from tests.compose import CONF, settings
         ("+trainer.inference_mode=7", "trainer.inference_mode=7"),
         ("+trainer.detect_anomaly=abc", "trainer.detect_anomaly=abc"),
         ("trainer.num_nodes=0", "trainer.num_nodes=0"),
-        ("trainer.devices=abc", "trainer.devices=abc is not possible: give how many, -1 or auto"),
+        ("trainer.devices=abc", "trainer.devices='abc' is not possible: give how many, -1 or auto"),
         ("trainer.devices=0", "trainer.devices=0"),
         ("trainer.devices=true", "trainer.devices=True"),
         ("trainer.devices=[0,0]", "trainer.devices="),
