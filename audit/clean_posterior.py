@@ -23,6 +23,8 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
+from audit.confidence import believed
+
 # A probe that is all right asks for a temperature of 0, one that is guessed for infinity.
 TEMPERATURES = (0.2, 5.0)
 
@@ -48,7 +50,7 @@ class CleanPosterior:
         self.temperature, self.share = temperature, share
         self._undo: Tensor | None = None
         if of_class is not None and share:
-            mistakes = (1 - share) * np.eye(len(of_class)) + share * of_class.cpu().double().numpy()
+            mistakes = believed(of_class.cpu().double().numpy(), share)
             # the pseudo-inverse: T is singular where two classes are given the same labels
             self._undo = torch.from_numpy(np.linalg.pinv(mistakes)).to(of_class)
 

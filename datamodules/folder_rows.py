@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from datamodules.imagenet import PICTURES
 from datamodules.tables import read_table, refuse_twice
+from datamodules.walk import walk
 from datamodules.words import some
 
 SUFFIXES = (
@@ -124,15 +125,10 @@ def from_folders(folder: Path) -> tuple[list[Row], list[str]]:
 
 def _files(folder: Path) -> list[Path]:
     """Return the files below a folder, in order; a folder that is linked twice counts once."""
-    found, seen = [], set()
-    for name, below, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(name)
-        if real in seen:
-            below.clear()
-            continue
-        seen.add(real)
+    found = []
+    for place, below, files in walk(folder):
         below.sort()
-        found += [Path(name, file) for file in files]
+        found += [place / file for file in files]
     return sorted(found)
 
 

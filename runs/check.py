@@ -13,7 +13,7 @@ from hydra.utils import get_object
 from datamodules.bounds import above, one_of, switch, whole, within
 from datamodules.noise import check_rate
 from runs.compiler import missing
-from runs.launched import check_processes
+from runs.launched import check_processes, ranks
 from runs.modes import MODES
 from runs.settings import Settings
 from runs.trainer_arguments import check_trainer
@@ -167,13 +167,12 @@ def _check_speed(speed: dict[str, Any], training: bool) -> None:
 
 def check_batch(trainer: dict[str, Any], batch_size: int) -> None:
     """Raise a `ValueError` if the devices cannot share a batch; how many may not be known yet."""
-    devices, nodes = trainer.get("devices", 1), trainer.get("num_nodes", 1)
-    count = len(devices) if isinstance(devices, list) else devices
-    if isinstance(count, int) and count > 0 and batch_size % (count * nodes):
+    count = ranks(trainer)
+    if count is not None and batch_size % count:
         raise ValueError(
             f"batch_size={batch_size} is over all devices and cannot be shared by "
-            f"trainer.devices={devices} on trainer.num_nodes={nodes}: give a multiple of "
-            f"{count * nodes}."
+            f"trainer.devices={trainer.get('devices', 1)} on trainer.num_nodes="
+            f"{trainer.get('num_nodes', 1)}: give a multiple of {count}."
         )
 
 

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from datamodules.tables import writing_table
 from datamodules.words import printable
 from runs.rows import Row
+from runs.table import write_rows
 
 FILE = "jobs.csv"
 
@@ -24,30 +24,28 @@ _NOT_SHOWN = ("settings", "mode")
 
 def write_list(rows: Sequence[Row], folder: Path) -> None:
     """Write `jobs.csv`, one line a job."""
-    columns = _columns(rows)
-    with writing_table(folder / FILE, columns) as table:
-        table.writerows([row.get(name) for name in columns] for row in rows)
+    write_rows(_shown(rows), folder / FILE)
 
 
 def show_list(rows: Sequence[Row], folder: Path, console: Console | None = None) -> None:
     """Print the list, and why a job has no result."""
     console = console or Console(width=None if sys.stdout.isatty() else 160)
-    done = [row for row in rows if "error" not in row]
+    done = _shown([row for row in rows if "error" not in row])
     if done:
         drawn = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-        for name in _columns(done):
+        columns = dict.fromkeys(name for row in done for name in row)
+        for name in columns:
             drawn.add_column(name, overflow="fold")
         for row in done:
-            drawn.add_row(*(_cell(row.get(name)) for name in _columns(done)))
+            drawn.add_row(*(_cell(row.get(name)) for name in columns))
         console.print(drawn)
     failed = [f"No result: {row['job']}: {row['error']}" for row in rows if "error" in row]
     for line in (*failed, f"Written to {folder / FILE}"):
         console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
 
-def _columns(rows: Sequence[Row]) -> list[str]:
-    return [name for name in dict.fromkeys(key for row in rows for key in row)
-            if name not in _NOT_SHOWN]  # fmt: skip
+def _shown(rows: Sequence[Row]) -> list[Row]:
+    return [{name: row[name] for name in row if name not in _NOT_SHOWN} for row in rows]
 
 
 def _cell(value: Any) -> str:

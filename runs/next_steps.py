@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.files import CLEANED, CLEANED_DRAWS, NEXT
+from runs.settings import key_of
 
 # What cleaned labels bring along, or what belongs to one run.
 _LEFT_OUT = (
@@ -31,13 +32,13 @@ def next_steps(command: str, folder: Path, dataset: Mapping[str, Any]) -> list[S
     earlier = [word.partition("=")[2] for word in words if word.startswith("dataset.trusted=")]
     checked = [*(one.strip("[]") for one in earlier), _quoted(folder / NEXT)]
     trusted = checked[0] if len(checked) == 1 else f"[{','.join(checked)}]"
-    kept = [word for word in words if _key(word) not in _LEFT_OUT]
+    kept = [word for word in words if key_of(word) not in _LEFT_OUT]
     if dataset["name"] == "folder":
         cleaned = [f"labels={_quoted(folder / CLEANED)}"]
     else:
         cleaned = [f"labels={_quoted(folder / CLEANED_DRAWS)}", "noise=null", *_all(words, dataset)]
     own = ("run_dir", "fresh", "dataset.trusted")
-    same = [word for word in words if _key(word) not in own]
+    same = [word for word in words if key_of(word) not in own]
     again = ("train again, on the cleaned labels", _line([*kept, *cleaned]))
     if "trusted" not in dataset:
         return [again]
@@ -55,12 +56,8 @@ def _all(words: Sequence[str], dataset: Mapping[str, Any]) -> list[str]:
     return [
         f"{key}={'null' if whole is None else whole}"
         for key, whole in _ALL.items()
-        if key in map(_key, words) or dataset.get(key.removeprefix("dataset."), whole) != whole
+        if key in map(key_of, words) or dataset.get(key.removeprefix("dataset."), whole) != whole
     ]
-
-
-def _key(word: str) -> str:
-    return word.lstrip("+~").partition("=")[0]
 
 
 def _quoted(path: Path) -> str:

@@ -10,7 +10,7 @@ from datamodules.base import NoisyLabelDataModule
 from lightning_modules.base import NoisyLabelModule
 from runs.build import Plan, build_data, build_module, build_schedule
 from runs.folder import RunFolder
-from runs.settings import ADDED, Settings, before, is_harmless, overrides
+from runs.settings import ADDED, Settings, before, is_harmless, key_of, overrides
 
 
 class Reopened(NamedTuple):
@@ -90,7 +90,7 @@ def merge(made: Settings, given: Settings, words: Sequence[str], path: Path) -> 
     merged["trainer"] = {**given["trainer"], "precision": made["trainer"]["precision"]}
     merged["audit"] = given["audit"]
     for word in words:
-        key = word.lstrip("+~").partition("=")[0]
+        key = key_of(word)
         free = is_harmless(key) or (key.startswith("trainer.") and key != "trainer.precision")
         ours, theirs = _look_up(given, key), _look_up(made, key)
         if theirs is None and key in ADDED:  # an earlier version had no such key

@@ -6,7 +6,6 @@ each of its jobs, those that failed too.
 
 import glob
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import yaml
 
 from datamodules.bounds import is_number
+from datamodules.walk import walk
 
 Row = dict[str, Any]
 
@@ -136,13 +136,7 @@ def _roots(place: str) -> list[Path]:
 
 def _below(root: Path) -> Iterator[Path]:
     """Yield run folders and multirun folders, by name; in a run folder, no other is looked for."""
-    seen = set()
-    for name, below, _ in os.walk(root, followlinks=True):
-        folder, real = Path(name), os.path.realpath(name)
-        if real in seen:  # a link to a folder above
-            below.clear()
-            continue
-        seen.add(real)
+    for folder, below, _ in walk(root):
         if _is_run(folder):
             below.clear()
             yield folder

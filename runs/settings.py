@@ -58,6 +58,11 @@ def command() -> str:
     return shlex.join(["python", "train.py", *overrides()])
 
 
+def key_of(word: str) -> str:
+    """Return the key that a word of the command line sets: `noise` of `+noise=0.2`."""
+    return word.lstrip("+~").partition("=")[0]
+
+
 def overrides() -> list[str]:
     """Return the words of the command line, or of this job of a multirun: `["noise=0.2"]`."""
     return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else sys.argv[1:]

@@ -157,12 +157,13 @@ def _drawn(entries: Sequence[Entry]) -> Table:
 def write_tables(compared: Comparison, folder: Path) -> None:
     """Write `results.csv`, one line a run, and the table as `table.csv` and `table.md`."""
     folder.mkdir(parents=True, exist_ok=True)
-    _write_csv(compared.rows, folder / "results.csv")
-    _write_csv(table(compared.counted), folder / "table.csv")
+    write_rows(compared.rows, folder / "results.csv")
+    write_rows(table(compared.counted), folder / "table.csv")
     write_text(folder / "table.md", markdown(compared))
 
 
-def _write_csv(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write rows as CSV, with a column for each name that one of them has."""
     columns = dict.fromkeys(name for row in rows for name in row)
     with writing_table(path, columns) as table:
         table.writerows([row.get(name) for name in columns] for row in rows)

@@ -72,6 +72,7 @@ def test_the_judgement_is_bayes_rule_with_the_share_that_is_believed() -> None:
     np.testing.assert_allclose(right, expected[place, given], atol=1e-6)
     of_class = transition(suggested, given, 4)
     every = said(*map(torch.from_numpy, (p, given, of_class)))
+    # float32 again
     by_all = judged(every, torch.from_numpy(given), of_class).right_by_all
     np.testing.assert_allclose(by_all, posterior(p, given, of_class)[place, given], atol=1e-6)
 

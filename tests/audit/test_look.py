@@ -72,4 +72,5 @@ def test_what_a_network_foretells_is_undone_where_it_did_not_learn_the_probe(
     if learns_probe:  # taken as it stands, the network explains the wrong labels by itself
         assert doubted < 0.2 * wrong
     else:
+        # not the same: doubted are the labels more likely wrong than right, and none is certain
         assert doubted == pytest.approx(wrong, rel=0.2)
