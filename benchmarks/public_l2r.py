@@ -90,7 +90,9 @@ def _step(weigh: Weigh) -> Callable[[Any, Views, Views], Callable[[], None]]:
                 helpful = weigh(module, train, probe).clamp(min=0)
             weight = helpful / (helpful.sum() + 1e-5)
             losses = cross_entropy(module.net(train.weak), train.label, reduction="none")
-            module.descend(weight @ losses + module.penalty(module.theta()))
+            module.net.zero_grad()
+            (weight @ losses + module.penalty(module.theta())).backward()
+            module.descend()
 
         return step
 

@@ -21,6 +21,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import torch
+from lightning_fabric.utilities import move_data_to_device
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -95,6 +96,7 @@ def objective(
 ) -> Objective:
     """Return a method's objective, with the draws of a step."""
     draws = module.draw(torch_generator(1, "method", number), train, probe)
+    draws = move_data_to_device(draws, train.label.device)
     return module.objective(train, probe, draws)
 
 
@@ -135,7 +137,9 @@ def main() -> None:
     run = steps(given, trained)
     for number in range(given.warm):
         step = next(run)
-        trained.descend(objective(trained, step.train, step.probe, number).loss)
+        trained.net.zero_grad()
+        objective(trained, step.train, step.probe, number).loss.backward()
+        trained.descend()
     compared = [next(run) for _ in range(given.steps)]
 
     def variant(overrides: list[str]) -> NoisyLabelModule:

@@ -22,6 +22,7 @@ from inspection.stopwatch import Stopwatch
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.compiled import CompiledPasses
 from lightning_modules.passes import Passes
+from lightning_modules.repeated import WARM_UP
 from runs.build import build_trainer
 from runs.settings import Settings
 
@@ -85,8 +86,9 @@ def rehearse(
         return _fit(settings, module, data, [_first(drawn, one) for one in sizes])
 
     two, four, middle = (min(one, size) for one in SMALL)
-    # it would compile for each size anew
+    # it would compile, and record, for each size anew
     passes, module.passes = module.passes, Passes(module.net)
+    repeated, module.repeated = module.repeated, None
     first = run([two])
     # a first step warms up, which is little of a slow one
     slow = first.seconds[0] > BUDGET / 8
@@ -99,19 +101,21 @@ def rehearse(
     steps = 1
     for more in (middle, size):
         if more == size:
-            module.passes = passes
+            module.passes, module.repeated = passes, repeated
         seconds, needed = scaled(points, more)
         there = memory.available()
         fits = watch.on_gpu or there is None or needed < _DARING * there
         times = min(int((ends - time.perf_counter()) / seconds), WHOLE if more == size else 1)
-        if isinstance(module.passes, CompiledPasses) and times:
-            times = max(times, 2)  # the first compiles
+        # the first of these compiles, records or warms up
+        settling = WARM_UP + 1 if module.repeated else 1
+        if times and (module.repeated or isinstance(module.passes, CompiledPasses)):
+            times = max(times, settling + 1)
         if not fits or times < 1:
             break
         if more == points[-1].size and more < size:
             continue
         watch = run([more] * times)
-        counted = watch.seconds[1:] or watch.seconds
+        counted = watch.seconds[settling:] or watch.seconds
         steps = len(counted)
         points.append(Point(more, sum(counted) / steps, max(watch.held) - first.before))
     seconds, needed = scaled(points, size)

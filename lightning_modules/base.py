@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities import move_data_to_device
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, distributed, nn
 
@@ -19,6 +20,7 @@ from lightning_modules.judge import Judge
 from lightning_modules.losses import l2_penalty
 from lightning_modules.objective import Objective
 from lightning_modules.passes import Params, Passes
+from lightning_modules.repeated import Repeated
 from lightning_modules.schedules import Schedule
 
 
@@ -41,6 +43,7 @@ class NoisyLabelModule(pl.LightningModule):
         grad_clip: the largest norm of the gradient, or None.
         test_names: of the sets it is judged on, in the order of their loaders.
         compile: whether the passes of training go through `torch.compile`.
+        cuda_graph: whether a step's gradient is recorded once, as a CUDA graph, and repeated.
     """
 
     uses_probe: ClassVar[bool] = False
@@ -62,6 +65,7 @@ class NoisyLabelModule(pl.LightningModule):
         grad_clip: float | None = None,
         test_names: Sequence[str] = ("test",),
         compile: bool = False,
+        cuda_graph: bool = False,
     ) -> None:
         super().__init__()
         within("model.weight_decay", weight_decay, 0)
@@ -88,33 +92,51 @@ class NoisyLabelModule(pl.LightningModule):
             name for name, value in net.named_parameters() if decayed == "all" or value.ndim > 1
         )
         self.passes = CompiledPasses(net) if compile else Passes(net)
+        self.repeated = Repeated(self.differentiate, net.parameters()) if cuda_graph else None
         self.test_names = tuple(test_names)
         self._judges = nn.ModuleList(Judge(name, num_classes) for name in test_names)
 
     @abstractmethod
     def objective(self, train: Views, probe: Views | None, draws: Any) -> Objective:
-        """Return what this step descends, and what it believes of the labels."""
+        """Return what this step descends, and what it believes of the labels.
+
+        What differs from step to step has to come by the arguments: a CUDA graph repeats the rest.
+        """
 
     def draw(self, generator: torch.Generator, train: Views, probe: Views | None) -> Any:
-        """Return the random draws `objective` needs; most methods need none."""
+        """Return what else `objective` needs, a tuple of tensors; most methods need nothing.
+
+        Random draws come from the generator; what follows from `global_step` belongs here too.
+        """
         return None
 
     def training_step(self, step: Step, batch_idx: int) -> dict[str, Any]:
         """Take one step of descent; return what callbacks watch."""
         generator = torch_generator(self.seed, "method", self.global_step, self.global_rank)
         draws = self.draw(generator, step.train, step.probe)
-        objective = self.objective(step.train, step.probe, draws)
-        self.descend(objective.loss)
-        return {"objective": objective._replace(loss=objective.loss.detach()), "batch": step.batch}
+        draws = move_data_to_device(draws, step.train.label.device)
+        if self.repeated is None:  # a recording cannot be told; networks that draw are refused
+            self.passes.seed = torch_generator(
+                self.seed, "network", self.global_step, self.global_rank
+            ).initial_seed()
+        differentiate = self.repeated or self.differentiate
+        objective = differentiate(step.train, step.probe, draws)
+        self.descend()
+        return {"objective": objective, "batch": step.batch}
 
-    def descend(self, loss: Tensor) -> None:
-        """Move the weights one step down the mean of `loss` over ranks, and average them."""
+    def differentiate(self, train: Views, probe: Views | None, draws: Any) -> Objective:
+        """Return the objective; leave its gradient, the mean over ranks, at the parameters."""
+        self._optimiser().zero_grad()
+        objective = self.objective(train, probe, draws)
+        # not loss.backward(): that leaves the ranks' gradients apart, silently
+        self.manual_backward(objective.loss)
+        return objective._replace(loss=objective.loss.detach())
+
+    def descend(self) -> None:
+        """Move the weights one step down their gradients, and average them."""
         optimiser = self._optimiser()
         for group in optimiser.param_groups:
             group["lr"] = self.schedule(self.global_step)
-        optimiser.zero_grad()
-        # not loss.backward(): that leaves the ranks' gradients apart, silently
-        self.manual_backward(loss)
         if self.grad_clip is not None:
             self.clip_gradients(optimiser.optimizer, self.grad_clip, "norm")
         if self.ema_order == "before":

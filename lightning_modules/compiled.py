@@ -17,7 +17,10 @@ class CompiledPasses(Passes):
         super().__init__(net)
         import torch._dynamo  # a second and more
         import torch._functorch.config
+        import torch._inductor.config
 
+        # Numbers that a network draws are torch's own: all passes of a step draw the same.
+        torch._inductor.config.fallback_random = True
         # One graph may be gone through more than once: the look-ahead's losses are descended later.
         torch._functorch.config.donated_buffer = False
         # Jobs of a multirun share what is compiled where their shapes agree; 8 variants, if nobody
@@ -43,6 +46,7 @@ class CompiledPasses(Passes):
 
     def at(self, theta: Params | None, image: Tensor) -> Tensor:
         """Return the logits at θ, `(B, C)`; None: at the network's own parameters."""
+        self.draw_anew()
         return self._at(dict(self.net.named_parameters()) if theta is None else theta, image)
 
     @torch.no_grad()
@@ -53,6 +57,7 @@ class CompiledPasses(Passes):
             RuntimeError: in inference mode, where derivatives vanish without an error.
         """
         refuse_inference_mode()
+        self.draw_anew()
         theta = {name: value.detach() for name, value in theta.items()}
         found: tuple[Tensor, Tensor] = self._along(theta, direction, image)
         return found

@@ -6,7 +6,7 @@ probe and consistency between two views. Where paper and released code differ, t
 the first two losses are halved, and no threshold on ω splits the batch.
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,6 +21,13 @@ from lightning_modules.meta_gradient import LabelLosses, LookAhead
 from lightning_modules.meta_step import MetaStepModule, Verdict
 from lightning_modules.mixup import SHARES, MixupDraws, draw_mixup, mix, mixup_losses
 from lightning_modules.objective import Objective
+
+
+class IEGDraws(NamedTuple):
+    """What a step needs beside its examples."""
+
+    mixup: MixupDraws
+    ramp: Tensor | None = None  # scalar: how much of p and k counts by now; None: all
 
 
 class IEG(MetaStepModule):
@@ -92,12 +99,15 @@ class IEG(MetaStepModule):
         self.guess_trust = guess_trust
         self.differentiable_guess = differentiable_guess
 
-    def draw(self, generator: torch.Generator, train: Views, probe: Views | None) -> MixupDraws:
-        """Return the draws of mixup."""
+    def draw(self, generator: torch.Generator, train: Views, probe: Views | None) -> IEGDraws:
+        """Return the draws of mixup, and how far the guesses' share has grown."""
         assert probe is not None
-        return draw_mixup(generator, len(train.label), len(probe.label))
+        mixup = draw_mixup(generator, len(train.label), len(probe.label))
+        steps = self.guess_rampup_epochs * self.schedule.steps_per_epoch
+        ramp = torch.tensor(min(1.0, self.global_step / steps)) if steps else None
+        return IEGDraws(mixup, ramp)
 
-    def objective(self, train: Views, probe: Views | None, draws: MixupDraws) -> Objective:
+    def objective(self, train: Views, probe: Views | None, draws: IEGDraws) -> Objective:
         """Return L = (L_λ + L_ω) / 2 + L_β + k L_KL + reg(θ), or what the ablation leaves of it.
 
         The letters below are those of docs/differences.md (and of reference 3.5), which sets paper,
@@ -129,9 +139,9 @@ class IEG(MetaStepModule):
             terms["train/loss_label_mix"] = loss_label_mix.detach()
 
         # (c) k L_KL: the strong view learns from the weak one.
-        share = self._share_of_guesses(verdict, probe)
+        share = self._share_of_guesses(verdict, probe, draws.ramp)
         if self.guess_trust or self.guess_rampup_epochs:
-            terms["train/guess_share"] = share * z.new_ones(())
+            terms["train/guess_share"] = share
         loss_consistency = share * self.consistency_factor * consistency(z, z_strong).mean()
         terms["train/loss_consistency"] = loss_consistency.detach()
         loss = loss_labels + loss_consistency + penalty
@@ -140,7 +150,7 @@ class IEG(MetaStepModule):
         if self.mixup_factor:
             # Both views' graphs go before the mixed batch, three times as large, makes its own.
             loss = differentiated(loss, list(self.theta().values()))
-            mixed = mix(train, pseudo_label, probe, draws, self.mixup_share)
+            mixed = mix(train, pseudo_label, probe, draws.mixup, self.mixup_share)
             with batch_statistics_only(self.net):
                 mixed_logits = self.logits(mixed.image)
             loss_trusted, loss_guessed = mixup_losses(mixed_logits, mixed.label)  # L_l, L_u
@@ -158,10 +168,10 @@ class IEG(MetaStepModule):
             pseudo_label=pseudo_label,
         )
 
-    def _share_of_guesses(self, verdict: Verdict, probe: Views) -> Tensor | float:
-        """Return how much of p and k counts at this step, from 0 to 1."""
-        steps = self.guess_rampup_epochs * self.schedule.steps_per_epoch
-        ramp = min(1.0, self.global_step / steps) if steps else 1.0
+    def _share_of_guesses(self, verdict: Verdict, probe: Views, ramp: Tensor | None) -> Tensor:
+        """Return how much of p and k counts at this step, scalar from 0 to 1."""
+        if ramp is None:
+            ramp = torch.ones_like(verdict.probe_loss)
         if not self.guess_trust:
             return ramp
         (accuracy,) = verdict.ranks.mean([verdict.probe_accuracy(probe)])

@@ -80,11 +80,10 @@ def mix(
         train: both views, B examples.
         guess: pseudo-labels, `(B, C)`, the labels of both views.
         probe: trusted examples, weak view, any number of them.
-        draws: see `draw_mixup`; B must be the same.
+        draws: see `draw_mixup`, on the images' device; B must be the same.
         share_of: one of `SHARES`: a row's share of itself from its uniform draw.
     """
-    device = train.weak.device
-    probe_row, uniform, partner = (draw.to(device, non_blocking=True) for draw in draws)
+    probe_row, uniform, partner = draws
     assert train.strong is not None
     trusted = torch.nn.functional.one_hot(probe.label[probe_row], guess.shape[1]).to(guess.dtype)
     image = torch.cat([probe.weak[probe_row], train.weak, train.strong])

@@ -19,13 +19,19 @@ class Passes:
 
     Args:
         net: images `(B, 3, H, W)` → logits `(B, C)`.
+
+    Attributes:
+        seed: of what the network draws itself, as dropout does; None: it draws as it comes. All
+            passes of a step draw the same, so that what is differentiated is what is descended.
     """
 
     def __init__(self, net: nn.Module) -> None:
         self.net = net
+        self.seed: int | None = None
 
     def at(self, theta: Params | None, image: Tensor) -> Tensor:
         """Return the logits at θ, `(B, C)`; None: at the network's own parameters."""
+        self.draw_anew()
         if theta is None:
             found: Tensor = self.net(image)
         else:
@@ -48,6 +54,11 @@ class Passes:
             primal, tangent = forward_ad.unpack_dual(self.at(dual, image))
         assert tangent is not None
         return primal, tangent
+
+    def draw_anew(self) -> None:
+        """Let the network draw what it drew in the passes before."""
+        if self.seed is not None:
+            torch.manual_seed(self.seed)
 
 
 def refuse_inference_mode() -> None:

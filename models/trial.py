@@ -7,7 +7,9 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
 
-def refuse_misfit(net: nn.Module, pictures: Tensor, num_classes: int, device: str) -> None:
+def refuse_misfit(
+    net: nn.Module, pictures: Tensor, num_classes: int, device: str, *, recorded: bool = False
+) -> None:
     """Try a network on two grey pictures; it stays as it is, and so do all random draws.
 
     Args:
@@ -16,14 +18,19 @@ def refuse_misfit(net: nn.Module, pictures: Tensor, num_classes: int, device: st
         num_classes: C.
         device: kind of that where it will train. If that is not the CPU, a network that fails here
             is let through: it may be made for a GPU alone.
+        recorded: whether its steps are recorded as a CUDA graph, whose passes cannot be told to
+            draw the same.
 
     Raises:
-        ValueError: if it cannot take them, or does not return logits (2, C).
+        ValueError: if it cannot take them, does not return logits (2, C), or draws random numbers
+            where it must not.
     """
     tried, (height, width) = copy.deepcopy(net).train(), pictures.shape[-2:]
     try:
         with torch.no_grad(), isolate_rng(include_cuda=False):
+            before = torch.get_rng_state()
             found = tried(torch.zeros(2, 3, height, width))
+            draws = not torch.equal(torch.get_rng_state(), before)
     except Exception as error:  # whatever a network trips over
         if device != "cpu":
             return
@@ -37,4 +44,9 @@ def refuse_misfit(net: nn.Module, pictures: Tensor, num_classes: int, device: st
         raise ValueError(
             f"the network makes {shape} of 2 pictures, and logits of shape (2, {num_classes}) are "
             "needed: give another model, or mend model.net."
+        )
+    if draws and recorded:
+        raise ValueError(
+            "speed.cuda_graph=true is for networks that draw no random numbers, and this one does "
+            "(dropout?): leave speed.cuda_graph out."
         )

@@ -101,6 +101,7 @@ def build_module(
         decayed=model["decayed"],
         test_names=data.test_names,
         compile=speed.get("compile", False),
+        cuda_graph=speed.get("cuda_graph", False),
     )
 
 

@@ -83,7 +83,10 @@ def check(settings: Settings, sweeping: bool = False) -> None:
     _check_logger(settings)
     check_trainer(settings["trainer"])
     _check_audit(settings["audit"])
-    _check_speed(settings["speed"], training=settings["mode"] in ("train", "check"))
+    for key, value in settings["speed"].items():
+        switch(f"speed.{key}", value)
+    if settings["mode"] in ("train", "check"):
+        _check_speed(settings["speed"], settings["trainer"])
     if settings["mode"] not in ("evaluate", "audit"):
         check_batch(settings["trainer"], settings["batch_size"])
     if settings["mode"] != "audit":  # where one process does all
@@ -156,12 +159,15 @@ def _check_audit(audit: dict[str, Any]) -> None:
         )
 
 
-def _check_speed(speed: dict[str, Any], training: bool) -> None:
-    for key, value in speed.items():
-        switch(f"speed.{key}", value)
-    if training and speed["compile"] and (lack := missing()):
+def _check_speed(speed: dict[str, Any], trainer: dict[str, Any]) -> None:
+    if speed["compile"] and (lack := missing()):
         raise ValueError(
             f"speed.compile=true needs {lack}: install it, or leave speed.compile out."
+        )
+    if speed["cuda_graph"] and trainer.get("detect_anomaly"):
+        raise ValueError(
+            "trainer.detect_anomaly=true waits for every number, and speed.cuda_graph=true for "
+            "none: leave one of them out."
         )
 
 

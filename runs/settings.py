@@ -34,6 +34,7 @@ DECISIVE = (
 # trainer.sync_batchnorm=true was no part of a run's identity.)
 ADDED = {
     "speed.compile": False, "speed.channels_last": False, "speed.tf32": False,
+    "speed.cuda_graph": False,
     "meta.float32": True, "method.meta_float32": True, "method.guess_trust": 0.0,
     "trainer.sync_batchnorm": False,
 }  # fmt: skip

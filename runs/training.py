@@ -177,7 +177,19 @@ def prepare(settings: Settings) -> Run:
     callbacks = build_callbacks(settings, data, plan, folder, signals)
     callbacks.insert(1, LastWords(folder))  # when training has ended, before labels are looked at
     trainer = build_trainer(settings, plan.max_steps, callbacks)
+    if module.repeated is not None:
+        refuse_recording(trainer)
     return Run(folder, data, schedule, plan, module, trainer, signals)
+
+
+def refuse_recording(trainer: pl.Trainer) -> None:
+    """Raise a `ValueError` if steps on these devices cannot be recorded as a CUDA graph."""
+    kind, count = trainer.strategy.root_device.type, trainer.world_size
+    if kind != "cuda" or count > 1:
+        raise ValueError(
+            f"speed.cuda_graph=true is for one NVIDIA GPU, and this run is on {count} x {kind}: "
+            "leave speed.cuda_graph out."
+        )
 
 
 def refuse_folder(run: Run) -> None:
@@ -190,7 +202,8 @@ def refuse_network(run: Run) -> None:
     """Raise a `ValueError` if the network takes no such pictures, or knows other classes."""
     some, device = run.data.train_set, run.trainer.strategy.root_device
     one = some.images.plain(some.index[:1])
-    refuse_misfit(run.module.net, one, run.data.num_classes, device.type)
+    recorded = run.module.repeated is not None
+    refuse_misfit(run.module.net, one, run.data.num_classes, device.type, recorded=recorded)
 
 
 def read(data: NoisyLabelDataModule, console: Console) -> None:

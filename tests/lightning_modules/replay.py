@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader
 from datamodules.batch import Batch, Step, Views
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.ema import AveragedNetwork
+from lightning_modules.ieg import IEGDraws
 from lightning_modules.mixup import MixupDraws
 from runs.build import build_module, build_schedule
 from tests import golden
@@ -96,21 +97,22 @@ def recorded_module(
     golden.load_variables(module.net, variables, state or golden.load("resnet29_init_state"))
     module.averaged = AveragedNetwork(module.net)
 
-    def recorded_draws(generator: Any, train: Views, probe: Views | None) -> MixupDraws | None:
+    def recorded_draws(generator: Any, train: Views, probe: Views | None) -> IEGDraws | None:
         step = f"step{module.global_step + 1}"
-        return mixup_draws(record, step) if f"{step}/mix_perm" in record else None
+        return ieg_draws(record, step) if f"{step}/mix_perm" in record else None
 
     module.draw = recorded_draws  # type: ignore[method-assign]
     return module
 
 
-def mixup_draws(record: Record, step: str) -> MixupDraws:
+def ieg_draws(record: Record, step: str) -> IEGDraws:
     """Return what the reference drew to mix one step's batch."""
-    return MixupDraws(
+    mixup = MixupDraws(
         torch.from_numpy(record[f"{step}/probe_mix_idx"].astype(np.int64)),
         torch.from_numpy(record[f"{step}/mix_uniform"]),
         torch.from_numpy(record[f"{step}/mix_perm"].astype(np.int64)),
     )
+    return IEGDraws(mixup)
 
 
 def recorded_steps(inputs: Record) -> list[Step]:

@@ -24,7 +24,7 @@ from tests import golden
 from tests.lightning_modules.nearness import FLOAT32, Nearness, Record, step_of
 from tests.lightning_modules.replay import (
     fit,
-    mixup_draws,
+    ieg_draws,
     recorded_module,
     recorded_step,
     replay,
@@ -162,7 +162,7 @@ def first_step(case: str, scope: str, folder: str, alone: int | None = None) -> 
     record, step = golden.load(case), f"step{rank + 1}"
     module = recorded_module(record, *CASES[case].overrides, f"meta.scope={scope}")
     if f"{step}/mix_perm" in record:
-        module.draw = lambda *args: mixup_draws(record, step)  # type: ignore[method-assign]
+        module.draw = lambda *args: ieg_draws(record, step)  # type: ignore[method-assign]
     watch = Watch()
     world = {} if alone is not None else {"devices": 2, "strategy": "ddp"}
     fit(module, [recorded_step(record, step)], callbacks=[watch], precision="64-true",

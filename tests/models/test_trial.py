@@ -31,6 +31,15 @@ def test_a_network_that_fits_stays_as_it_was() -> None:
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
 
+def test_a_network_that_draws_cannot_be_recorded() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(192, 10))
+    refuse_misfit(net, SMALL, 10, "cuda", recorded=True)
+    net.append(nn.Dropout(0.5))
+    refuse_misfit(net, SMALL, 10, "cuda")
+    with pytest.raises(ValueError, match=r"speed\.cuda_graph=true is for networks that draw no"):
+        refuse_misfit(net, SMALL, 10, "cuda", recorded=True)
+
+
 def test_pictures_it_cannot_take_are_told() -> None:
     with pytest.raises(ValueError, match=r"trained on pictures of 8x8 \(Wrong image h.*image_size"):
         refuse_misfit(TorchvisionNet(num_classes=3, name="vit_b_32"), SMALL, 3, "cpu")

@@ -37,8 +37,16 @@ def test_a_machine_without_a_compiler_is_told(
     check(wanted)
 
 
+def test_what_waits_for_numbers_cannot_be_recorded() -> None:
+    words = ["speed.cuda_graph=true", "logger=csv"]
+    check(settings(*words))
+    with pytest.raises(ValueError, match=r"trainer\.detect_anomaly=true .* speed\.cuda_graph=true"):
+        check(settings(*words, "+trainer.detect_anomaly=true"))
+
+
 @pytest.mark.parametrize(
-    "key", ["speed.compile", "speed.channels_last", "speed.tf32", "meta.float32"]
+    "key",
+    ["speed.compile", "speed.channels_last", "speed.tf32", "speed.cuda_graph", "meta.float32"],
 )
 def test_a_switch_is_on_or_off(key: str) -> None:
     with pytest.raises(ValueError, match=rf"{key}=1 is not known: give true or false"):
