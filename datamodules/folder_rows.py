@@ -103,7 +103,7 @@ def from_folders(folder: Path) -> tuple[list[Row], list[str]]:
         splits = {"": False}
     rows, others = [], Counter[str]()
     for split, test in splits.items():
-        for path in _files(folder / split):
+        for path in files_below(folder / split):
             below = path.relative_to(folder / split).parts
             suffix = path.suffix.lower()
             if len(below) < 2 or any(part.startswith(".") for part in below):
@@ -123,7 +123,7 @@ def from_folders(folder: Path) -> tuple[list[Row], list[str]]:
     return rows, [f"{others.total():,} files are no pictures by their names, and left out: {kinds}"]
 
 
-def _files(folder: Path) -> list[Path]:
+def files_below(folder: Path) -> list[Path]:
     """Return the files below a folder, in order; a folder that is linked twice counts once."""
     found = []
     for place, below, files in walk(folder):

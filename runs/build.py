@@ -5,6 +5,7 @@ import math
 import re
 import warnings
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
@@ -12,6 +13,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import Callback
+from torch import nn
 
 from callbacks.beliefs_over_time import BeliefsOverTime
 from callbacks.checkpoint_file import CheckpointFile
@@ -85,15 +87,11 @@ def build_module(
 ) -> NoisyLabelModule:
     """Return the method around a freshly initialised network, a function of the seed."""
     pl.seed_everything(settings["seed"], verbose=False)
-    model, speed = settings["model"], settings.get("speed", {})  # earlier checkpoints have none
-    multiply_float32(tf32=speed.get("tf32", False))
-    net = _make("model.net", model["net"], num_classes=data.num_classes)
-    if speed.get("channels_last", False):
-        net = net.to(memory_format=torch.channels_last)  # images follow at the first convolution
+    model, speed = settings["model"], _speed(settings)
     return _make(
         "method",
         settings["method"],
-        net,
+        build_net(settings, data.num_classes),
         num_classes=data.num_classes,
         schedule=schedule,
         seed=settings["seed"],
@@ -103,6 +101,21 @@ def build_module(
         compile=speed.get("compile", False),
         cuda_graph=speed.get("cuda_graph", False),
     )
+
+
+def build_net(settings: Settings, num_classes: int) -> nn.Module:
+    """Return the network of `model`, newly initialised."""
+    speed = _speed(settings)
+    multiply_float32(tf32=speed.get("tf32", False))
+    net: nn.Module = _make("model.net", settings["model"]["net"], num_classes=num_classes)
+    if speed.get("channels_last", False):
+        net = net.to(memory_format=torch.channels_last)  # images follow at the first convolution
+    return net
+
+
+def _speed(settings: Settings) -> Settings:
+    speed: Settings = settings.get("speed", {})  # earlier checkpoints have none
+    return speed
 
 
 def multiply_float32(*, tf32: bool) -> None:
@@ -131,7 +144,14 @@ class Identity(Callback):
             "settings": self.settings,
             "command": command(),
             "manifest": self.data.manifest.hash,
+            "class_names": list(self.data.manifest.class_names),
+            "image_size": self._image_size,
         }
+
+    @cached_property
+    def _image_size(self) -> list[int]:
+        seen = self.data.train_set
+        return list(seen.images.plain(seen.index[:1]).shape[-2:])
 
 
 def build_callbacks(

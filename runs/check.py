@@ -73,6 +73,11 @@ def check(settings: Settings, sweeping: bool = False) -> None:
             f"checkpoint={settings['checkpoint']} is not a file or a run folder: give the path of "
             "one; --multirun checkpoint=a,b takes several."
         )
+    wanted, pictures = settings["mode"] == "predict", settings["pictures"]
+    if not isinstance(pictures, str if wanted else str | None):
+        raise ValueError(
+            f"pictures={pictures} is not a folder of pictures, or a picture: give its path."
+        )
     _check_model(settings)
     for group in ("dataset", "model"):
         name = settings[group].get("name")
@@ -87,9 +92,9 @@ def check(settings: Settings, sweeping: bool = False) -> None:
         switch(f"speed.{key}", value)
     if settings["mode"] in ("train", "check"):
         _check_speed(settings["speed"], settings["trainer"])
-    if settings["mode"] not in ("evaluate", "audit"):
+    if settings["mode"] not in ("evaluate", "audit", "predict"):
         check_batch(settings["trainer"], settings["batch_size"])
-    if settings["mode"] != "audit":  # where one process does all
+    if settings["mode"] not in ("audit", "predict"):  # where one process does all
         check_processes(settings["trainer"])
     _check_meta(settings)
     if sweeping and settings["trainer"].get("devices", 1) != 1 and not _is_launched():

@@ -7,6 +7,7 @@ MODES = {
     "train": "runs.training.train",
     "evaluate": "runs.evaluate.evaluate",
     "audit": "runs.audit.audit",
+    "predict": "runs.predict.predict",
     "check": "inspection.look_through.check",
     "compare": "runs.compare.compare",
 }

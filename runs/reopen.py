@@ -5,11 +5,12 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from callbacks.checkpoint_file import LAST, load
+from callbacks.checkpoint_file import load
 from datamodules.base import NoisyLabelDataModule
 from lightning_modules.base import NoisyLabelModule
 from runs.build import Plan, build_data, build_module, build_schedule
 from runs.folder import RunFolder
+from runs.network import checkpoint_file
 from runs.settings import ADDED, Settings, before, is_harmless, key_of, overrides
 
 
@@ -65,13 +66,11 @@ def find_checkpoint(settings: Settings) -> Path:
     Raises:
         ValueError: if it is not there.
     """
-    given = settings["checkpoint"]
-    path = Path(given) if given else RunFolder(settings).last
-    if path.is_dir():
-        path = path / "checkpoints" / LAST
-    if not path.is_file():
+    given = Path(settings["checkpoint"] or RunFolder(settings).last)
+    path = checkpoint_file(given)
+    if path is None:
         raise ValueError(
-            f"There is no checkpoint at {path}: give checkpoint=<file or run folder>, or the "
+            f"There is no checkpoint at {given}: give checkpoint=<file or run folder>, or the "
             "settings of a run that was trained here."
         )
     return path

@@ -21,7 +21,7 @@ Row = dict[str, Any]
 SET_ASIDE = ".replaced-"
 JOBS = "jobs"
 
-_LISTED = ("evaluate", "check")
+_LISTED = ("evaluate", "predict", "check")
 
 # What a comparison takes means of, and what it groups by.
 _MEASURED = ("test/", "noise/", "steps", "seconds")

@@ -19,8 +19,8 @@ Settings = dict[str, Any]
 
 # Keys that change where and how a run is computed, but not what; and those below them that do.
 HARMLESS = (
-    "mode", "checkpoint", "fresh", "run_dir", "data_dir", "trainer", "logger", "save_every_minutes",
-    "audit",
+    "mode", "checkpoint", "pictures", "fresh", "run_dir", "data_dir", "trainer", "logger",
+    "save_every_minutes", "audit",
     "dataset.num_workers", "dataset.eval_batch_size",
 )  # fmt: skip
 # And where a data set lies, or a part of it. (Of one's own pictures, `dataset.folder` says which.)

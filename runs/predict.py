@@ -1,0 +1,135 @@
+"""`mode=predict`: the classes of new pictures, by a trained network."""
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import track
+from torch import Tensor
+
+from callbacks.checkpoint_file import load
+from datamodules.folder_rows import SUFFIXES, files_below
+from datamodules.pictures import PictureFiles
+from datamodules.tables import writing_table
+from datamodules.unreadable import Unreadable
+from datamodules.words import counted, printable
+from datamodules.workers import cores
+from runs.build import build_trainer
+from runs.network import network_of
+from runs.ranks import is_first_rank
+from runs.reopen import find_checkpoint, merge
+from runs.settings import Settings, overrides
+
+Results = dict[str, Any]
+
+_COLUMNS = ("path", "label", "confidence")
+_CLASSES_SHOWN = 20
+
+
+def predict(settings: Settings) -> Results:
+    """Write a table of pictures with their likeliest classes; print how many each class has.
+
+    Returns:
+        Where the table is, and of how many pictures.
+
+    Raises:
+        ValueError: if there is no such checkpoint, it is of something else, or there are no
+            pictures.
+    """
+    if not is_first_rank():  # one process looks at all
+        return {}
+    console = Console()
+    root, paths = _pictures(Path(settings["pictures"]))
+    path = find_checkpoint(settings)
+    saved = load(path)
+    made = merge(saved["experiment"]["settings"], settings, overrides(), path)
+    network = network_of(saved, path)
+    trainer = build_trainer(made, max_steps=1, callbacks=[])
+    device = trainer.strategy.root_device
+    network.net.to(device)
+    unreadable, count = Unreadable(), Counter[str]()
+    files = network.pictures(root, paths, unreadable)
+    size, quiet = made["dataset"]["eval_batch_size"], not console.is_terminal
+    console.print(f"looking at {counted(len(paths), 'picture')}", highlight=False)
+    batches = track(
+        _read(files, size), "", -(-len(paths) // size), console=console, transient=True,
+        disable=quiet,
+    )  # fmt: skip
+    table = _table(path, settings)
+    with writing_table(table, _COLUMNS) as rows:
+        for first, image in batches:
+            with trainer.precision_plugin.forward_context():
+                probability = network.probability(image.to(device))
+            found = (one.tolist() for one in probability.max(dim=1))
+            for row, (confidence, label) in enumerate(zip(*found, strict=True), start=first):
+                if str(files.path(row)) in unreadable.seen:
+                    rows.writerow([paths[row], "", ""])
+                    continue
+                name = network.class_names[label]
+                count[name] += 1
+                rows.writerow([paths[row], name, f"{confidence:.4f}"])
+    _say(count, unreadable, table, console)
+    return {
+        "checkpoint": str(path),
+        "pictures": len(paths),
+        "unreadable": len(unreadable.seen),
+        "predictions": str(table),
+    }
+
+
+def _pictures(given: Path) -> tuple[Path, list[str]]:
+    """Return a folder, and the pictures at any depth below it; or one picture and its folder."""
+    if given.is_file():
+        return given.parent, [given.name]
+    if not given.is_dir():
+        raise ValueError(f"pictures={given} is not there: give a folder of pictures, or a picture.")
+    below = [one.relative_to(given) for one in files_below(given)]
+    paths = [
+        str(one)
+        for one in below
+        if one.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in one.parts)
+    ]
+    if not paths:
+        raise ValueError(f"pictures={given} holds no pictures: give a folder that does.")
+    return given, paths
+
+
+def _table(checkpoint: Path, settings: Settings) -> Path:
+    """Return where the table goes: to the run, or to run_dir."""
+    own = checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent
+    folder = Path(settings["run_dir"]) if settings["run_dir"] else own
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"predictions-{Path(settings['pictures']).absolute().stem}.csv"
+
+
+def _read(files: PictureFiles, size: int) -> Iterator[tuple[int, Tensor]]:
+    """Yield the first row of each batch, and its pictures; the next ones are read meanwhile."""
+    waiting = deque[tuple[int, list[Future[Tensor]]]]()
+
+    def ready() -> tuple[int, Tensor]:
+        first, pictures = waiting.popleft()
+        return first, torch.cat([one.result() for one in pictures])
+
+    # threads: the decoders let go of Python's lock
+    with ThreadPoolExecutor(cores()) as pool:
+        for first in range(0, len(files), size):
+            rows = range(first, min(first + size, len(files)))
+            waiting.append((first, [pool.submit(files.plain, torch.tensor([row])) for row in rows]))
+            if len(waiting) > 1:
+                yield ready()
+        yield ready()
+
+
+def _say(count: Counter[str], unreadable: Unreadable, table: Path, console: Console) -> None:
+    shown = [f"{name}: {number:,}" for name, number in count.most_common(_CLASSES_SHOWN)]
+    if len(count) > _CLASSES_SHOWN:
+        shown.append(f"and {len(count) - _CLASSES_SHOWN} classes more")
+    lines = [f"{counted(count.total(), 'picture')}: {', '.join(shown)}"] if count else []
+    for path, reason in unreadable.seen.items():
+        lines.append(f"cannot be read: {path} ({reason})")
+    for line in (*lines, f"Written to {table}"):
+        console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
