@@ -29,9 +29,9 @@ class WebVision(PictureDataModule):
     """The Google part of WebVision, judged on ImageNet's validation pictures.
 
     `test` is ImageNet's validation set and `val` WebVision's own; where ImageNet is not there,
-    WebVision's is `test`. WebVision has no trusted labels, so the probe comes from ImageNet's
-    training pictures, from a list, or from WebVision's validation pictures, which are then left out
-    of what is judged on; in this order, and said.
+    WebVision's is `test`. WebVision has no trusted labels, so the probe comes from `probe_list`,
+    else from ImageNet's training pictures, else from WebVision's validation pictures, which are
+    then not judged on.
 
     Args:
         first_classes: how many of the 1,000 classes, in their order.
