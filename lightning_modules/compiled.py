@@ -46,7 +46,7 @@ class CompiledPasses(Passes):
 
     def at(self, theta: Params | None, image: Tensor) -> Tensor:
         """Return the logits at θ, `(B, C)`; None: at the network's own parameters."""
-        self.draw_anew()
+        self.draw_anew(image.device)
         return self._at(dict(self.net.named_parameters()) if theta is None else theta, image)
 
     @torch.no_grad()
@@ -57,7 +57,7 @@ class CompiledPasses(Passes):
             RuntimeError: in inference mode, where derivatives vanish without an error.
         """
         refuse_inference_mode()
-        self.draw_anew()
+        self.draw_anew(image.device)
         theta = {name: value.detach() for name, value in theta.items()}
         found: tuple[Tensor, Tensor] = self._along(theta, direction, image)
         return found
