@@ -51,6 +51,10 @@ def main(cfg: DictConfig) -> Results:
     began = time.perf_counter()
     try:
         return run(cfg)
+    except SystemExit as ended:  # Lightning's answer to Ctrl-C, where training does not answer
+        if isinstance(ended.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
     except Exception as error:
         if getattr(error, "told_by_another", False):  # the first rank has the same to say
             sys.exit(0)
@@ -71,6 +75,6 @@ def main(cfg: DictConfig) -> Results:
 if __name__ == "__main__":
     try:
         main()
-    except KeyboardInterrupt:  # before training; later, the run itself answers
-        print("\nstopped by Ctrl-C before training", file=sys.stderr)
+    except KeyboardInterrupt:  # in training the run itself answers
+        print("\nstopped by Ctrl-C", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)

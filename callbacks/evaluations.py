@@ -66,10 +66,15 @@ class Evaluations(Checkpoint):
         self._started_at: float | None = None
         self._saved_at = 0.0
 
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Note the step that a run resumes from; at its last one, training does not start."""
+        self.saved_step = checkpoint["global_step"]
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clocks."""
-        self._started_at = time.monotonic()
-        self.saved_step, self._saved_at = trainer.global_step, self._started_at
+        self._started_at = self._saved_at = time.monotonic()
 
     @property
     def seconds(self) -> float:

@@ -6,6 +6,7 @@ and no method, schedule or checkpoint may depend on what they give.
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -148,6 +149,9 @@ class NoisyLabelDataModule(LightningDataModule):
     def lay_out(self) -> None:
         """As `setup`, for who looks at each picture: nothing is refused for what is missing."""
         self.setup()
+
+    def keep(self, folder: Path) -> None:
+        """Write to a run's folder what its evaluation needs that may change later; here nothing."""
 
     def came_with(self, rows: Labels) -> Labels:
         """Return the labels that rows of the training list came with, -1 where there was none."""

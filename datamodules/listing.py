@@ -59,7 +59,7 @@ class Listing(NamedTuple):
         return self._named().hexdigest()
 
     def _named(self) -> Any:
-        paths = [_last_parts(path) for path in self.files.paths]
+        paths = [last_parts(path) for path in self.files.paths]
         return hashlib.sha256(json.dumps([*self.class_names, *paths]).encode())
 
 
@@ -79,6 +79,6 @@ def look_for(files: Files, what: str) -> None:
         )
 
 
-def _last_parts(path: str) -> str:
+def last_parts(path: str) -> str:
     """Return an absolute path's file and the folder it lies in; relative ones stay as they are."""
     return "/".join(path.split("/")[-2:]) if path.startswith("/") else path

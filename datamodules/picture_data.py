@@ -136,7 +136,14 @@ class PictureDataModule(NoisyLabelDataModule):
         )
 
     def _note_unspoken_for(self) -> None:
-        """Note classes that no trusted example speaks for, where others have some."""
+        """Note classes without training or, where others have some, trusted examples."""
+        untrained = np.setdiff1d(np.arange(self.num_classes), self.drawn.given)
+        untrained = np.setdiff1d(untrained, self.drawn.probe_label)
+        if len(untrained):
+            self.notes.append(
+                f"NOTE: {len(untrained)} of {self.num_classes} classes have no picture to train "
+                f"on: {some([self.class_names[one] for one in untrained])}"
+            )
         lacking = np.setdiff1d(np.arange(self.num_classes), self.drawn.probe_label)
         if self.num_probe and len(lacking):
             self.notes.append(

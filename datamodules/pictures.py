@@ -17,6 +17,9 @@ from datamodules.images import Place
 from datamodules.randomness import torch_generator
 from datamodules.unreadable import Unreadable
 
+# Scans may be large; Pillow would take them for an attack.
+Image.MAX_IMAGE_PIXELS = None
+
 _GREY = 128  # next to 0 when normalised
 
 

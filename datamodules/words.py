@@ -1,6 +1,8 @@
 """Words that several sentences for the user need."""
 
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 _FEW = 5
 
@@ -14,6 +16,18 @@ def some(names: Sequence[str]) -> str:
 def printable(text: str) -> str:
     """Return a text whose file names, in whatever encoding, a terminal takes."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def typed(key: str, path: Path) -> str:
+    """Return `key=path` as it is to be typed, whatever signs the path has."""
+    return shlex.quote(f"{key}={hydra_quoted(path)}")
+
+
+def hydra_quoted(path: Path) -> str:
+    """Return a path as Hydra takes any: its signs mean nothing in quotes."""
+    text = str(path)
+    plain = all(sign.isalnum() or sign in "/._-" for sign in text)
+    return text if plain else "'" + text.replace("'", "\\'") + "'"
 
 
 def counted(count: int, noun: str) -> str:

@@ -45,9 +45,9 @@ def add_classes(
     noisy, probe = columns[NOISY], columns[PROBE]
     untrained = absent(noisy + probe if uses_probe else noisy, names)
     if untrained:
-        findings.blocks.append(
-            f"Nothing to train on in {len(untrained)} of {classes} classes ({some(untrained)}): "
-            "give them examples, or leave the classes out of the data."
+        findings.warn(
+            f"nothing to train on in {len(untrained)} of {classes} classes ({some(untrained)}): "
+            "give them examples, or leave the classes out of the data"
         )
     only_trusted = [name for name in absent(noisy, names) if name not in untrained]
     if only_trusted:

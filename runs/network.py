@@ -111,6 +111,10 @@ def network_of(saved: dict[str, Any], path: Path) -> Network:
 def checkpoint_file(given: str | Path) -> Path | None:
     """Return the file that a path names, or the last one of a run's folder; None: there is none."""
     path = Path(given)
-    if path.is_dir():
-        path = path / "checkpoints" / LAST
-    return path if path.is_file() else None
+    places = (path, path / "checkpoints" / LAST, path / LAST)
+    return next((one for one in places if one.is_file()), None)
+
+
+def folder_of(checkpoint: Path) -> Path | None:
+    """Return the run folder in which a checkpoint lies, or None."""
+    return checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else None

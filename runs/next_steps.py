@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.files import CLEANED, CLEANED_DRAWS, NEXT
+from datamodules.words import hydra_quoted
 from runs.settings import key_of
 
 # What cleaned labels bring along, or what belongs to one run.
@@ -30,13 +31,17 @@ def next_steps(command: str, folder: Path, dataset: Mapping[str, Any]) -> list[S
     """
     words = shlex.split(command)[2:]
     earlier = [word.partition("=")[2] for word in words if word.startswith("dataset.trusted=")]
-    checked = [*(one.strip("[]") for one in earlier), _quoted(folder / NEXT)]
+    checked = [*(one.strip("[]") for one in earlier), hydra_quoted(folder / NEXT)]
     trusted = checked[0] if len(checked) == 1 else f"[{','.join(checked)}]"
     kept = [word for word in words if key_of(word) not in _LEFT_OUT]
     if dataset["name"] == "folder":
-        cleaned = [f"labels={_quoted(folder / CLEANED)}"]
+        cleaned = [f"labels={hydra_quoted(folder / CLEANED)}"]
     else:
-        cleaned = [f"labels={_quoted(folder / CLEANED_DRAWS)}", "noise=null", *_all(words, dataset)]
+        cleaned = [
+            f"labels={hydra_quoted(folder / CLEANED_DRAWS)}",
+            "noise=null",
+            *_all(words, dataset),
+        ]
     own = ("run_dir", "fresh", "dataset.trusted")
     same = [word for word in words if key_of(word) not in own]
     again = ("train again, on the cleaned labels", _line([*kept, *cleaned]))
@@ -58,13 +63,6 @@ def _all(words: Sequence[str], dataset: Mapping[str, Any]) -> list[str]:
         for key, whole in _ALL.items()
         if key in map(key_of, words) or dataset.get(key.removeprefix("dataset."), whole) != whole
     ]
-
-
-def _quoted(path: Path) -> str:
-    """Return a path as Hydra takes any: its signs mean nothing in quotes."""
-    text = str(path)
-    plain = all(sign.isalnum() or sign in "/._-" for sign in text)
-    return text if plain else "'" + text.replace("'", "\\'") + "'"
 
 
 def _line(words: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from datamodules.unreadable import Unreadable
 from datamodules.words import counted, printable
 from datamodules.workers import cores
 from runs.build import build_trainer
-from runs.network import network_of
+from runs.network import folder_of, network_of
 from runs.ranks import is_first_rank
 from runs.reopen import find_checkpoint, merge
 from runs.settings import Settings, overrides
@@ -100,7 +100,7 @@ def _pictures(given: Path) -> tuple[Path, list[str]]:
 
 def _table(checkpoint: Path, settings: Settings) -> Path:
     """Return where the table goes: to the run, or to run_dir."""
-    own = checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent
+    own = folder_of(checkpoint) or checkpoint.parent
     folder = Path(settings["run_dir"]) if settings["run_dir"] else own
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"predictions-{Path(settings['pictures']).absolute().stem}.csv"

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 from callbacks.checkpoint_file import load
 from datamodules.base import NoisyLabelDataModule
+from datamodules.folder import KEPT
 from lightning_modules.base import NoisyLabelModule
 from runs.build import Plan, build_data, build_module, build_schedule
 from runs.folder import RunFolder
-from runs.network import checkpoint_file
+from runs.network import checkpoint_file, folder_of
 from runs.settings import ADDED, Settings, before, is_harmless, key_of, overrides
 
 
@@ -27,7 +28,7 @@ class Reopened(NamedTuple):
     @property
     def folder(self) -> Path | None:
         """The folder of the run, if the checkpoint lies in one."""
-        return self.path.parent.parent if self.path.parent.name == "checkpoints" else None
+        return folder_of(self.path)
 
 
 def reopen(settings: Settings, stage: str) -> Reopened:
@@ -46,18 +47,34 @@ def reopen(settings: Settings, stage: str) -> Reopened:
     path = find_checkpoint(settings)
     saved = load(path)
     made = merge(saved["experiment"]["settings"], settings, overrides(), path)
-    data = build_data(made)
+    data = build_data(_by_what_was_kept(made, path))
     schedule, plan = build_schedule(made, data)
-    module = build_module(made, data, schedule)
-    module.load_state_dict(saved["state_dict"])
     data.prepare_data()
     data.setup(stage)
     if saved["experiment"]["manifest"] != data.manifest.hash:
         raise ValueError(
-            f"{path} was trained on other draws of noise and probe than its settings give now: the "
-            "data in data_dir have changed since."
+            f"{path} was trained on other pictures or labels than its settings give now: what is "
+            "in data_dir, or a list that they name (labels, dataset.trusted), has changed since."
         )
+    module = build_module(made, data, schedule)
+    module.load_state_dict(saved["state_dict"])
     return Reopened(path, saved, made, data, plan, module)
+
+
+def _by_what_was_kept(made: Settings, path: Path) -> Settings:
+    """Return the settings with the lists that the run's folder keeps for those that they name.
+
+    Those may have been filled in, written anew or moved since.
+    """
+    folder, dataset = folder_of(path), dict(made["dataset"])
+    if folder is None:
+        return made
+    if (folder / KEPT).exists():
+        dataset["kept"] = str(folder / KEPT)
+    labels, drawn = dataset.get("labels"), folder / "labels.npz"
+    if labels and drawn.exists() and (labels.endswith(".npz") or "kept" not in dataset):
+        dataset["labels"] = str(drawn)
+    return {**made, "dataset": dataset}
 
 
 def find_checkpoint(settings: Settings) -> Path:

@@ -6,6 +6,7 @@ Two runs are the same experiment if they agree in everything that can change a n
 
 import hashlib
 import json
+import os
 import re
 import shlex
 import sys
@@ -75,7 +76,7 @@ def identity(settings: Settings) -> dict[str, Any]:
     Nor those that an earlier version did without, where they change nothing (`ADDED`).
     """
     return {
-        key: value
+        key: os.path.normpath(value) if key == "dataset.folder" else value
         for key, value in _flatten(settings).items()
         if not key.startswith("choices.")
         and not is_harmless(key)

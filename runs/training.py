@@ -82,6 +82,7 @@ def train(settings: Settings) -> Results:
                 console.print(f"fresh=true: the old run is now in {aside}", soft_wrap=True)
             run.folder.open()
             run.data.manifest.save(run.folder.path)
+            run.data.keep(run.folder.path)
             set_damaged_aside(run.folder, run.data.manifest.hash, console)
     run.data.unreadable.write_to(run.folder.path)
     announce(run, console)
@@ -236,9 +237,10 @@ def announce(run: Run, console: Console) -> None:
             "note: speed.compile=true: the first step waits for the compiler, a minute or more"
         )
     lines += data.notes
-    lines.append(f"everything goes to {run.folder.path}")
-    if settings["mode"] == "train" and run.folder.saved:
-        lines.append("an unfinished run is there: going on where it was last saved")
+    if settings["mode"] == "train":
+        lines.append(f"everything goes to {run.folder.path}")
+        if run.folder.saved:
+            lines.append("an unfinished run is there: going on where it was last saved")
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False)
 

@@ -162,3 +162,35 @@ def test_wandb_runs_offline_without_a_key_and_says_how_to_sync(tmp_path: Path) -
     assert len(offline) == 1
     assert b"test/acc" in offline[0].read_bytes()
     assert (tmp_path / "run" / "metrics.csv").exists()
+
+
+CTRL_C = """
+import os, runpy, signal, sys
+from lightning_modules.base import NoisyLabelModule
+
+def press(*_):
+    os.kill(os.getpid(), signal.SIGINT)
+    raise AssertionError("it went on")
+
+NoisyLabelModule.forward = press
+sys.argv = ["train.py", *sys.argv[1:]]
+runpy.run_path("train.py", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("mode", ["evaluate", "check"])
+def test_ctrl_c_ends_what_trains_nothing_in_a_sentence(mode: str, tmp_path: Path) -> None:
+    settings = (*QUICK, "max_steps=3", "logger=none", f"run_dir={tmp_path / 'run'}")
+    if mode == "evaluate":
+        assert run(*settings).returncode == 0
+    done = subprocess.run(
+        [sys.executable, "-c", CTRL_C, f"mode={mode}", *settings],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 130, done.stderr
+    assert done.stderr.endswith("\nstopped by Ctrl-C\n")
+    assert "Traceback" not in done.stderr

@@ -61,9 +61,9 @@ def test_folders_are_classes(zoo: Path) -> None:
     data = folder(zoo)
     assert data.class_names == ("ape", "bee", "cow")
     assert data.num_probe == 0
-    # a fifth of each class is held out, at least one
-    assert np.bincount(data.tested["test"].label).tolist() == [1, 1, 1]
-    assert data.num_train == 12
+    # about a fifth of each class is held out, at least one
+    assert np.bincount(data.tested["test"].label).tolist() == [2, 1, 1]
+    assert data.num_train == 11
     assert all(path.startswith(name) for path, name in rows_of(data).items())
     assert data.notes[0] == "1 files are no pictures by their names, and left out: .txt (1)"
     assert "0 of them with trusted labels; the others may be" in data.notes[1]
@@ -75,8 +75,50 @@ def test_folders_are_classes(zoo: Path) -> None:
 def test_a_class_of_one_picture_is_trained_on(zoo: Path) -> None:
     picture(zoo / "dog" / "99.png", 99)
     data = folder(zoo)
-    assert np.bincount(data.tested["test"].label, minlength=4).tolist() == [1, 1, 1, 0]
+    assert np.bincount(data.tested["test"].label, minlength=4).tolist() == [2, 1, 1, 0]
     assert "dog/99.png" in data.listed.files.paths
+    assert "NOTE: 1 of 4 classes have too few pictures to test on: dog" in data.notes
+
+
+def test_who_checks_more_labels_is_tested_on_what_he_was(tmp_path: Path) -> None:
+    """And on more; where half of the classes have enough, the others do not keep it from that."""
+    for number in range(120):
+        picture(tmp_path / "zoo" / "abc"[number % 3] / f"{number}.png", number)
+    paths = [f"{'abc'[number % 3]}/{number}.png" for number in range(120)]
+    before: set[str] = set()
+    for many in (30, 60, 90, 119):
+        checked = tmp_path / f"{many}.txt"
+        # of c, only two
+        lines = [path for path in paths[:many] if path[0] != "c"] + paths[2:6:3]
+        checked.write_text("\n".join(lines))
+        data = folder(tmp_path / "zoo", trusted=str(checked))
+        tested = set(data.tested["test"].files.paths)
+        assert before <= tested <= set(lines)
+        assert len(tested) > len(before)
+        assert sum(path[0] == "c" for path in tested) == 1
+        before = tested
+    assert 8 < len(before) < 24  # a fifth of 80 is 16, with a standard deviation of 3.6
+    few = tmp_path / "few.txt"
+    few.write_text("\n".join([path for path in paths if path[0] == "a"] + paths[1:4:3]))
+    data = folder(tmp_path / "zoo", trusted=str(few))  # of one class in three there are enough
+    assert not set(data.tested["test"].files.paths) <= set(few.read_text().split())
+
+
+def test_what_was_kept_is_the_same_whatever_became_of_the_lists(zoo: Path, tmp_path: Path) -> None:
+    (zoo / "ape" / "1.png").rename(zoo / "ape" / " 1\udcff,\n.png ")
+    rows = [f"{path.parent.name}/{path.name}" for path in sorted(zoo.rglob("*.png*"))]
+    checked = table(tmp_path / "checked.csv", "path,true_label", f"{rows[2]},cow", f"{rows[9]},bee")
+    data = folder(zoo, trusted=str(checked))
+    data.keep(tmp_path)
+    checked.unlink()
+    picture(zoo / "dog" / "new.png", 1)
+    again = folder(zoo, trusted=str(checked), kept=tmp_path / "listing.json")
+    assert again.drawn.hash == data.drawn.hash
+    assert again.class_names == data.class_names
+    for name, one in data.tested.items():
+        assert again.tested[name].files == one.files
+        assert np.array_equal(again.tested[name].label, one.label)
+    assert again.tested_pictures() == data.tested_pictures()
 
 
 def test_pictures_keep_their_labels(zoo: Path) -> None:
@@ -152,10 +194,10 @@ def test_a_list_of_checked_pictures(zoo: Path, tmp_path: Path) -> None:
     trusted = [listed.files.paths[row] for row in np.flatnonzero(listed.trusted)]
     assert set(trusted) <= {"ape/0.png", "cow/11.png"}
     filled = table(
-        tmp_path / "checked.csv", "path,label,true_label", "ape/0.png,ape,cow", "bee/6.png,bee,"
+        tmp_path / "checked.csv", "path,label,true_label", "ape/1.png,ape,cow", "bee/6.png,bee,"
     )
     listed = folder(zoo, trusted=str(filled)).listed
-    row = listed.files.paths.index("ape/0.png")
+    row = listed.files.paths.index("ape/1.png")
     assert (listed.given[row], listed.true[row], listed.trusted.sum()) == (0, 2, 1)
 
 
@@ -199,6 +241,13 @@ def test_what_to_label_first_is_written_down(
         len({row["path"] for row in rows}) == len(rows) == 12
     )  # all there are, at most 10 of each
     assert {row["true_label"] for row in rows} == {""}
+    (tmp_path / "other" / "zoo").mkdir(parents=True)
+    for name in ("ox", "pig"):
+        for number in range(3):
+            picture(tmp_path / "other" / "zoo" / name / f"{number}.png", number)
+    said = folder(tmp_path / "other" / "zoo").without_probe()
+    another = next(one for one in Path("outputs").iterdir() if one != path)
+    assert f"dataset.trusted={another}" in said
     unfilled = folder(zoo, trusted=str(path))
     assert unfilled.num_probe == 0  # nothing is filled in yet
     assert "trusts no picture to train with" in unfilled.without_probe()
@@ -239,10 +288,10 @@ def test_one_picture_by_two_names_is_there_twice(zoo: Path, tmp_path: Path) -> N
 
 def test_lists_that_say_different_things_are_refused(zoo: Path, tmp_path: Path) -> None:
     lists = [
-        str(table(tmp_path / name, "path,true_label", f"ape/0.png,{said}"))
+        str(table(tmp_path / name, "path,true_label", f"ape/1.png,{said}"))
         for name, said in (("1.csv", "ape"), ("2.CSV", "bee"))
     ]
-    with pytest.raises(ValueError, match=r"ape/0\.png is 'ape' in .*1\.csv and 'bee' in .*2\.CSV"):
+    with pytest.raises(ValueError, match=r"ape/1\.png is 'ape' in .*1\.csv and 'bee' in .*2\.CSV"):
         folder(zoo, trusted=lists)
     assert folder(zoo, trusted=[lists[0], lists[0]]).listed.trusted.sum() == 1
 
@@ -348,8 +397,9 @@ def test_the_labels_of_another_run(zoo: Path, tmp_path: Path) -> None:
     data.drawn.save(tmp_path / "run")
     again = folder(zoo, trusted=str(plain), labels=str(tmp_path / "run" / "labels.npz"))
     assert again.drawn.hash == Manifest.load(tmp_path / "run" / "labels.npz").hash
-    # one more picture, and each row may be another
-    (zoo / "ape" / "00.png").write_bytes((zoo / "ape" / "0.png").read_bytes())
+    # more pictures, and each row may be another
+    for number in range(100, 103):
+        picture(zoo / "ape" / f"{number}.png", 7)
     with pytest.raises(ValueError, match="but the rows are other pictures now"):
         folder(zoo, trusted=str(plain), labels=f"{tmp_path}/run/labels.npz")
 

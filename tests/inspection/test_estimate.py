@@ -120,8 +120,9 @@ def test_too_little_memory_of_a_device_is_a_sentence(monkeypatch: pytest.MonkeyP
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     for number in range(20):
-        path = tmp_path / "ab"[number % 2] / f"{number}.png"
-        path.parent.mkdir(exist_ok=True)
+        split = "test" if number < 4 else "train"
+        path = tmp_path / split / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
         pixels = np.random.default_rng(number).integers(0, 256, (9, 9, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(path)
     return tmp_path
