@@ -1,4 +1,4 @@
-"""The door: compose → check → build → fit or evaluate → results.
+"""The entry point: compose → check → build → fit or evaluate → results.
 
 python train.py dataset=cifar10_asym noise=0.4 method=ieg
 """
@@ -27,17 +27,17 @@ _IN_A_SENTENCE = ("MisconfigurationException",)
 
 
 def run(cfg: DictConfig) -> Results:
-    """Do what the settings say; return flat results.
+    """Run the mode that the settings choose; return its results as a flat dict.
 
     Raises:
-        ValueError: if the settings or the data cannot work, in a sentence for the user.
+        ValueError: if the settings or the data cannot work; the message is for the user.
     """
     end_with_parent()
     keep_freed_memory()
     settings = plain(cfg)
     check(settings, sweeping=HydraConfig.get().mode == RunMode.MULTIRUN)
     if settings["mode"] != "compare":
-        # The libraries that train take seconds to import: a mistyped value is told before.
+        # Importing torch and Lightning takes seconds: mistyped values are reported before that.
         from runs.devices import counted
 
         settings = counted(settings)
@@ -56,9 +56,9 @@ def main(cfg: DictConfig) -> Results:
             raise KeyboardInterrupt from None
         raise
     except Exception as error:
-        if getattr(error, "told_by_another", False):  # the first rank has the same to say
+        if getattr(error, "told_by_another", False):  # rank 0 reports the same error
             sys.exit(0)
-        # Lightning says in a sentence, too, what it cannot do with its arguments
+        # Lightning's own message about arguments that cannot work is fit for the user too
         for_user = isinstance(error, ValueError) or type(error).__name__ in _IN_A_SENTENCE
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
@@ -75,6 +75,6 @@ def main(cfg: DictConfig) -> Results:
 if __name__ == "__main__":
     try:
         main()
-    except KeyboardInterrupt:  # in training the run itself answers
+    except KeyboardInterrupt:  # during training, the run itself handles Ctrl-C
         print("\nstopped by Ctrl-C", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)

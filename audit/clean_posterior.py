@@ -1,21 +1,21 @@
-"""What a network says of the true class, where it has learnt to foretell the label.
+"""The posterior of the true class, from a network that has learnt to predict noisy labels.
 
-A network says q. How far that is of the true class, and how far of the label that one would find,
-shows on trusted labels that it did not learn. Two numbers are fitted to them:
+How much a prediction is about the true class, and how much about the noisy label, shows on trusted
+labels that the network was not trained on. Two numbers are fitted to them:
 
-* a temperature τ, for a network that is less or more sure than right (Guo et al. 2017);
-* a share β of the mistakes, which q foretells: a network trained on cats of which four in ten are
-  called dogs says of a cat that it is a dog, 0.4. With π the true class's probabilities, then
-  q = π ((1 − β) I + β T), T[k, j] the share of class k that is given label j; so it is undone,
+* a temperature τ, for a network that is over- or underconfident (Guo et al. 2017);
+* a share β of the label noise that the network has learnt: trained on cats of which four in ten are
+  labelled dogs, it predicts 0.4 dog for any cat. With q the tempered prediction, π the posterior of
+  the true class and T[k, j] the share of class k that is given label j, q = π ((1 − β) I + β T).
+  This is undone by
 
       π ∝ max(q ((1 − β) I + β T)⁻¹, q / 100)
 
-  as losses are corrected, the other way round (Patrini et al. 2017; with trusted labels, Hendrycks
-  et al. 2018).
+  the inverse of loss correction (Patrini et al. 2017; with trusted labels, Hendrycks et al. 2018).
 
-T is counted by the classes that the network suggests, its own mistakes among them. Of these nothing
-is to be undone, and trusted labels tell: β is 0 unless they are more than e times as likely with
-another (the criterion of Akaike for one number more).
+T is counted from the classes that the network suggests, so it includes the network's own mistakes,
+which must not be undone. The trusted labels decide: β is 0 unless another value makes them more
+than e times as likely (Akaike's criterion for one more number).
 """
 
 import numpy as np
@@ -25,23 +25,23 @@ from torch import Tensor
 
 from audit.confidence import believed
 
-# A probe that is all right asks for a temperature of 0, one that is guessed for infinity.
+# Bounds of τ: a network that is right on the whole probe would fit 0, one that guesses infinity.
 TEMPERATURES = (0.2, 5.0)
 
 _SHARES = np.linspace(0, 1, 6)
-# Trusted examples that are looked at, drawn evenly; of 1,000 classes each costs a million products.
+# Trusted examples used at most, evenly spaced; with 1,000 classes each costs a million products.
 _MOST = 3_000
-_NEAR = 0.002  # of the temperature's logarithm
+_NEAR = 0.002  # tolerance of log τ
 _LEAST = 0.01
 
 
 class CleanPosterior:
-    """π of levelled logits (B, C): probabilities (B, C).
+    """Maps levelled logits (B, C) to π, probabilities (B, C).
 
     Args:
         temperature: τ; logits are divided by it.
         share: β, in [0, 1].
-        of_class: T, (C, C), where the logits will be; not needed where the share is 0.
+        of_class: T, (C, C), on the logits' device; not needed if the share is 0.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class CleanPosterior:
         self._undo: Tensor | None = None
         if of_class is not None and share:
             mistakes = believed(of_class.cpu().double().numpy(), share)
-            # the pseudo-inverse: T is singular where two classes are given the same labels
+            # pseudo-inverse: T is singular where two classes have the same distribution of labels
             self._undo = torch.from_numpy(np.linalg.pinv(mistakes)).to(of_class)
 
     def __call__(self, logits: Tensor) -> Tensor:
@@ -64,16 +64,16 @@ class CleanPosterior:
 
 
 def fit(logits: Tensor, label: Tensor, of_class: Tensor) -> CleanPosterior:
-    """Return the temperature and the share that make trusted labels likeliest.
+    """Return the posterior whose temperature and share make the trusted labels likeliest.
 
     Args:
-        logits: what the network says of trusted examples that it did not learn, levelled, (M, C);
-            of many, 3,000 decide.
-        label: theirs, (M,), at least one.
+        logits: levelled logits of trusted examples that the network was not trained on, (M, C);
+            at most 3,000 are used.
+        label: their labels, (M,), at least one.
         of_class: T, (C, C).
     """
     some = torch.linspace(0, len(label) - 1, min(len(label), _MOST)).long()
-    # in float64: a network that is sure of its labels is 1 − 1e-8 sure
+    # float64, because a network may be 1 − 1e-8 sure of a label
     doubles, label = logits.cpu()[some].double(), label.cpu()[some]
 
     def surprise(made: CleanPosterior) -> float:

@@ -1,10 +1,9 @@
 """A cleaned list of labels: which to replace, which to leave out, and how sure that is.
 
-The rule. A label is *kept* where trust is 1/2 or more. Below, another class is believed in, and it
-is *replaced* by the suggestion where the network is at least as confident of it as asked
-(`audit.confidence`), and otherwise the example is *left out*, because the given label is probably
-wrong and nobody can say what would be right. The expected precision is the mean confidence of what
-is replaced: the share of the replacements that should be right.
+The rule: a label is *kept* if its trust is 1/2 or more. Below, it is *replaced* by the suggestion
+if that is another class of at least the required confidence (`audit.confidence`). Otherwise the
+example is *left out*: its label is probably wrong, and no other is sure enough. The expected
+precision, the share of replacements that should be right, is their mean confidence.
 """
 
 from collections.abc import Sequence
@@ -23,11 +22,11 @@ Objects = NDArray[np.object_]
 
 
 class Cleaned(NamedTuple):
-    """What becomes of M labels."""
+    """M labels after cleaning."""
 
-    label: Rows  # (M,) to be trained on, or LEFT_OUT
+    label: Rows  # (M,) the label to train on, or LEFT_OUT
     replaced: Mask  # (M,)
-    expected_precision: float | None  # of what is replaced; None where nothing is
+    expected_precision: float | None  # of the replacements; None if there are none
 
     @property
     def left_out(self) -> Mask:
@@ -40,7 +39,7 @@ def clean(audit: Audit, confidence: float) -> Cleaned:
 
     Args:
         audit: of M examples.
-        confidence: what a suggestion needs, in [0, 1].
+        confidence: the least that a suggestion needs, in [0, 1].
     """
     doubted = audit.suspicious
     replaced = doubted & (audit.suggested != audit.given) & (audit.confidence >= confidence)
@@ -50,14 +49,14 @@ def clean(audit: Audit, confidence: float) -> Cleaned:
 
 
 def summary(cleaned: Cleaned, audit: Audit) -> dict[str, Any]:
-    """Return `cleaned/…` for the results; what needs the truth only where some is known."""
+    """Return the results `cleaned/…`; those that need the truth only if some of it is known."""
     facts: dict[str, Any] = {
         "cleaned/replaced": int(cleaned.replaced.sum()),
         "cleaned/left_out": int(cleaned.left_out.sum()),
         "cleaned/expected_precision": cleaned.expected_precision,
     }
     right = cleaned.label == audit.clean
-    # nobody can say whether another label is right where only one is known to be wrong
+    # where all that is known is that the given label is wrong, a replacement cannot be judged
     judged = audit.known & ~cleaned.left_out & ~(cleaned.replaced & (audit.clean == KNOWN_WRONG))
     if judged.any():
         facts["cleaned/noise_before"] = float(audit.wrong[audit.known].mean())
@@ -68,12 +67,12 @@ def summary(cleaned: Cleaned, audit: Audit) -> dict[str, Any]:
 
 
 def manifest(cleaned: Cleaned, audit: Audit, drawn: Manifest, confidence: float) -> Manifest:
-    """Return the draws of a run with cleaned labels, its probe as it was.
+    """Return the draws of a run with cleaned labels and the same probe set.
 
-    Examples that the audit does not know stay as they are.
+    Noisy examples that are not in the audit keep their labels.
     """
     given = drawn.given.copy()
-    given[np.isin(drawn.train_rows, audit.index)] = cleaned.label  # both are in the list's order
+    given[np.isin(drawn.train_rows, audit.index)] = cleaned.label  # both have the same order
     used = given != LEFT_OUT
     return Manifest(
         settings={
@@ -102,15 +101,15 @@ def columns(
     files: Sequence[str] | None,
     tested: Tested = (),
 ) -> dict[str, Any]:
-    """Return a table of all examples: noisy ones, the probe, and where they are files, the test.
+    """Return the columns of a table: the audited noisy examples, the probe set, the test pictures.
 
     Args:
-        cleaned: what becomes of the noisy labels.
-        audit: what it was made from.
-        drawn: brings the probe, and the names of the classes.
-        files: path of each row of the training list: then the table is one that `dataset=folder
-            labels=` reads, which does not train on a row without a label.
-        tested: path and label of what is tested on, and whether that is known to be right.
+        cleaned: the noisy labels after cleaning.
+        audit: what they were made from.
+        drawn: has the probe set and the class names.
+        files: path of each row of the training list, if it has files: `dataset=folder labels=` can
+            then read the table, and does not train on a row without a label.
+        tested: path and label of each test picture, and whether the label is known to be right.
     """
     groups = len(audit.index), len(drawn.probe_rows), len(tested)
     rows = np.concatenate([audit.index, drawn.probe_rows]).tolist()

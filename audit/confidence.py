@@ -1,20 +1,20 @@
-"""How sure a suggestion is: what the picture says, and what the label says that it came with.
+"""How sure a suggestion is, given the picture and the label it came with.
 
-A network's probability of a class knows nothing of how often labels of that class are given as the
-label at hand. By Bayes' rule, with p the network's probabilities and Q[k, j] the share of class k's
+A network's probability of a class does not say how often examples of that class are given the label
+at hand. By Bayes' rule, with p the network's probabilities and Q[k, j] the share of class k's
 examples that are given label j,
 
     P(class k | picture, given label j) = p_k Q[k, j] / Σ_i p_i Q[i, j]
 
 So a suggestion counts for little where such mistakes are rare, and where no label is wrong hardly
-any is replaced. Q is estimated in two steps. T, counted by the classes that the network suggests,
-takes its own mistakes for wrong labels; so only a share s of it is believed,
+any is replaced. Q is estimated in two steps. T is counted from the classes that the network
+suggests, so it counts the network's own mistakes as wrong labels. Only a share s of it is believed,
 
     Q = (1 - s) I + s T
 
-and s is the one that makes all given labels likeliest, Π_n Σ_k p_k(n) Q[k, given(n)]. Of a network
-that is always right s is 1; of one that is right as often as it says, over labels that are all
-right, it is 0, however little it knows. The likelihood is concave in s.
+where s maximises the likelihood of all given labels, Π_n Σ_k p_k(n) Q[k, given(n)]; its logarithm
+is concave in s. For a network that is always right, s is 1. For a calibrated network and labels
+that are all right, s is 0, however little the network knows.
 """
 
 from typing import NamedTuple
@@ -31,16 +31,16 @@ _TINY = 1e-12
 
 
 class Said(NamedTuple):
-    """What a network says of N examples, as far as Bayes' rule needs it."""
+    """What Bayes' rule needs of a network's predictions for N examples with given labels j."""
 
     suggested: Tensor  # (N,) int64, the likeliest class
     of_suggested: Tensor  # (N,) its probability
-    of_given: Tensor  # (N,) p_j, the given label's
-    by_mistake: Tensor  # (N,) Σ_k p_k T[k, j], how T explains the given label
+    of_given: Tensor  # (N,) p_j, that of the given label
+    by_mistake: Tensor  # (N,) Σ_k p_k T[k, j], probability of being given label j, if Q is T
 
 
 def said(probability: Tensor, given: Tensor, of_class: Tensor) -> Said:
-    """Return what is needed of a batch.
+    """Return what Bayes' rule needs of a batch.
 
     Args:
         probability: the network's, (B, C).
@@ -53,7 +53,7 @@ def said(probability: Tensor, given: Tensor, of_class: Tensor) -> Said:
 
 
 def transition(suggested: Rows, given: Rows, num_classes: int) -> Floats:
-    """Return T, (C, C): rows sum to 1; a row of no examples is the same for all labels.
+    """Return T, (C, C): rows sum to 1; that of a class that is never suggested is uniform.
 
     Args:
         suggested: classes (N,).
@@ -65,7 +65,7 @@ def transition(suggested: Rows, given: Rows, num_classes: int) -> Floats:
 
 
 def believed_share(of_given: Floats, by_mistake: Floats) -> float:
-    """Return s, the share of T that makes all given labels likeliest.
+    """Return s, the share of T that maximises the likelihood of all given labels.
 
     Args:
         of_given: p_j, (N,).
@@ -73,7 +73,7 @@ def believed_share(of_given: Floats, by_mistake: Floats) -> float:
     """
     more = by_mistake - of_given
 
-    def slope(share: float) -> float:  # of the mean log-likelihood; it falls as the share grows
+    def slope(share: float) -> float:  # derivative of the mean log-likelihood; decreasing
         return float((more / (of_given + share * more + _TINY)).mean())
 
     if slope(0) <= 0:
@@ -87,18 +87,18 @@ def believed(of_class: Floats, share: float) -> Floats:
 
 
 class Judged(NamedTuple):
-    """What becomes of it, for N examples, float32."""
+    """Posterior probabilities for N examples, float32."""
 
     confidence: Tensor  # (N,) P(suggested class | picture, given label)
     right: Tensor  # (N,) P(given label is right | picture, given label)
-    right_by_all: Tensor  # (N,) the same with all of T believed: for the order, see `audit.trust`
+    right_by_all: Tensor  # (N,) the same with s = 1: for the order, see `audit.trust`
 
 
 def judged(all_said: Said, given: Tensor, of_class: Floats) -> Judged:
     """Return P(class | picture, given label) of suggested and of given classes, (N,) float32.
 
     Args:
-        all_said: of all the N examples that T was counted over.
+        all_said: of all N examples; s is fitted to them.
         given: their labels (N,).
         of_class: T, (C, C).
     """
@@ -116,8 +116,9 @@ def judged(all_said: Said, given: Tensor, of_class: Floats) -> Judged:
 def at_least(probability: Floats, suggested: Rows, given: Rows, of_class: Floats) -> Floats:
     """Return a lower bound of P(suggested class | picture, given label), (N,).
 
-    For who knows the suggestion's probability only: all the rest is taken for the given label's.
-    Where the two are the same class, it is the probability as it is.
+    For when only the suggestion's probability is known: all the rest is taken to be the given
+    label's. If the two are the same class j, the probability is returned as it is. It is a bound,
+    for the Q estimated here, if Q[j, j] is the largest entry of its column.
 
     Args:
         probability: of the suggestion, (N,).

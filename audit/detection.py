@@ -12,7 +12,7 @@ from datamodules.batch import UNKNOWN
 def detection(
     score: NDArray[np.float64], given: NDArray[np.int64], clean: NDArray[np.int64]
 ) -> dict[str, float]:
-    """Return `noise/auroc` and `noise/ap`: of finding wrong labels, the lowest scores first.
+    """Return `noise/auroc` and `noise/ap` of finding the wrong labels by their low scores.
 
     Args:
         score: (N,), such as trust; low: probably wrong.
@@ -20,7 +20,7 @@ def detection(
         clean: true labels (N,), `UNKNOWN` or `KNOWN_WRONG`.
 
     Returns:
-        {} where no label, or every one, is known to be wrong.
+        {} if the labels of known truth are all right or all wrong.
     """
     known = clean != UNKNOWN
     pairs = torch.from_numpy(np.stack([-score, given != clean], axis=1)[known])
@@ -31,9 +31,9 @@ def detection(
 
 
 def auroc(pairs: Tensor) -> float | None:
-    """Return the area under the ROC curve, or None where all labels are right, or all wrong.
+    """Return the area under the ROC curve, or None if all labels are right or all wrong.
 
-    It is the chance that a wrong label is more suspect than a right one, ties counting half.
+    It is the chance that a wrong label is more suspicious than a right one, ties counting half.
 
     Args:
         pairs: suspicion, and whether the label is wrong, (N, 2); rows with a NaN are left out.
@@ -43,10 +43,10 @@ def auroc(pairs: Tensor) -> float | None:
 
 
 def average_precision(pairs: Tensor) -> float | None:
-    """Return the average precision, or None where all labels are right, or all wrong.
+    """Return the average precision, or None if all labels are right or all wrong.
 
     It is the mean, over the wrong labels, of the share of wrong ones among all labels that are at
-    least as suspect. Chance gives the share of wrong labels.
+    least as suspicious. Chance gives the share of wrong labels.
 
     Args:
         pairs: suspicion, and whether the label is wrong, (N, 2); rows with a NaN are left out.
@@ -56,10 +56,10 @@ def average_precision(pairs: Tensor) -> float | None:
 
 
 def _ranked(pairs: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Return scores in [0, 1) in the order of the suspicions, ties kept, and who is wrong (0, 1).
+    """Return ranks of the suspicions in [0, 1), ties kept, and which labels are wrong (0, 1).
 
     torchmetrics would put suspicions, which are negative, through a sigmoid, and so tie the small
-    weights that matter here. Only their order counts.
+    weights that matter here. Only their order counts. None if all labels are right or all wrong.
     """
     pairs = pairs.detach().cpu().double()
     score, wrong = pairs[~pairs.isnan().any(dim=1)].unbind(dim=1)

@@ -1,4 +1,4 @@
-"""What an audit leaves in a run's folder, and what it adds to the run's results."""
+"""What an audit writes into a run's folder, and what it adds to the run's results."""
 
 import sys
 from collections.abc import Mapping
@@ -21,15 +21,15 @@ NEXT = "label_next.csv"
 def write_audit(
     audit: Audit, data: NoisyLabelDataModule, folder: Path, options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Write the lists of labels; return `noise/…` and `cleaned/…`.
+    """Write the lists of labels; return the results `noise/…` and `cleaned/…`.
 
-    A list to check that somebody has begun to fill in stays as it is.
+    A `label_next.csv` that somebody has begun to fill in is not overwritten.
 
     Args:
-        audit: what is known of the labels.
-        data: they are of.
+        audit: of the run's noisy labels.
+        data: what the labels belong to.
         folder: of the run.
-        options: `audit` of the settings.
+        options: the settings under `audit`.
     """
     drawn, files = data.manifest, data.paths
     labels = table.columns(audit, drawn.class_names, files)
@@ -50,7 +50,7 @@ def write_audit(
 
 
 def quality(audit: Audit) -> dict[str, Any]:
-    """Return how much is called wrong, and how rightly where the truth is known."""
+    """Return the share of suspicious labels and, where the truth is known, how good trust is."""
     called, known = audit.suspicious, audit.known
     facts: dict[str, Any] = {
         "noise/suspicious_share": float(called.mean()) if len(called) else None,

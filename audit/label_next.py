@@ -1,10 +1,10 @@
-"""Which examples to check next: a list to fill in, which then enlarges the probe.
+"""Which examples to check next: a list for the user to fill in, which then enlarges the probe set.
 
-They are drawn at random, and classes take turns (by suggested class). The probe stands for clean
-data, and a random sample is what represents them; it says, too, how many labels are wrong. What is
-usual in active learning, to ask where the network is unsure, makes a probe of odd examples, which
-weighs the noisy ones badly. `benchmarks/check_next.py` sets six ways to choose side by side. (To
-mend labels, not to enlarge the probe, `labels.csv` has the order.)
+They are drawn at random, the suggested classes in turn. The probe set stands for clean data, and a
+random sample represents them; it also shows how many labels are wrong. The usual choice of active
+learning, what the network is unsure of, makes a probe set of odd examples, which weighs the noisy
+ones badly. `benchmarks/check_next.py` compares six ways to choose. (To correct labels rather than
+enlarge the probe set, go through `labels.csv` from the top.)
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from datamodules.tables import writing_table
 
 
 def choose(audit: Audit, count: int, seed: int) -> Rows:
-    """Return rows of the audit to check, (count,) or all there are.
+    """Return rows of the audit to check, (count,), or all of them if there are fewer.
 
     Args:
         audit: of the examples to choose from.
@@ -36,14 +36,14 @@ def write_csv(
     class_names: Sequence[str],
     files: Sequence[str] | None,
 ) -> None:
-    """Write the list, its column `true_label` empty: `dataset.trusted=` reads it, filled in.
+    """Write the list with an empty column `true_label`; filled in, `dataset.trusted=` reads it.
 
     Args:
         path: of the file to write.
-        rows: of the audit, in order.
-        audit: what it was made from.
+        rows: of the audit, in the order of the list.
+        audit: what they were chosen from.
         class_names: of the C classes.
-        files: path of each row of the training list, where there are such.
+        files: path of each row of the training list, if it has files.
     """
     where = "index" if files is None else "path"
     columns = [where, "true_label", "given_label", "suggested_label", "trust"]

@@ -1,4 +1,4 @@
-"""The look at every label when training has ended: plain images, the averaged network, no draws."""
+"""The last look at every label, after training: plain images, averaged network, nothing random."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -24,12 +24,12 @@ Probability = Callable[[Batch], Tensor]
 
 
 class Look(NamedTuple):
-    """What the network says of M examples, on the CPU."""
+    """What the network predicts for M examples, on the CPU."""
 
     index: Tensor  # type: ignore[assignment]  # (M,) int64, rows of the training list
     suggested: Tensor  # (M,) int64, the likeliest class
-    confidence: Tensor  # (M,) float32, how sure that is; see `audit.confidence`
-    right: Tensor  # (M,) float32, how sure the given label is
+    confidence: Tensor  # (M,) float32, probability of that; see `audit.confidence`
+    right: Tensor  # (M,) float32, probability that the given label is right
     right_by_all: Tensor  # (M,) float32, the same with all of T believed
 
 
@@ -40,14 +40,14 @@ def look_at_all(
     level: Tensor,
     of_class: Floats,
 ) -> Look:
-    """Return what the averaged network says of every noisy example; each rank looks at its share.
+    """Return what the averaged network predicts for every noisy example; ranks share the work.
 
-    It is calibrated on the probe where the method did not learn that by heart.
+    Predictions are calibrated on the probe set, unless the method trains on its labels.
 
     Args:
         module: the method.
-        data: read.
-        trainer: whose device and precision are used.
+        data: the data, already read.
+        trainer: its device and precision are used.
         level: of each class, (C,), see `audit.trust`.
         of_class: T, (C, C), see `audit.confidence`.
     """
@@ -72,7 +72,7 @@ def look_at_all(
 
 
 def evaluator(module: NoisyLabelModule, trainer: pl.Trainer) -> Logits:
-    """Return what evaluation makes of a batch: the averaged network's logits."""
+    """Return a function from batches to the averaged network's logits, as in evaluation."""
     net, device = module.averaged.net, trainer.strategy.root_device
     net.to(device).eval()
 
@@ -83,7 +83,7 @@ def evaluator(module: NoisyLabelModule, trainer: pl.Trainer) -> Logits:
     return logits
 
 
-# Rows, given labels, and what is said of them.
+# Rows, given labels, and predictions.
 Looked = tuple[Tensor, Tensor, Said]
 
 
@@ -96,11 +96,11 @@ def logits_of(batches: Iterable[Batch], logits: Logits) -> tuple[Tensor, Tensor]
 
 @torch.no_grad()
 def look(batches: Iterable[Batch], probability: Probability, of_class: Tensor) -> Looked:
-    """Look at each example once; what comes back lies on the CPU.
+    """Look at each example once; return the result on the CPU.
 
     Args:
-        batches: of given labels.
-        probability: of each class, for a batch, (B, C) float32.
+        batches: with given labels.
+        probability: batch → probability of each class, (B, C) float32.
         of_class: T, (C, C), see `audit.confidence`.
     """
     looks = []
@@ -112,7 +112,7 @@ def look(batches: Iterable[Batch], probability: Probability, of_class: Tensor) -
 
 
 def joined(looks: Sequence[Looked]) -> Looked:
-    """Return several looks as one."""
+    """Return several looks as one, in order."""
     index, given, every = zip(*looks, strict=True)
     parts = Said(*(torch.cat(part) for part in zip(*every, strict=True)))
     return torch.cat(index), torch.cat(given), parts

@@ -1,4 +1,4 @@
-"""What a run says about each label: one row an example, as arrays."""
+"""What a run says about each label: arrays with one entry per example."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-# Below it the given label is more likely wrong than right, on balance.
+# Below this trust, the given label is more likely wrong than right, on balance.
 SUSPICIOUS = 0.5
 
 
@@ -22,11 +22,11 @@ class Audit(NamedTuple):
     given: Rows  # (M,) the given label
     clean: Rows  # (M,) the true one, UNKNOWN, or KNOWN_WRONG
     suggested: Rows  # (M,) the class the network thinks likeliest
-    confidence: Floats  # (M,) with which probability; see `audit.confidence`
+    confidence: Floats  # (M,) the probability of that class, see `audit.confidence`
     trust: Floats  # (M,) in [0, 1], see `audit.trust`
     weight: Floats  # (M,) mean example weight, 1 on average over a batch; NaN without weights
     weight_sd: Floats  # (M,) its standard deviation over the visits; NaN without weights
-    zero_share: Floats  # (M,) share of the visits at which it was 0; NaN without weights
+    zero_share: Floats  # (M,) share of the visits with weight 0; NaN without weights
     visits: Rows  # (M,) how often a training step saw it
 
     @property
@@ -46,9 +46,9 @@ class Audit(NamedTuple):
 
     @property
     def believed(self) -> Rows:
-        """The likeliest class: the suggested one where the label is doubted, or else the given one.
+        """The likeliest class: the suggested one if the label is suspicious, else the given one.
 
-        What a network suggests elsewhere is more often its own mistake.
+        Other suggestions are more often the network's own mistakes.
         """
         return np.where(self.suspicious, self.suggested, self.given)
 

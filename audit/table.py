@@ -1,4 +1,4 @@
-"""`labels.csv`: every label with what the run thinks of it, the most suspicious first."""
+"""`labels.csv`: every label with the run's judgement of it, the most suspicious first."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,12 +10,12 @@ from audit.record import Audit
 from datamodules.atomic import replacing
 from datamodules.tables import writing_table
 
-# column → digits after the point, or None for what is no fraction
+# column → digits after the decimal point, or None if it holds no fractions
 COLUMNS: Mapping[str, int | None] = {
     "rank": None,  # from 1, the most suspicious first
     "index": None,  # row in the data set's training list
     "given_label": None,
-    "suggested_label": None,  # the likeliest class; the given one where nothing speaks against it
+    "suggested_label": None,  # the network's likeliest class; may be the given one
     "confidence": 4,  # of the suggestion
     "trust": 6,  # see `audit.trust`; below 0.5: suspicious
     "weight": 6,  # mean example weight; this and the next two are empty without example weights
@@ -25,19 +25,19 @@ COLUMNS: Mapping[str, int | None] = {
     "true_label": None,  # empty where nobody knows its class
 }
 
-# Rows that are text at the same time: of millions of labels, that would be too much.
+# Rows turned into text at a time: all of millions would need too much memory.
 _AT_ONCE = 50_000
 
 
 def columns(
     audit: Audit, class_names: Sequence[str], files: Sequence[str] | None = None
 ) -> dict[str, Sequence[Any]]:
-    """Return the table's columns (M,), each in order of suspicion.
+    """Return the table's columns (M,), the most suspicious label first.
 
     Args:
         audit: of M examples.
         class_names: of the C classes.
-        files: path of each row of the training list, where there are such: a further column.
+        files: path of each row of the training list, if it has files: adds a column `path`.
     """
     names, order = np.array(class_names, dtype=object), audit.order
     true = np.where(audit.clean >= 0, names[audit.clean], "")
@@ -60,7 +60,7 @@ def columns(
 
 
 def write_csv(table: Mapping[str, Sequence[Any]], path: Path) -> None:
-    """Write the columns as CSV; what is not a number is an empty cell."""
+    """Write the columns as CSV; NaN becomes an empty cell."""
     size = len(next(iter(table.values())))
     with writing_table(path, table) as rows:
         for start in range(0, size, _AT_ONCE):
@@ -72,9 +72,9 @@ def write_csv(table: Mapping[str, Sequence[Any]], path: Path) -> None:
 
 
 def write_parquet(table: Mapping[str, Sequence[Any]], path: Path) -> None:
-    r"""Write the columns as Parquet; what is not a number is null.
+    r"""Write the columns as Parquet; NaN becomes null.
 
-    Its text is UTF-8: other bytes in the names of files are written as `\udc…`.
+    Text is UTF-8: other bytes in file names are written as `\udc…`.
     """
     from pyarrow import parquet
     from pyarrow import table as arrow
@@ -92,7 +92,7 @@ def _text(values: Sequence[Any], digits: int | None) -> Sequence[Any]:
 
 
 def _listed(values: Sequence[Any]) -> Sequence[Any]:
-    return values.tolist() if isinstance(values, np.ndarray) else values  # an array's are slow
+    return values.tolist() if isinstance(values, np.ndarray) else values  # slow to iterate
 
 
 def _nullable(values: Any) -> Any:

@@ -1,32 +1,32 @@
-"""The trust score: how far everything a run saw speaks for a given label.
+"""The trust score: how strongly everything that a run saw supports a given label.
 
-A run takes one look at an example at every visit (weak view, before the step: the network as it is)
-and one at the end (plain image, averaged network). A visit gives a *margin*, in [-1, 1]: the
-probability of the given label less that of the likeliest other class. The end gives P, the
+The network judges an example each time that training visits it (weak view, before the step), and
+once more at the end (plain image, averaged network). A visit gives a *margin* in [-1, 1]: the
+probability of the given label minus that of the likeliest other class. The end gives P, the
 probability that the given label is right, given the picture and that label (`audit.confidence`).
 With m the mean margin over n visits,
 
     trust = w (1 + m) / 2 + (1 - w) P,    w = (1 - 1/n) / 2,    in [0, 1].
 
-Both count half in the end; one visit only was by a network that knew nothing, and counts for
-nothing. It takes no example weights, so that it is the same for every method.
+After many visits both parts count half. A single visit counts for nothing, because the network knew
+nothing then. Example weights are not used, so the score means the same for every method.
 
-P has all of T believed, which tells best in which order labels are to be doubted, but not how many:
-of a network that knows little, it doubts most. All odds of trust are therefore multiplied by one
-number, which keeps their order, so that as many labels lie below 1/2 as do where P has only the
-likeliest share of T believed. Below 1/2 a label is called suspicious.
+P is computed with all of T (s = 1): this gives the best order in which to doubt labels, but not how
+many to doubt. With a network that knows little, it doubts most. So the odds of all trust scores are
+multiplied by one number, which keeps their order, to have as many labels below 1/2 as there are
+when P is computed with the likeliest s. A label below 1/2 is called suspicious.
 
-Probabilities are *levelled* for both: divided by the class's level, and made to sum to 1 again. The
-level of a class is the network's mean probability of it over the examples that are given it, in the
-epoch before; 1 for all in the first epoch.
+For both parts, probabilities are *levelled*: divided by the level of their class, and normalised to
+sum to 1 again. The level of a class is the mean probability that the network gave it, in the
+previous epoch, on the examples with that given label; it is 1 for all classes in the first epoch.
 
-Why: the visits alone know what the network thought before it could learn a wrong label by heart
-(the area under the margin, Pleiss et al. 2020, with probabilities for logits); the end alone knows
-what only a finished network does, which classes are mistaken for which among it. A margin, and not
-just the probability of the given label, tells an example that is merely hard from one of another
-class. And a network that learnt from labels that are wrong more often in one class than in another
-gives that class too little: confident learning (Northcutt et al. 2021) judges each class by its own
-mean probability, and so do levels. `benchmarks/audit_scores.py` sets all of these side by side.
+Why: only the visits know what the network predicted before it could memorise a wrong label (the
+area under the margin, Pleiss et al. 2020, with probabilities instead of logits). Only the end knows
+what a finished network knows, such as which classes are mistaken for which. A margin, unlike the
+probability of the given label alone, tells an example that is merely hard from one of another
+class. And a network trained on labels that are wrong more often in one class than in another gives
+that class too little probability: confident learning (Northcutt et al. 2021) judges each class by
+its own mean probability, and so do levels. `benchmarks/audit_scores.py` compares all of these.
 """
 
 import numpy as np
@@ -37,7 +37,7 @@ from torch import Tensor
 Floats = NDArray[np.float64]
 
 
-# No class is levelled up by more than this.
+# No class is raised by more than this factor, relative to the one with the highest level.
 MOST = 1e3
 
 _TINY = 1e-9
@@ -54,11 +54,11 @@ def levelled(logits: Tensor, level: Tensor) -> Tensor:
 
 
 def levels(sums: Tensor, counts: Tensor) -> Tensor:
-    """Return the level of each class, (C,); of one that nobody is given, that of the average label.
+    """Return the level of each class, (C,); of one without examples, the mean over all examples.
 
     Args:
-        sums: of the probability of the given label, by given label, (C,).
-        counts: of examples, by given label, (C,), not all 0.
+        sums: over the examples with each given label, of its probability, (C,).
+        counts: of the examples with each given label, (C,), not all 0.
     """
     everyones = sums.sum() / counts.sum()
     return torch.where(counts > 0, sums / counts.clamp(min=1), everyones)
@@ -83,7 +83,7 @@ def calibrated(score: Floats, count: int) -> Floats:
     All odds are multiplied by one number.
 
     Args:
-        score: in [0, 1], (N,); those that tie where the line is drawn lie on it, not below.
+        score: in [0, 1], (N,); those that tie at the threshold become one half, not less.
         count: from 0 to N.
     """
     ordered = np.concatenate([[0.0], np.sort(score), [1.0]])
@@ -92,12 +92,13 @@ def calibrated(score: Floats, count: int) -> Floats:
 
 
 def trust(margins: Floats, visits: Floats, end: Floats | None) -> Floats:
-    """Return the trust score (N,); one half where there was neither a visit nor an end.
+    """Return the trust score (N,), before `calibrated`.
 
     Args:
         margins: sum over the visits (N,).
-        visits: how many there were (N,).
-        end: P at the end (N,), or None where no look was taken: then the visits decide.
+        visits: how many there were (N,); without a visit, the end decides.
+        end: P at the end (N,), or None if no last look was taken: then the visits alone decide, and
+            the score of an example without any is one half.
     """
     count = np.maximum(visits, 1)
     of_visits = (1 + margins / count) / 2

@@ -1,13 +1,13 @@
-"""How well the trust score finds wrong labels, beside simple baselines and confident learning.
+"""How well the trust score finds wrong labels, compared with baselines and confident learning.
 
     python benchmarks/audit_scores.py dataset=digits_asym method=l2r
     python benchmarks/audit_scores.py dataset=cifar10n method=supervised model=resnet11
 
-Trains once, as train.py would, and notes what every score needs of the very same predictions.
-Prints AUROC, average precision, and precision among the k most suspicious: k = 100, half as many as
-there are wrong labels, and as many. Confident learning is cleanlab's (pip install cleanlab), where
-that is installed, on the averaged network's probabilities and on the means over the visits; these
-are of a network that trained on the labels; its authors would have those of cross-validation.
+Trains once, as train.py would, and computes every score from the same predictions. Prints AUROC,
+average precision, and precision among the k most suspicious: k = 100, half the number of wrong
+labels, and their number. Confident learning is cleanlab's (pip install cleanlab), if that is
+installed, on the averaged network's probabilities and on the means over the visits. These come from
+a network trained on the labels; its authors would use cross-validation.
 """
 
 import json
@@ -33,7 +33,7 @@ Floats = NDArray[np.float64]
 
 
 class Visits(Callback):
-    """Note of every visit: probabilities, the logits' margin, the loss at the last.
+    """Sum probabilities, log p(given) and logit margins over the visits; keep the last log p.
 
     Args:
         size: examples in the training list.
@@ -46,7 +46,7 @@ class Visits(Callback):
         self.log_probability, self.logit_margin, self.last = np.zeros((3, size))
 
     def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, *args: Any) -> None:
-        """Add a step's."""
+        """Add one step's visits."""
         logits, examples = outputs["objective"].logits.double(), outputs["batch"]
         rows, place = examples.index.numpy(), examples.label[:, None]
         of_given = logits.gather(1, place)[:, 0]
@@ -62,13 +62,13 @@ class Visits(Callback):
 def scores(
     visits: Visits, end: Floats, rows: NDArray[np.int64], given: NDArray[np.int64]
 ) -> dict[str, Floats]:
-    """Return each baseline's score, low: probably wrong.
+    """Return each baseline's scores, (N,); low: probably wrong.
 
     Args:
-        visits: what training noted.
+        visits: noted in training.
         end: probabilities of the averaged network, (N, C).
         rows: of the N examples in the training list.
-        given: their labels, (N,).
+        given: their given labels, (N,).
     """
     count = visits.visits[rows]
     mean = visits.probability[rows] / count[:, None]
@@ -102,7 +102,7 @@ def scores(
 
 
 def keep_in(end: Floats) -> None:
-    """Have the audit's last look leave its probabilities in the rows of `end`, (N, C)."""
+    """Make the audit's last look write its probabilities into the rows of `end`, (N, C)."""
     evaluator = look.evaluator
 
     def keeping(*args: Any) -> look.Logits:
@@ -119,7 +119,7 @@ def keep_in(end: Floats) -> None:
 
 
 def measure(score: Floats, given: NDArray[np.int64], clean: NDArray[np.int64]) -> dict[str, float]:
-    """Return AUROC, average precision and precision at k."""
+    """Return AUROC, average precision, and precision at each k."""
     wrong = (given != clean)[np.argsort(score, kind="stable")]
     count = int(wrong.sum())
     precision = {

@@ -1,9 +1,9 @@
-"""Images per second of the strong view, and of torchvision's AutoAugment image by image.
+"""Images per second of the strong view, and of torchvision's AutoAugment, image by image.
 
 python benchmarks/augment_speed.py [--side 32] [--batch 100] [--repeats 20] [--threads 1]
 
-Twice side by side: the policies alone, uint8 to uint8; and whole views, uint8 to a normalised float
-batch: policy, padded crop and flip, where ours also makes the weak view first and cuts a hole.
+Compares the policies alone, uint8 to uint8, and whole views, uint8 to a normalised float batch:
+policy, padded crop and flip, where ours also makes the weak view first and cuts a hole (Cutout).
 torchvision works on Pillow images and has its own 25 policies. Repeats alternate, so that a busy
 machine slows both; the medians are compared.
 """

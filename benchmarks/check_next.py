@@ -1,10 +1,10 @@
-"""Which examples should be checked next? At random, as a run's list does, or otherwise?
+"""Which examples should be checked next: random ones, as a run's list has them, or others?
 
     python benchmarks/check_next.py --method l2r --seeds 1 2 3 --count 50
 
-Trains on noisy digits with one trusted example a class, lets each policy choose `count` examples
-more (classes take turns in all of them), reveals their true labels, and trains anew with all of
-them trusted.
+Trains on noisy digits with one trusted example per class, lets each policy choose `count` more
+(with all of them, the suggested classes take turns), reveals their true labels, and trains again
+with these trusted too.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from datamodules.split import interleaved
 Floats = NDArray[np.float64]
 RNG = np.random.default_rng(0)
 
-# trust, confidence → what is chosen first has the lowest number
+# trust, confidence → priority: the lowest is chosen first
 POLICIES: dict[str, Callable[[Floats, Floats], Floats]] = {
     "at random": lambda trust, sure: RNG.random(len(trust)),
     "surest suggestion": lambda trust, sure: -sure,
@@ -38,7 +38,7 @@ POLICIES: dict[str, Callable[[Floats, Floats], Floats]] = {
 
 
 def chosen(run: Path, policy: str, count: int) -> str:
-    """Return a table of the chosen examples with their true labels."""
+    """Return a CSV table of the chosen examples with their true labels."""
     with (run / "labels.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     trust, sure, suggested = (

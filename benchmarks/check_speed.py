@@ -1,10 +1,10 @@
-"""How fast `mode=check` looks at pictures: every one decoded whole, its pixels compared with all.
+"""How fast `mode=check` looks at pictures: each is decoded whole and compared with all others.
 
 python benchmarks/check_speed.py [--count 60000] [--side 64] [--folder …]
 
-Makes JPEGs like photographs, of about 2.5 KiB at 64 pixels, in a temporary folder, and looks at
-them as `mode=check` does, on all cores; so they are in the system's cache, as after a download.
-Prints how busy the machine was before, which is other programs' share.
+Makes photograph-like JPEGs, of about 2.5 KiB at 64 pixels, in a temporary folder, and looks at them
+as `mode=check` does, on all cores. They are in the system's file cache, as after a download. Also
+prints the system's load before, which is due to other programs.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from inspection.duplicates import groups_of, sort_out
 from inspection.looking import look_at_all
 
 CLASSES = 10
-# Every so many pictures, one is a copy of the one before.
+# One in so many pictures is a copy of the one before.
 COPY_EVERY = 1000
 
 

@@ -1,9 +1,10 @@
-"""Train, audit, clean, train again: is the second training better?
+"""Train, audit, clean the labels, train again: is the second training better?
 
     python benchmarks/circle.py --methods supervised l2r ieg --seeds 1 2 3
 
-Each method trains on noisy digits and leaves cleaned labels; then plain supervised training, the
-same for all, learns from these. Other overrides go to every run, such as `dataset=digits_uniform`.
+Each method trains on noisy digits and writes cleaned labels; then supervised training, the same for
+all methods, is run on these and on the noisy labels. Other overrides, such as
+`dataset=digits_uniform`, go to every run.
 """
 
 import argparse

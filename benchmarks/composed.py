@@ -21,7 +21,7 @@ def settings(*overrides: str) -> Settings:
         HydraConfig.instance().set_config(cfg)
         try:
             with flag_override(cfg, ["struct", "readonly"], False):
-                cfg.pop("hydra")  # as hydra.main hands it over
+                cfg.pop("hydra")  # as hydra.main passes it
             return plain(cfg)
         finally:
             HydraConfig.instance().cfg = None

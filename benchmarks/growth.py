@@ -2,8 +2,8 @@
 
     python benchmarks/growth.py --steps 2000
 
-Trains L2R on digits in this process, with loader workers, evaluations, saves and metrics, and reads
-Linux's own numbers on the way. The first part, in which caches fill, is left out of the verdict.
+Trains L2R on digits in this process, with loader workers, evaluations, checkpoints and metrics, and
+reads Linux's own numbers meanwhile. The first quarter, in which caches fill, does not count.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def handles() -> int:
 
 
 class Watch(Callback):
-    """Note both now and then."""
+    """Note memory and open handles every `every` steps."""
 
     def __init__(self, every: int) -> None:
         self.every = every

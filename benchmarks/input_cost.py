@@ -1,10 +1,11 @@
-"""What the input costs beside the step that it feeds: slices of the arrays, weak and strong views.
+"""What the input costs compared with the step: slices of the arrays, weak and strong views.
 
     python benchmarks/input_cost.py [--model resnet29] [--method ieg] [--rounds 5]
 
-A CIFAR batch of 100 noisy and 100 trusted pictures (random ones: no pixel's value changes a cost
-by much), taken as a run takes it, by each kind of strong view; and the method's step, objective and
-descent. All in this process, in one thread, its own time; all take turns, and medians are compared.
+Times reading a CIFAR-sized batch of 100 noisy and 100 trusted pictures as a run does, making its
+views with each kind of strong view, and the method's step: objective and descent. (The pictures are
+random; pixel values hardly change the cost.) CPU time of this process, in one thread; all take
+turns, and medians are compared.
 """
 
 import argparse
@@ -30,11 +31,11 @@ from datamodules.samplers import EndlessOrder, Stream, TrainingSteps
 from runs.freed_memory import keep_freed_memory
 
 SIZE, BATCH, SIDE = 50_000, 100, 32
-VIEWS_A_STEP = 5  # so many batches' views are timed together: one takes milliseconds
+VIEWS_A_STEP = 5  # batches timed together, because one takes only milliseconds
 
 
 def training_steps() -> TrainingSteps:
-    """Return what a loader reads: all of the training pictures in memory."""
+    """Return the steps that a loader reads, from random training pictures in memory."""
     rng = np.random.default_rng(0)
     image = torch.from_numpy(rng.integers(0, 256, (SIZE, 3, SIDE, SIDE), dtype=np.uint8))
     label, rows = rng.integers(0, 10, SIZE), np.arange(SIZE)
@@ -87,7 +88,7 @@ def main() -> None:
             start = time.process_time()
             work()
             seconds = (time.process_time() - start) / (1 if name == "step" else VIEWS_A_STEP)
-            if turn:  # caches are full, momentum is there
+            if turn:  # the first round fills caches and creates momentum
                 taken[name].append(seconds)
     medians = {name: statistics.median(each) for name, each in taken.items()}
     print(

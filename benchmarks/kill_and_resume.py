@@ -1,12 +1,12 @@
-"""Kill a run at random moments, start it again, and compare with the run that was never touched.
+"""Kill a run at random moments, resume it, and compare with a run that was not interrupted.
 
     python benchmarks/kill_and_resume.py --times 100 --ranks 2 --workers 2 --signal random
 
-Each time, the command is started and killed `--kills` times, from the reading of its settings to
-its last figure, then left alone. A signal goes to one rank, or to all of them and their loader
-workers. Compared are, bit by bit: weights, averaged weights, optimiser, open windows, audit tables,
-counts and evaluations in the last checkpoint; `metrics.csv` without pace and memory; `labels.csv`;
-and the accuracies in `results.json`. The exit codes are looked at as well.
+Each time, the command is started and killed `--kills` times, anywhere from reading its settings to
+writing its last files, then left to finish. A signal goes to one rank, or to all of them and their
+loader workers. Compared bit by bit: weights, averaged weights, optimiser, open windows, audit
+tables, counts and evaluations in the last checkpoint; `metrics.csv` without pace and memory;
+`labels.csv`; and `test/…` and `noise/…` in `results.json`. Exit codes are checked too.
 """
 
 import argparse
@@ -31,7 +31,7 @@ MACHINE = ("images_per_second", "memory_bytes")
 
 
 def settings(ranks: int, workers: int, steps: int) -> list[str]:
-    """Return a small run with everything in it: saves and evaluations at many different steps."""
+    """Return the overrides of a small run, with saves and evaluations at many different steps."""
     made = ["method=l2r", "model=resnet11", f"max_steps={steps}", "batch_size=20", "logger=csv"]
     made += ["evaluate_every=9", "log_every=4", "save_every_minutes=0.005"]
     made += [f"dataset.num_workers={workers}", "trainer.accelerator=cpu"]
@@ -39,12 +39,12 @@ def settings(ranks: int, workers: int, steps: int) -> list[str]:
 
 
 class Trial:
-    """One folder, in which the same command is started again and again.
+    """One run folder, in which the same command is started again and again.
 
     Args:
-        words: the command's.
+        words: the command's overrides.
         folder: the run's.
-        ranks: its processes.
+        ranks: number of processes.
     """
 
     def __init__(self, words: list[str], folder: Path, ranks: int) -> None:
@@ -60,15 +60,15 @@ class Trial:
         return Started(self.words, self.folder, self.ranks)
 
     def kill(self, signum: int, delay: float, rank: int | None) -> None:
-        """Start it, and kill one rank or all after a while, unless it has ended by then."""
+        """Start it, and signal one rank (None: all) after `delay` seconds, if it still runs."""
         run = self.start()
         time.sleep(delay)
         struck = run.is_alive(rank)
         run.send(signum, rank)
         code = run.end()
         finished = (self.folder / "results.json").exists()
-        # Asked amid its last step, it ends as if it had not been. And where another rank was
-        # struck, the first one may be asked to end, too, or find it gone.
+        # A run asked to stop during its last step ends normally. And if another rank was struck,
+        # the first one may be asked to stop too, or find that rank gone.
         right = code == 0 and finished
         if struck:
             right |= code == 128 + signum or (rank not in (None, 0) and code in (1, 137, 143))
@@ -80,13 +80,13 @@ class Trial:
             print(run.said, flush=True)
 
     def finish(self) -> None:
-        """Let it go on to its end."""
+        """Start it, and let it run to its end."""
         run = self.start()
         assert run.end() == 0, run.said
 
 
 def outcome(folder: Path) -> dict[str, Any]:
-    """Return all of a finished run that must not depend on whether it was interrupted."""
+    """Return what must not depend on whether a finished run was interrupted."""
     saved = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     callbacks = dict(saved["callbacks"])
     evaluations, log = callbacks.pop("Evaluations"), callbacks.pop("TrainingLog")
@@ -106,7 +106,7 @@ def outcome(folder: Path) -> dict[str, Any]:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Return whether two nested values are equal to the last bit, NaN being itself."""
+    """Return whether two nested values are equal to the last bit, NaN being equal to NaN."""
     if isinstance(one, torch.Tensor):
         return torch.equal(one.nan_to_num(7e33), other.nan_to_num(7e33))
     if isinstance(one, dict):
@@ -117,7 +117,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def differing(folder: Path, whole: Path) -> list[str]:
-    """Return in which respects a run differs from the one that was never touched."""
+    """Return the names of what differs from the run that was not interrupted, `whole`."""
     ours, theirs = outcome(folder), outcome(whole)
     return [name for name in theirs if not same(ours[name], theirs[name])]
 
@@ -136,7 +136,7 @@ def main() -> None:
     words = settings(given.ranks, given.workers, given.steps)
     with tempfile.TemporaryDirectory() as folder:
         whole = Trial(words, Path(folder) / "whole", given.ranks)
-        warm = Trial(words, Path(folder) / "first", given.ranks)  # the server imports
+        warm = Trial(words, Path(folder) / "first", given.ranks)  # the server does its imports
         warm.finish()
         began = time.monotonic()
         whole.finish()

@@ -1,4 +1,4 @@
-"""A data set of any size, made up: labels as drawn ever, pictures that take no room."""
+"""A synthetic data set of any size: labels are drawn as usual, pictures take hardly any memory."""
 
 from collections.abc import Mapping
 
@@ -15,12 +15,12 @@ from datamodules.randomness import numpy_generator
 from datamodules.split import Known
 
 SEED, NOISE = 1, 0.4
-# Pictures that are there; every so many rows, one comes again.
+# Number of different pictures; they repeat after this many rows.
 _BANK = 256
 
 
 class _MadePictures(Images):
-    """N pictures of noise, of which few are kept."""
+    """N pictures of random pixels, of which only a few are held in memory."""
 
     def __init__(self, size: int, side: int) -> None:
         self.size = size
@@ -41,10 +41,10 @@ class _MadePictures(Images):
 
 
 class MadeData(NoisyLabelDataModule):
-    """Rows of noise with 40 % uniform label noise.
+    """Pictures of random pixels with 40 % uniform label noise.
 
     Args:
-        rows: of the training list, as many of each class as of any other.
+        rows: of the training list, the classes in turn.
         num_classes: C.
         batch_size: over all devices.
         side: of the pictures, in pixels.
@@ -68,12 +68,12 @@ class MadeData(NoisyLabelDataModule):
         self.class_names = tuple(f"class {number}" for number in range(num_classes))
 
     def read(self) -> tuple[Images, Manifest, Mapping[str, TestSet]]:
-        """Make pictures, and draw as a data set does."""
+        """Make the pictures, and draw as other data sets do."""
         test = TestSet(ArrayImages(torch.zeros(10, 3, self.side, self.side)), np.arange(10))
         return _MadePictures(self.train_size, self.side), self.draw(), {TEST: test}
 
     def draw(self) -> Manifest:
-        """Draw probe and noise."""
+        """Draw the probe set and the noise."""
         true = np.arange(self.train_size) % self.num_classes
         noise = uniform(self.num_classes, NOISE)
 

@@ -1,8 +1,8 @@
-"""The rows of the paper's tables, as `results/paper.csv` has them, and the experiments they become.
+"""The rows of the paper's tables, from `results/paper.csv`, and the experiments made from them.
 
-The file is the one place that knows them. Its columns: `name` of the experiment, the paper's
-`table`, what is trained on what (`dataset` to `probe_per_class`, and `changes` as on a command
-line), the paper's number and spread in per cent where they are known, and a `note`.
+Only that file defines them. Its columns: `name` of the experiment, the paper's `table`, what is
+trained on what (`dataset` to `probe_per_class`, and `changes` as on a command line), the paper's
+number and spread in per cent if they are known, and a `note`.
 """
 
 import csv
@@ -23,7 +23,7 @@ MODELS = {"resnet29": "ResNet-29", "wrn28_10": "WRN-28-10", "resnet50": "ResNet-
 
 
 class PaperRow(NamedTuple):
-    """One row: an experiment, and what the paper says of it."""
+    """One row: an experiment, and the paper's result."""
 
     name: str
     table: str
@@ -33,27 +33,27 @@ class PaperRow(NamedTuple):
     model: str
     probe_per_class: str
     changes: str
-    paper: str  # per cent, or nothing
+    paper: str  # per cent, or ""
     spread: str
     note: str
 
     @property
     def command(self) -> str:
-        """What runs it."""
+        """The command that runs it."""
         more = " trainer=ddp trainer.devices=8" if self.dataset.startswith("webvision") else ""
         return f"python train.py experiment=paper/{self.name}{more}"
 
     @property
     def said(self) -> str:
-        """The paper's number, with its spread."""
+        """The paper's number with its spread; `–` if there is none."""
         spread = f" ± {self.spread}" if self.spread else ""
         return f"{self.paper}{spread}" if self.paper else "–"
 
 
 class Ours(NamedTuple):
-    """What came of it here, over seeds."""
+    """Our result of a row, over seeds."""
 
-    accuracy: list[float]  # fractions, the last of each run
+    accuracy: list[float]  # last test accuracy of each run, a fraction
     hours: float  # mean over runs
     devices: str
 
@@ -64,7 +64,7 @@ class Ours(NamedTuple):
 
     @property
     def said(self) -> str:
-        """The mean in per cent, with the sample standard deviation of several."""
+        """The mean in per cent and, of several runs, the sample standard deviation."""
         mean = f"{self.mean:.1f}"
         if len(self.accuracy) == 1:
             return mean
@@ -78,7 +78,7 @@ def paper_rows() -> list[PaperRow]:
 
 
 def experiment(row: PaperRow, ours: Ours | None) -> str:
-    """Return the experiment's file: the row's numbers as a header, and its settings."""
+    """Return the text of the experiment's file: the row's numbers as a header, and its settings."""
     defaults = [{f"override /{group}": getattr(row, group)} for group in ("dataset", "model")]
     settings: dict[str, Any] = {"defaults": [*defaults, {"override /method": row.method}]}
     if row.noise:
@@ -96,7 +96,7 @@ def experiment(row: PaperRow, ours: Ours | None) -> str:
 
 
 def what(row: PaperRow) -> str:
-    """Return what is trained on what, in words."""
+    """Return method, model, probe set and noise, in words."""
     kind = "asymmetric" if row.dataset.endswith("_asym") else "uniform"
     noise = f", {kind} noise {row.noise}" if row.noise else ""
     trusted = "" if row.method == "supervised" else f", {row.probe_per_class} trusted a class"
@@ -111,7 +111,7 @@ def _ours(ours: Ours | None) -> str:
 
 
 def write(experiments: dict[str, str]) -> None:
-    """Write the experiments' files, and take away those of rows that are no more."""
+    """Write the experiments' files, and delete those of rows that no longer exist."""
     EXPERIMENTS.mkdir(parents=True, exist_ok=True)
     for file in EXPERIMENTS.glob("*.yaml"):
         if file.stem not in experiments:
@@ -121,7 +121,7 @@ def write(experiments: dict[str, str]) -> None:
 
 
 def stale(experiments: dict[str, str]) -> Sequence[str]:
-    """Return the names of the experiments whose file is not what it should be."""
+    """Return the names of the experiments whose file is missing, outdated or left over."""
     there = {file.stem: file.read_text(encoding="utf-8") for file in EXPERIMENTS.glob("*.yaml")}
     names = experiments.keys() | there.keys()
     return sorted(name for name in names if experiments.get(name) != there.get(name))

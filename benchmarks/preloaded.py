@@ -1,9 +1,9 @@
-"""What the server of `started` imports before it forks: all that a run does."""
+"""What the server of `started` imports before it forks: everything that a run imports."""
 
 import torch
 import torch._decomp.decompositions_for_jvp
 
 import runs.training  # noqa: F401
 
-# In a fork of it the environment comes too late to say this.
+# A fork sets OMP_NUM_THREADS too late: torch is already imported.
 torch.set_num_threads(1)

@@ -1,9 +1,9 @@
-"""One step of L2R by what anyone finds in `torch.func`, for `benchmarks/step_cost.py`.
+"""One step of L2R by the public tools of `torch.func`, for `benchmarks/step_cost.py`.
 
-Each is written as its documentation suggests, on the project's network, with the same loss and
-descent. The first two give the project's numbers. Per-example gradients by `vmap` cannot: BatchNorm
-makes an example's loss depend on its whole batch, so their network normalises by its running
-statistics, which is another function.
+Each is written as the documentation suggests, on the project's network, with the same loss and
+descent. The first two compute the same numbers as the project. Per-example gradients by `vmap`
+cannot: with BatchNorm, an example's loss depends on its whole batch, so there the network uses its
+running statistics, which makes it another function.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def _probe_loss(module: Any, theta: Parameters, probe: Views) -> Tensor:
 
 
 def _at_the_look_ahead(module: Any, probe: Views) -> tuple[Parameters, Parameters]:
-    """Return θ, and the probe loss's gradient one step of decay away from it."""
+    """Return θ, and the probe loss's gradient after a look-ahead step of weight decay alone."""
     theta = _detached(module)
     slope = grad(module.penalty)(theta)
     ahead = {name: theta[name] - module.meta_step_size * slope[name] for name in theta}
@@ -39,7 +39,7 @@ def _at_the_look_ahead(module: Any, probe: Views) -> tuple[Parameters, Parameter
 
 
 def by_grad_of_grad(module: Any, train: Views, probe: Views) -> Tensor:
-    """As the paper writes it: the look-ahead's own gradient is differentiated."""
+    """As the paper writes it: differentiate through the gradient of the look-ahead step."""
     theta = _detached(module)
 
     def inner(theta: Parameters, weight: Tensor) -> Tensor:
@@ -56,7 +56,7 @@ def by_grad_of_grad(module: Any, train: Views, probe: Views) -> Tensor:
 
 
 def by_jvp(module: Any, train: Views, probe: Views) -> Tensor:
-    """One forward-mode pass along the probe's gradient."""
+    """One forward-mode pass along the probe loss's gradient."""
     theta, v = _at_the_look_ahead(module, probe)
 
     def losses(theta: Parameters) -> Tensor:
@@ -68,7 +68,7 @@ def by_jvp(module: Any, train: Views, probe: Views) -> Tensor:
 
 
 def by_per_example_gradients(module: Any, train: Views, probe: Views) -> Tensor:
-    """Every example's own gradient, times the probe's; BatchNorm by its running statistics."""
+    """Each example's gradient times the probe loss's; BatchNorm uses its running statistics."""
     module.net.eval()
     theta, v = _at_the_look_ahead(module, probe)
     buffers = dict(module.net.named_buffers())

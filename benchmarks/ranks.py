@@ -1,4 +1,4 @@
-"""Processes that act together as the ranks of a run: started once, used many times."""
+"""Processes that act as the ranks of a run: started once, used many times."""
 
 import os
 import pickle
@@ -11,33 +11,33 @@ from typing import Any
 import torch
 from torch import distributed, multiprocessing
 
-# A rank that waits for one that died waits for ever; nothing here needs as long as this.
+# A rank would wait for ever for one that died; nothing here takes as long as this.
 PATIENCE_SECONDS = 240
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
+    """Return a free port of this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 class Ranks:
-    """A pool of processes with one thread each, spawned when first needed."""
+    """A pool of processes with one thread each, started when first needed."""
 
     def __init__(self) -> None:
         self._workers: list[tuple[Any, Connection]] = []
 
     def run(self, world_size: int, function: Callable[..., Any], *args: Any) -> list[Any]:
-        """Return what `function(*args)` returns on each rank; it may start a Trainer or a group.
+        """Return the results of `function(*args)`, by rank.
 
         Args:
-            world_size: how many ranks.
-            function: importable by its name.
-            args: what can be pickled, the same for all ranks.
+            world_size: number of ranks.
+            function: importable by name; it may start a Trainer or a process group.
+            args: picklable, the same for all ranks.
 
         Raises:
-            AssertionError: with the traceback of a rank that failed; the pool starts afresh then.
+            AssertionError: if ranks failed, with their tracebacks; the pool's processes are ended.
         """
         self._grow(world_size)
         port = free_port()
@@ -66,7 +66,7 @@ class Ranks:
         self._workers.clear()
 
     def _grow(self, world_size: int) -> None:
-        # Not forked: a process that has used autograd's threads cannot be.
+        # Not forked: autograd does not work in a fork of a process that has used its threads.
         context = multiprocessing.get_context("spawn")
         while len(self._workers) < world_size:
             ours, theirs = context.Pipe()

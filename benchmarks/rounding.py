@@ -1,14 +1,14 @@
-"""How far each switch of `speed`, and bfloat16, take a step from what float64 makes of it.
+"""How far the switches of `speed`, and bfloat16, move a step's results from those in float64.
 
     python benchmarks/rounding.py [--method ieg] [--model resnet11] [--dataset digits_asym]
     python benchmarks/rounding.py --device cuda --dataset cifar10_asym --model resnet29
 
-A network is trained for some steps, at learning rate 0.1; then each variant computes the next
-steps' losses from the same weights, momentum, examples and draws, and is set beside float64: the
-norm of the difference by the norm, for logits, weights ω* and the loss's gradient; and how many
-examples change sides, because λ* flips or because ω* is 0 for one and not for the other. Medians
-over the steps. Rounding of float32 alone may change sides: an example's derivative can be as near
-to 0 as it likes.
+A network is trained for some steps at learning rate 0.1. Then each variant computes the next steps
+from the same weights, momentum, examples and draws, and is compared with float64: the norm of the
+difference relative to the norm, for logits, example weights ω* and the loss's gradient; and the
+share of examples whose label choice λ* flips, or whose ω* is 0 in only one of the two. Medians over
+the steps. Even rounding in float32 can flip these: an example's derivative may be arbitrarily near
+to 0.
 """
 
 import argparse
@@ -35,7 +35,7 @@ from lightning_modules.objective import Objective
 from lightning_modules.schedules import Schedule
 from runs.build import build_data
 
-# Each: settings, and the type that autocast takes.
+# name → settings, and autocast's type.
 VARIANTS: dict[str, tuple[list[str], torch.dtype | None]] = {
     "float32": ([], None),
     "speed.compile": (["speed.compile=true"], None),
@@ -47,7 +47,7 @@ VARIANTS: dict[str, tuple[list[str], torch.dtype | None]] = {
 
 
 class Made(NamedTuple):
-    """What a variant makes of a step."""
+    """What a variant computes in a step."""
 
     logits: Tensor
     weight: Tensor | None
@@ -56,7 +56,7 @@ class Made(NamedTuple):
 
 
 def steps(given: argparse.Namespace, module: NoisyLabelModule) -> Iterator[Step]:
-    """Yield the steps of a run, views made."""
+    """Yield the inputs of a run's steps, with views."""
     overrides = [f"dataset={given.dataset}", f"method={given.method}", f"data_dir={given.data_dir}"]
     data = build_data(settings(*overrides, "logger=none"))
     data.prepare_data()
@@ -75,7 +75,7 @@ def steps(given: argparse.Namespace, module: NoisyLabelModule) -> Iterator[Step]
 
 
 def made(module: NoisyLabelModule, step: Step, number: int, cast: AbstractContextManager) -> Made:
-    """Compute a step's loss and its gradient."""
+    """Compute a step's objective, and the gradient of its loss."""
 
     def typed(views: Views | None) -> Any:
         if views is None:
@@ -94,19 +94,19 @@ def made(module: NoisyLabelModule, step: Step, number: int, cast: AbstractContex
 def objective(
     module: NoisyLabelModule, train: Views, probe: Views | None, number: int
 ) -> Objective:
-    """Return a method's objective, with the draws of a step."""
+    """Return the method's objective, with the draws of step `number`."""
     draws = module.draw(torch_generator(1, "method", number), train, probe)
     draws = move_data_to_device(draws, train.label.device)
     return module.objective(train, probe, draws)
 
 
 def off(ours: Tensor, exact: Tensor) -> float:
-    """Return the norm of the difference by the norm."""
+    """Return the norm of the difference, relative to the exact norm."""
     return float((ours.double() - exact).norm() / exact.norm())
 
 
 def row(ours: Made, exact: Made) -> list[float]:
-    """Return the differences from float64."""
+    """Return the differences from float64, in the order of `HEAD`."""
     cells = [off(ours.logits, exact.logits), off(ours.gradient, exact.gradient)]
     if ours.weight is not None and exact.weight is not None:
         cells += [off(ours.weight, exact.weight)]

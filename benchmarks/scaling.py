@@ -1,14 +1,13 @@
-"""How cost grows: a step with its batch, classes, data set and ranks; the audit with its labels.
+"""How cost grows: a step's with batch, classes, data set and ranks; the audit's with its labels.
 
     python benchmarks/scaling.py [--quick] [--figure docs/scaling.png]
 
-Runs of a few steps on made-up pictures, small ones, with a run's callbacks and `metrics.csv`; time
-is the processes' own, one thread each, the least over windows of steps. Ranks are processes on
-this machine (gloo) with 100 examples each: all their time together is set beside one rank's, and
-beside as many runs at once that have nothing to do with one another, which share the machine's
-caches just so. What happens once in a run is timed once: drawing probe and noise, writing them
-down, shuffling an epoch, and the lists of labels at the end (the last look, a forward pass over
-all, is not in them).
+Runs a few steps on small synthetic pictures, with a run's callbacks and `metrics.csv`. Time is CPU
+time of the processes, one thread each, the least over windows of steps. Ranks are processes on this
+machine (gloo) with 100 examples each. Their total time is compared with one rank's, and with that
+of as many independent runs at the same time, which share the machine's caches alike. What a run
+does once is timed once: drawing the probe set and noise, saving them, shuffling an epoch, and the
+lists of labels at the end (without the last look, a forward pass over all examples).
 """
 
 import argparse
@@ -37,7 +36,7 @@ from runs.freed_memory import keep_freed_memory
 
 METHODS = {"supervised": "supervised", "l2r": "L2R"}
 SIDE, BATCH, CLASSES, ROWS = 8, 100, 10, 10_000
-# Of which data set the labels are counted: as many classes as WebVision has.
+# Number of classes while the number of labels varies: as many as WebVision has.
 MANY_CLASSES = 1000
 WINDOW, STEPS = 4, 28
 
@@ -51,7 +50,7 @@ def step(
     ranks: int = 1,
     together: bool = True,
 ) -> float:
-    """Return the seconds of this process that a step of a run takes."""
+    """Return the CPU seconds of this process for a step of a run."""
     torch.set_num_threads(1)
     keep_freed_memory()
     devices = ranks if together else 1
@@ -66,7 +65,7 @@ def step(
 
 
 def once(rows: int) -> dict[str, float]:
-    """Return the seconds of what a run does once, for so many labels."""
+    """Return the CPU seconds of what a run does once, for as many labels."""
     data = MadeData(rows, MANY_CLASSES, BATCH, SIDE)
     taken: dict[str, float] = {}
 
@@ -89,11 +88,11 @@ def once(rows: int) -> dict[str, float]:
 
 
 def seen_twice(data: MadeData) -> LabelAudit:
-    """Return an audit that has looked at every label twice and once more in the end."""
+    """Return an audit with two visits of every example and a last look."""
     rows, drawn = data.train_size, data.manifest
     generator = torch.Generator().manual_seed(0)
     audit = LabelAudit(rows, data.num_classes)
-    suggested = torch.arange(rows) % data.num_classes  # what is true
+    suggested = torch.arange(rows) % data.num_classes  # the true classes
     margin, sure = torch.rand(2, rows, generator=generator)
     audit._table.copy_(torch.stack([2 + 0 * sure, margin, sure, sure, sure, suggested, sure]))
     index = torch.from_numpy(drawn.train_rows)
@@ -104,12 +103,12 @@ def seen_twice(data: MadeData) -> LabelAudit:
 
 
 def over_ranks(method: str, ranks: int, pool: Ranks, together: bool) -> float:
-    """Return the seconds of all ranks that a step takes."""
+    """Return the CPU seconds of a step, summed over the ranks."""
     return sum(pool.run(ranks, rank_step, method, ranks, together))
 
 
 def rank_step(method: str, ranks: int, together: bool) -> float:
-    """Return one rank's seconds."""
+    """Return one rank's CPU seconds of a step."""
     return step(method, ranks=ranks, together=together)
 
 
@@ -123,7 +122,7 @@ def main() -> None:
     classes = (10, 100, 1000)
     sizes = (10_000, 100_000) if quick else (10_000, 100_000, 1_000_000, 2_400_000)
     ranks = (1, 2) if quick else (1, 2, 4)
-    for method in METHODS:  # caches are full
+    for method in METHODS:  # to fill caches
         step(method)
 
     def of_methods(measure: Callable[[str, int], float], values: tuple[int, ...]) -> Lines:

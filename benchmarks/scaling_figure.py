@@ -1,4 +1,4 @@
-"""The figure of `benchmarks/scaling.py`: what grows with what, beside a line that is linear."""
+"""The figure of `benchmarks/scaling.py`: how costs grow, compared with linear growth."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,24 +9,24 @@ from report.figures import CYCLE, canvas, save
 Lines = dict[str, dict[int, float]]  # name → value on the x axis → seconds
 
 _MARKERS = "os^Dvp"
-_FEW = (1, 2, 4, 8, 16)  # ticks, where growth is no larger
+_FEW = (1, 2, 4, 8, 16)  # ticks, if linear growth is no larger
 
 
 class Panel(NamedTuple):
-    """One quantity that grows."""
+    """Costs as functions of one quantity."""
 
     title: str
-    over: str  # what is on the x axis
+    over: str  # the quantity on the x axis
     lines: Mapping[str, Mapping[int, float]]
 
     @property
     def values(self) -> list[int]:
-        """Those on the x axis."""
+        """The quantity's values, on the x axis."""
         return list(next(iter(self.lines.values())))
 
 
 def draw(panels: Sequence[Panel], path: Path) -> None:
-    """Write a PNG file with four panels, both axes logarithmic; the first point of a line is 1."""
+    """Write a PNG file of four log-log panels; each line is relative to its first point."""
     figure, axes = canvas(2, 2, (4.7, 4.0))
     for axis, panel in zip([axis for line in axes for axis in line], panels, strict=True):
         axis.set_xscale("log")

@@ -1,10 +1,10 @@
-"""How long a user waits: for `--help`, and for the first training step on digits.
+"""How long a user waits for `--help`, and for the first training step on digits.
 
     python benchmarks/start_up.py [--repeats 5] [key=value …]
 
-Each is a process of its own. Its own time, and the clock's, which other programs share; medians.
-The first step is there when its row is in `metrics.csv`. Linux only, which tells of another process
-how much time it took. Says too which large packages `--help` imports.
+Each is a new process. Prints medians of its CPU time, and of the time by the clock, which depends
+on other programs too. The first step counts as done when `metrics.csv` appears. Also lists the
+large packages that `--help` imports. Linux only, because it reads another process's CPU time.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def help_page() -> Taken:
 
 
 def first_step(*words: str) -> Taken:
-    """Return how long a run takes until its first step is logged; end it there."""
+    """Return how long a run takes until its first step is logged; then kill it."""
     with tempfile.TemporaryDirectory() as folder:
         run, start = Path(folder) / "run", time.perf_counter()
         words = ("trainer=cpu", "log_every=1", f"run_dir={run}", *words)
@@ -66,7 +66,7 @@ def first_step(*words: str) -> Taken:
 
 
 def imported() -> set[str]:
-    """Return the modules that `--help` imports."""
+    """Return the names of the modules that `--help` imports."""
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "train.py", "--help"],
         cwd=ROOT,

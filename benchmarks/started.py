@@ -1,6 +1,7 @@
-"""Runs as processes that can be killed, forked from a server that has the imports done already.
+"""Runs as processes that can be killed, forked from a server that has already done the imports.
 
-A start costs half a second so, not ten, and a run can be killed at a hundred moments in minutes.
+So a start costs half a second instead of ten, and a run can be killed at a hundred moments within
+minutes.
 """
 
 import os
@@ -20,7 +21,7 @@ from benchmarks.ranks import free_port
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_SECONDS = 300
-# How long a rank may take to end when another has failed; torchrun is more patient.
+# How long a rank may take to end when another has failed; torchrun waits longer.
 GRACE_SECONDS = 5
 
 _server = get_context("forkserver")
@@ -28,16 +29,16 @@ _server.set_forkserver_preload(["benchmarks.preloaded"])
 
 
 def _train(words: Sequence[str], said: str, place: dict[str, str]) -> None:
-    """Be `python train.py ...`, or one rank of it."""
+    """Do what `python train.py ...` does, or one rank of it."""
     os.setsid()
     output = os.open(said, os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(output, stream)
-    # a script in the background ignores Ctrl-C, and what it starts would, too
+    # a shell's background jobs ignore SIGINT, and so would what they start
     signal.signal(signal.SIGINT, signal.default_int_handler)
     set_start_method("fork", force=True)  # for loader workers, as without a server
     os.environ.update(place)
-    rank_zero_only.rank = int(place.get("RANK", 0))  # it was read at import
+    rank_zero_only.rank = int(place.get("RANK", 0))  # Lightning has read it at import
     os.chdir(ROOT)
     sys.argv = ["train.py", *words]
     runpy.run_path("train.py", run_name="__main__")
@@ -47,17 +48,17 @@ class Started:
     """A run, as one process or as several ranks.
 
     Args:
-        words: what comes after `python train.py`.
+        words: the arguments of `python train.py`.
         folder: the run's.
         ranks: how many processes to start, as torchrun does; with 1, Lightning starts others if
-            the words ask for more devices.
+            the arguments ask for more devices.
     """
 
     def __init__(self, words: Sequence[str], folder: Path, ranks: int = 1) -> None:
-        self._said = tempfile.NamedTemporaryFile()  # noqa: SIM115  # as long as the processes
+        self._said = tempfile.NamedTemporaryFile()  # noqa: SIM115  # kept while they run
         port = str(free_port())
         self.processes = []
-        with chdir(ROOT):  # where the server finds what it is to import
+        with chdir(ROOT):  # where the server finds the modules to import
             forkserver.ensure_running()
         for rank in range(ranks):
             place = {"OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
@@ -69,12 +70,12 @@ class Started:
             self.processes.append(process)
 
     def is_alive(self, rank: int | None = None) -> bool:
-        """Return whether a rank, or any, has not ended."""
+        """Return whether a rank (None: any) is still running."""
         chosen = self.processes if rank is None else [self.processes[rank]]
         return any(process.is_alive() for process in chosen)
 
     def send(self, signum: int, rank: int | None = None) -> None:
-        """Send a signal to one rank, or to all and to the processes they have started."""
+        """Send a signal to one rank; None: to all, and to the processes they have started."""
         chosen = self.processes if rank is None else [self.processes[rank]]
         for process in chosen:
             try:
@@ -83,9 +84,9 @@ class Started:
                 continue
 
     def end(self) -> int:
-        """Wait for all; return the first rank's exit code as a shell would.
+        """Wait for all ranks; return the first one's exit code as a shell would (128 + signal).
 
-        When one has failed, the others are ended as torchrun does: asked first, then killed.
+        If one fails, the others are ended as torchrun does: SIGTERM first, then SIGKILL.
         """
         began, failed = time.monotonic(), 0.0
         while self.is_alive():
@@ -103,5 +104,5 @@ class Started:
 
     @property
     def said(self) -> str:
-        """All it printed."""
+        """Everything that the processes printed."""
         return Path(self._said.name).read_text()

@@ -1,19 +1,20 @@
-"""What one training step of each method costs: seconds, memory, and how far from the least.
+"""What one training step of each method costs: time, memory, and how far it is from the least.
 
     python benchmarks/step_cost.py --quick                    (resnet11, a minute or two)
     python benchmarks/step_cost.py [--model resnet29] [--batch 100] [--rounds 5] [--device cuda]
     python benchmarks/step_cost.py --only supervised,l2r,ieg --beside speed.compile=true
 
-With `--beside`, each method's step is timed once more with the settings named there; its own rows
-have ` +` behind their name.
+With `--beside`, each method's step is also timed with the settings named there, in rows with ` +`
+behind their names.
 
-Times whole steps, objective and descent, of the project's own modules without a Trainer, and beside
-them what L2R costs by public means (`benchmarks/public_l2r.py`). Images are random: no pixel's
-value changes a cost. All take turns, so that a busy machine slows all, and medians are compared.
+Times whole steps, objective and descent, of the project's own modules without a Trainer, and L2R by
+public tools for comparison (`benchmarks/public_l2r.py`). Images are random: pixel values do not
+change the cost. All take turns, so that a busy machine slows all, and medians are compared.
 
-F is one forward pass of one batch, timed here. By the usual count a backward pass costs 2 F and a
-forward-mode pass 3 F; the *floor* adds up what the method needs, no primal twice. *passes* are
-what the method does, each as it is timed here: what lies above their sum is not in the passes.
+F is the time of one forward pass of one batch. By the usual count a backward pass costs 2 F and a
+forward-mode pass 3 F; the *floor* adds up what the method needs, without computing any forward pass
+twice. *passes* is the sum of the passes that the method makes, each as timed here; what a step
+takes beyond that sum is spent elsewhere.
 """
 
 import argparse
@@ -46,7 +47,7 @@ Batches = tuple[Views, Views]
 
 
 class Count(NamedTuple):
-    """What a step needs at least, in passes of one batch."""
+    """The passes of one batch that a step needs."""
 
     floor: float | None  # F, by the usual count
     forward: int = 0
@@ -54,10 +55,10 @@ class Count(NamedTuple):
     along: int = 0  # forward-mode passes
 
 
-# Behind the name of a row with other settings.
+# Suffix of the rows with the settings of `--beside`.
 BESIDE = " +"
 
-# Each: settings beyond the method's own, and its count.
+# name → settings, and the count of passes.
 METHODS: dict[str, tuple[list[str], Count]] = {
     "supervised": (["method=supervised"], Count(3, 1, 1)),
     "l2r": (["method=l2r"], Count(8, 2, 2, 1)),
@@ -72,7 +73,7 @@ METHODS: dict[str, tuple[list[str], Count]] = {
 
 
 class BareSGD(torch.optim.SGD):
-    """An optimiser that stands for Lightning's wrapping of itself."""
+    """An optimiser that also stands in for Lightning's wrapper around it."""
 
     @property
     def optimizer(self) -> "BareSGD":
@@ -106,7 +107,7 @@ def batches(size: int, side: int, device: torch.device) -> Batches:
 
 
 def steps(names: list[str], given: argparse.Namespace, data: Batches) -> dict[str, Work]:
-    """Return what is timed: the passes that the others are measured by, then the methods."""
+    """Return what is timed: single passes, as units of measurement, then the methods' steps."""
     net = build(["method=supervised"], given.model, given.device).net
     image = data[0].weak
     theta = dict(net.named_parameters())
@@ -125,14 +126,14 @@ def steps(names: list[str], given: argparse.Namespace, data: Batches) -> dict[st
         tf32 = "speed.tf32=true" in overrides
 
         def work() -> None:
-            multiply_float32(tf32=tf32)  # it holds for the process
+            multiply_float32(tf32=tf32)  # a setting of the whole process
             module.training_step(step, 0)
 
         return work
 
     def exact(work: Work) -> Work:
         def done() -> None:
-            multiply_float32(tf32=False)  # whatever a step before it left
+            multiply_float32(tf32=False)  # an earlier step may have changed it
             work()
 
         return done
@@ -154,7 +155,7 @@ def steps(names: list[str], given: argparse.Namespace, data: Batches) -> dict[st
 
 
 def seconds(work: Work, device: torch.device) -> float:
-    """Return how long it takes; of one CPU thread its own time, without what others take."""
+    """Return the seconds it takes; with one CPU thread, CPU time, which excludes other programs."""
     alone = device.type == "cpu" and torch.get_num_threads() == 1
     clock = time.process_time if alone else time.perf_counter
     wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
@@ -166,10 +167,10 @@ def seconds(work: Work, device: torch.device) -> float:
 
 
 def peak(work: Work, device: torch.device) -> int:
-    """Return how many bytes torch had to give at the worst moment, beyond what was there before.
+    """Return the peak of the bytes that torch allocates, beyond those allocated before.
 
-    On a CPU torch's profiler adds up what its allocator gives and takes: unlike the process's size,
-    that depends neither on what ran before nor on what the system keeps for later.
+    On a CPU these are summed up from the allocations and releases in torch's profile: unlike the
+    process's size, that depends neither on what ran before nor on freed memory that is kept.
     """
     if device.type == "cuda":
         before = torch.cuda.memory_allocated(device)
@@ -235,11 +236,11 @@ def main() -> None:
     names = [name for name in [*METHODS, *PUBLIC] if not given.only or name in asked]
     works = steps(names, given, batches(given.batch, given.side, given.device))
 
-    for work in works.values():  # momentum is there, caches are full
+    for work in works.values():  # to create momentum and fill caches
         work()
     memory = {name: peak(work, given.device) for name, work in works.items()}
     if "speed.cuda_graph=true" in given.beside:
-        for _ in range(WARM_UP - 1):  # the last of these calls records
+        for _ in range(WARM_UP - 1):  # the last of these calls records the graph
             for work in works.values():
                 work()
     rounds = [

@@ -1,13 +1,13 @@
-"""What Lightning and the callbacks cost: whole runs' steps beside a bare loop of the same.
+"""What Lightning and the callbacks cost: steps of a run compared with those of a bare loop.
 
     python benchmarks/step_overhead.py [--method supervised] [--steps 40] [--rounds 3] [key=value …]
 
 *bare* calls loader, views and `training_step` in a loop; *Lightning* is `Trainer.fit` of the same
-with nobody watching; *a run* adds a run's callbacks but for evaluations, and `metrics.csv`. They
-take turns, on a CPU in one thread; time is this process's own, without what others take. Digits by
-default, whose steps are short. What is compared is the fastest window of `log_every` steps, each of
-which logs one row: other programs' use of the caches can only make it slower. Last comes what each
-callback takes by itself at a step's end, as the median step has it.
+without callbacks and loggers; *a run* adds its callbacks, except evaluations, and `metrics.csv`.
+They take turns, on a CPU in one thread; time is CPU time of this process. Digits by default, whose
+steps are short. Compared is the fastest window of `log_every` steps, each of which logs one row:
+other programs' use of the caches can only make it slower. Last comes the median time that each
+callback alone takes at the end of a step.
 """
 
 import argparse
@@ -38,7 +38,7 @@ from runs.settings import Settings
 
 
 class Clock(Callback):
-    """Notes when each step ended."""
+    """Note the CPU time at which each step ended."""
 
     def __init__(self) -> None:
         self.ended: list[float] = []
@@ -49,7 +49,7 @@ class Clock(Callback):
 
 
 def windows(ended: list[float], every: int) -> list[float]:
-    """Return the seconds a step of each window but the first, in which caches fill."""
+    """Return the seconds per step of each window but the first, in which caches fill."""
     return [(end - start) / every for start, end in pairwise(ended[every - 1 :: every])]
 
 
@@ -57,7 +57,7 @@ Taken = dict[str, list[float]]
 
 
 def timed(watcher: Callback, taken: Taken) -> None:
-    """Note how long the callback takes at each step's end."""
+    """Make the callback note in `taken` how long it takes at each step's end."""
     inner, name = watcher.on_train_batch_end, type(watcher).__name__
 
     def outer(*args: Any) -> None:
@@ -76,14 +76,14 @@ def by_lightning(
     data: NoisyLabelDataModule | None = None,
     alone: Taken | None = None,
 ) -> list[float]:
-    """Return when each step of a run ended, with or without who watches it.
+    """Return the CPU times at which the steps of a run ended.
 
     Args:
         made: the run's settings.
         folder: where it writes.
         watched: whether there are callbacks and a logger.
-        data: what it is trained on, if not what the settings say.
-        alone: where to note what each callback takes.
+        data: what to train on instead of the settings' data.
+        alone: where to note the time of each callback.
     """
     data = data or build_data(made)
     schedule, plan = build_schedule(made, data)
@@ -104,7 +104,7 @@ def by_lightning(
 
 
 def by_hand(made: Settings) -> list[float]:
-    """Return when each step of a bare loop ended."""
+    """Return the CPU times at which the steps of a bare loop ended."""
     data = build_data(made)
     data.setup("fit")
     schedule, plan = build_schedule(made, data)
@@ -142,7 +142,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             words = [f"method={given.method}", f"run_dir={folder}/run", "logger=csv", "trainer=cpu"]
             every = settings(*words, *overrides)["log_every"]
-            # one window more than are looked at
+            # one more window, the first, which does not count
             made = settings(*words, f"max_steps={given.steps + every}", *overrides)
             taken["bare"] += windows(by_hand(made), every)
             taken["Lightning"] += windows(by_lightning(made, folder, watched=False), every)

@@ -1,13 +1,13 @@
 """The paper's numbers beside ours: `docs/results.md` and `conf/experiment/paper/`, from `results/`.
 
-    python benchmarks/tables.py                         write them anew
+    python benchmarks/tables.py                         write them again
     python benchmarks/tables.py --add outputs/<run> …   keep finished runs' results first
     python benchmarks/tables.py --check                 are they what results/ says?
 
-Other experiments that `results/` holds runs of get a table each, below words of their own. A run's
-result is kept as one small file: its `results.json` and its settings, without what belongs
-to a machine. It counts for a row of the paper if it was `experiment=paper/<row>` and nothing that
-can change a number was changed but the seed. No number is typed by hand.
+The experiments in `OTHERS` get a table each, below a text of their own. A run's result is kept as
+one small file: its `results.json` and its settings, without what belongs to a machine. It counts
+for a row of the paper if it was `experiment=paper/<row>` and only the seed was changed among the
+settings that can change a number. No number is typed by hand.
 """
 
 import argparse
@@ -39,7 +39,7 @@ from runs.settings import default_run_dir, differences, is_harmless
 from runs.table import markdown
 
 PAGE = ROOT / "docs" / "results.md"
-# Experiments with tables of their own; results/<name>.md says what they are.
+# Experiments with tables of their own; results/<name>.md is the text above each.
 OTHERS = ("small", "choices")
 
 
@@ -69,16 +69,16 @@ def _decisive(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def results() -> list[Row]:
-    """Return what is kept, each with `run_dir` as its name."""
+    """Return the results that are kept, with the file's name as `run_dir`."""
     files = sorted(RESULTS.glob("*.json"))
     return [{**json.loads(file.read_text()), "run_dir": file.stem} for file in files]
 
 
 def ours(row: PaperRow, kept: Sequence[Row]) -> Ours | None:
-    """Return what came of a paper's row, or None.
+    """Return our result for a row of the paper, or None.
 
     Raises:
-        ValueError: if a result calls itself one, but something else was changed than the seed.
+        ValueError: if a result claims to be of this row, but more was changed than the seed.
     """
     name = f"paper/{row.name}"
     made = [one for one in kept if one["settings"]["choices"].get("experiment") == name]
@@ -96,7 +96,7 @@ def ours(row: PaperRow, kept: Sequence[Row]) -> Ours | None:
 
 
 def page(rows: Sequence[PaperRow], found: Mapping[str, Ours | None], kept: Sequence[Row]) -> str:
-    """Return `docs/results.md`."""
+    """Return the text of `docs/results.md`."""
     run = sum(one is not None for one in found.values())
     parts = [
         "# The paper's tables, and ours",
@@ -121,7 +121,7 @@ def page(rows: Sequence[PaperRow], found: Mapping[str, Ours | None], kept: Seque
 
 
 def built() -> tuple[dict[str, str], str]:
-    """Return the experiments' files by name, and `docs/results.md`, as `results/` has them now."""
+    """Return the texts of the experiments' files, by name, and of `docs/results.md`."""
     rows, kept = paper_rows(), results()
     found = {row.name: ours(row, kept) for row in rows}
     return {row.name: experiment(row, found[row.name]) for row in rows}, page(rows, found, kept)
@@ -147,7 +147,7 @@ def main() -> None:
     for row in find(given.add) if given.add else []:
         why = problem(row)
         print(f"not kept: {row['run_dir']}: {why}" if why else f"kept {keep(row).name}")
-    if not given.check:  # to be composed, they must be there
+    if not given.check:  # the experiments must exist to be composed
         write({row.name: experiment(row, None) for row in paper_rows()})
     experiments, text = built()
     if given.check:

@@ -1,4 +1,4 @@
-"""How beliefs about labels change: from one evaluation to the next, what is seen is counted."""
+"""How beliefs about labels change: counts over the steps from one evaluation to the next."""
 
 from typing import Any
 
@@ -12,34 +12,34 @@ from callbacks.transition import add_pairs, transition_error
 from callbacks.weight_histogram import GROUPS, HIGH, Weighed, add_weights, ends, log_weights
 from lightning_modules.messages import rank, total
 
-# With more classes, two matrices of C x C numbers are too much to keep and to save.
+# With more classes, two matrices of C x C numbers are too large to keep and to save.
 MOST_CLASSES = 2000
 
 
 class BeliefsOverTime(Callback):
-    """Count predicted, true and given classes, and example weights; publish at each evaluation.
+    """Count predicted, true and given classes, and example weights; log them at each evaluation.
 
-    Counts stay on the device and are whole numbers, so that ranks add up exactly, and a step never
-    waits. Must come before `Evaluations`, which saves what an evaluation leaves here.
+    Counts stay on the device, so that a step never waits, and are integers, so that their sum over
+    ranks is exact. Must run before `Evaluations`, which saves the state after an evaluation.
 
     Args:
         num_classes: C; with more than 2,000 there are no transition matrices.
 
     Attributes:
-        weights: histograms of example weights, one entry an evaluation; empty without weights.
+        weights: histograms of example weights, one per evaluation; empty without weights.
     """
 
     def __init__(self, num_classes: int) -> None:
         matrices = 2 if num_classes <= MOST_CLASSES else 0
         self.weights: list[Weighed] = []
-        # since the last evaluation, of this rank; pairs are how often each class (a row) had each
-        # given label (a column), by the network's predictions [0] and in truth [1]
+        # counts of this rank since the last evaluation; pairs: how often each class (row) had each
+        # given label (column), by predicted class [0] and by true class [1]
         self._pairs = torch.zeros(matrices, num_classes, num_classes, dtype=torch.int32)
         self._weights = torch.zeros(len(GROUPS), len(HIGH), dtype=torch.int64)
         self._ends = ends()
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Bring the counts to the device."""
+        """Move the counts to the device."""
         self._pairs, self._weights, self._ends = (
             one.to(pl_module.device) for one in (self._pairs, self._weights, self._ends)
         )
@@ -63,7 +63,7 @@ class BeliefsOverTime(Callback):
             add_weights(self._weights, self._ends, weight, given, clean)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Publish what was counted since the last evaluation, and begin anew."""
+        """Log what was counted since the last evaluation, and reset the counts."""
         if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
             return
         step = trainer.global_step
@@ -84,7 +84,7 @@ class BeliefsOverTime(Callback):
         return [total(counts.cpu()) for counts in (self._pairs, self._weights)]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what was published, and the open counts of all ranks together."""
+        """Return the histograms so far, and the open counts summed over ranks."""
         pairs, weights = self._over_ranks()
         return {
             "weights": [tuple(weighed) for weighed in self.weights],
@@ -93,7 +93,7 @@ class BeliefsOverTime(Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with saved counts: the first rank takes them all, since they are only added up."""
+        """Restore saved counts: the first rank takes them all, since only their sum is used."""
         self.weights = [Weighed(*weighed) for weighed in state_dict["weights"]]
         share = 1 if rank() == 0 else 0
         self._pairs = share * state_dict["open_pairs"].to(self._pairs.device)

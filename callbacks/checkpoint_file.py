@@ -1,4 +1,4 @@
-"""Checkpoints on disk: whole or not there, the one before kept, and checked when they are read."""
+"""Checkpoint files: written atomically, the previous one kept, and checked when they are read."""
 
 import io
 import os
@@ -17,8 +17,8 @@ LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 class CheckpointFile(TorchCheckpointIO):
     """Writes a checkpoint in place of the last one, which becomes `previous.ckpt`.
 
-    Wherever it stops, one of the two is whole. (Lightning's own writes to the system's folder for
-    temporary files first, which may be full or on another disk.)
+    Wherever it is interrupted, one of the two is complete. (Lightning's own writer first writes to
+    the system's temporary folder, which may be full or on another disk.)
     """
 
     def save_checkpoint(
@@ -29,7 +29,7 @@ class CheckpointFile(TorchCheckpointIO):
         Raises:
             OSError: if the disk is full or cannot be written; the last checkpoint is intact then.
         """
-        # Not torch.save to the file: on a full disk its error is none that could be told apart.
+        # Not torch.save to the file: its error on a full disk cannot be told from others.
         content = io.BytesIO()
         torch.save(checkpoint, content)
         path = Path(path)
@@ -40,13 +40,13 @@ class CheckpointFile(TorchCheckpointIO):
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Return a checkpoint's content. Nothing in it is executed.
+    """Return a checkpoint's content, without executing code in it.
 
     Raises:
         ValueError: if it is damaged or not one of ours.
     """
     try:
-        # torch.load itself passes over a flipped bit
+        # torch.load does not notice a flipped bit
         with zipfile.ZipFile(path) as archive:
             if damaged := archive.testzip():
                 raise ValueError(f"{damaged} in it is not what was written")

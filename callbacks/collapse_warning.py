@@ -1,4 +1,4 @@
-"""Says when nearly all guessed labels are of one class, while there is time to stop."""
+"""Warn if nearly all pseudo-labels are of one class, while there is time to stop."""
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
@@ -10,19 +10,19 @@ _NEARLY_ALL = 0.9
 
 
 class CollapseWarning(Callback):
-    """After evaluations, tell once that the guesses have fallen into one class.
+    """After evaluations, warn once if the pseudo-labels have collapsed to one class.
 
     Args:
-        log: knows the share of the most frequent guess since the last row of metrics.
-        num_classes: C; of two, one may well be that frequent.
+        log: has the share of the most frequent pseudo-label in its last window.
+        num_classes: C; no warning if it is 2, as one of two classes may well be that frequent.
     """
 
     def __init__(self, log: TrainingLog, num_classes: int) -> None:
-        self._metrics = log  # not `log`: Lightning would put its own there
+        self._metrics = log  # not `log`: Lightning sets that attribute
         self._done = num_classes < 3
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Look at the last row of metrics."""
+        """Check the last metrics that were logged."""
         share = self._metrics.latest.get("pseudo/top_class_share", 0.0)
         if self._done or share < _NEARLY_ALL or rank() != 0:
             return

@@ -1,4 +1,4 @@
-"""`metrics.csv`: one row a step, on disk as soon as it is logged, and safe to resume."""
+"""`metrics.csv`: one row per logged step, written as soon as it is logged, and safe to resume."""
 
 import csv
 import math
@@ -29,7 +29,7 @@ def read_rows(path: Path) -> dict[int, dict[str, float]]:
     """Return the rows of a `metrics.csv` by step; see `read_metrics`."""
     if not path.exists():
         return {}
-    # a run that died while it wrote leaves half a last line: no newline, no row
+    # a run killed while writing leaves half a last line: without a newline, it is no row
     lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
     rows: dict[int, dict[str, float]] = {}
     for cells in csv.DictReader(lines):
@@ -42,13 +42,13 @@ def read_rows(path: Path) -> dict[int, dict[str, float]]:
 
 
 class CSVLog(Logger):
-    """Write metrics to one CSV file: column `step` first, then one column a metric.
+    """Write metrics to one CSV file: column `step` first, then one column per metric.
 
-    Values logged at the same step share a row; a value that is not a number leaves its cell empty.
-    What the file already holds is kept, so that a resumed run goes on with it.
+    Values logged at the same step share a row; NaN leaves its cell empty. Rows already in the file
+    are kept, so that a resumed run continues it.
 
     Args:
-        path: the file; its folder is made when the first row is written.
+        path: the file; its folder is created when the first row is written.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -63,12 +63,12 @@ class CSVLog(Logger):
 
     @property
     def name(self) -> str:
-        """Return the file's name without its ending."""
+        """Return the file's name without its suffix."""
         return self.path.stem
 
     @property
     def version(self) -> str:
-        """Return nothing: a run folder is one version."""
+        """Return an empty string: a run folder is one version."""
         return ""
 
     @property
@@ -77,11 +77,11 @@ class CSVLog(Logger):
         return str(self.path.parent)
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Do nothing: the run folder holds the configuration."""
+        """Do nothing: the run folder has the configuration."""
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Add values to the row of `step` and put the row on disk."""
+        """Add values to the row of `step` and write the row to the file."""
         if step is None:
             raise ValueError("CSVLog.log_metrics was given no step: say after which step it was.")
         values = {name: float(value) for name, value in metrics.items()}
@@ -104,7 +104,7 @@ class CSVLog(Logger):
             self._write_all()
 
     def save(self) -> None:
-        """Bring the rows to the disk itself: a checkpoint of their steps is about to be there."""
+        """Sync the file to disk, before a checkpoint of its steps is written."""
         if self._last_row_at is not None:
             to_disk(self.path)
 

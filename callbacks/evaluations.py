@@ -1,12 +1,12 @@
 """Evaluation exactly at chosen steps, its history, and a checkpoint after each.
 
-Lightning evaluates every so many batches; we need any set of steps, such as the ends of schedule
-cycles. It compares the batch number with `trainer.val_check_batch` right after
-`on_train_batch_end`, and that is where we say yes or no. The training loader must have no length.
+Lightning evaluates at regular intervals; we need any set of steps, such as the ends of schedule
+cycles. Right after `on_train_batch_end`, Lightning compares the batch number with
+`trainer.val_check_batch`, so that is where we set it. The training loader must have no length.
 
-A checkpoint is taken only where a step is complete. When Lightning resumes from a file written in
-`on_train_batch_end` it takes that step's evaluation for done, so a step that is evaluated is saved
-after its evaluation and never before.
+A checkpoint is saved only when a step is complete. If Lightning resumes from a file written in
+`on_train_batch_end`, it assumes that this step's evaluation is done. So a step that is evaluated is
+saved after its evaluation and never before.
 """
 
 import math
@@ -27,22 +27,22 @@ from lightning_modules.messages import AgreedError, everyones, largest
 
 
 class Evaluations(Checkpoint):
-    """Evaluate after chosen steps, log and remember the results, save `last.ckpt`; stop when asked.
+    """Evaluate after chosen steps, log and store the results, save `last.ckpt`; stop when asked.
 
-    Being a `Checkpoint`, it runs after all other callbacks: what it saves includes their step.
-    The module logs its `test/…` with `logger=False`; they go to the loggers from here, because
-    Lightning would put them at the step before.
+    As a `Checkpoint`, it runs after all other callbacks, so that what it saves includes their step.
+    The module logs its `test/…` with `logger=False`, and they go to the loggers from here, because
+    Lightning would log them at the step before.
 
     Args:
-        steps: evaluate after that many completed steps; the run's last step is always among them.
+        steps: numbers of completed steps after which to evaluate; the run's last is always added.
         folder: where `last.ckpt` goes, and a copy `cycle_end.ckpt` at each of `cycle_ends`.
         cycle_ends: those of `steps` at which a cycle of the learning rate ends.
-        save_seconds: also save between evaluations when this much time has passed since the last.
-        signals: who knows whether the run is asked to stop.
+        save_seconds: also save between evaluations, when the last save was this long ago.
+        signals: knows whether the run is asked to stop.
 
     Attributes:
-        history: one entry an evaluation: `step`, `acc`, `acc_balanced`, `ece`, `loss`, perhaps
-            `top5`; of further test sets, `<name>/acc` and so on.
+        history: one entry per evaluation: `step`, `acc`, `acc_balanced`, `ece`, `loss`, perhaps
+            `top5`; for further test sets, `<name>/acc` and so on.
         saved_step: the step of the last checkpoint, or 0.
         seconds: how long the run has been trained, over all its resumptions.
     """
@@ -78,7 +78,7 @@ class Evaluations(Checkpoint):
 
     @property
     def seconds(self) -> float:
-        """Seconds of training so far, over all resumptions; what a killed run lost is not in it."""
+        """Seconds of training so far, over all resumptions, without what a killed run lost."""
         since = 0.0 if self._started_at is None else time.monotonic() - self._started_at
         return self._seconds_before + since
 
@@ -90,7 +90,7 @@ class Evaluations(Checkpoint):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Decide whether this step is evaluated; if not, save when it is time, or stop."""
+        """Decide whether this step is evaluated; if not, save if it is time, or save and stop."""
         step = trainer.global_step
         if step in self.steps or step == trainer.max_steps:
             trainer.val_check_batch = batch_idx + 1
@@ -104,7 +104,7 @@ class Evaluations(Checkpoint):
             raise Stopped(asked)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log and remember the results, then save, and stop if asked to before the last step."""
+        """Log and store the results, then save, and stop if asked to before the last step."""
         if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
             return
         step = trainer.global_step
@@ -129,7 +129,7 @@ class Evaluations(Checkpoint):
         problem = None
         try:
             trainer.save_checkpoint(self.folder / LAST, weights_only=False)
-        except OSError as error:  # only the first rank writes; the others wait for it there
+        except OSError as error:  # only the first rank writes; the others wait at this barrier
             problem = error.strerror or str(error)
             trainer.strategy.barrier()
         for reason in filter(None, everyones(problem)):
@@ -148,6 +148,6 @@ class Evaluations(Checkpoint):
         return {"history": [dict(entry) for entry in self.history], "seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over the history of the run so far."""
+        """Restore the history and the time of the run so far."""
         self.history = [dict(entry) for entry in state_dict["history"]]
         self._seconds_before = float(state_dict["seconds"])

@@ -1,4 +1,4 @@
-"""A loss that is not finite stops the run, and never gets into a checkpoint."""
+"""Stop the run if a loss is not finite, before this can get into a checkpoint."""
 
 from typing import Any, NamedTuple
 
@@ -11,20 +11,21 @@ from lightning_modules.messages import AgreedError, everyones
 
 
 class Taken(NamedTuple):
-    """A step that was taken, still on its device."""
+    """A training step's losses and examples, still on their device."""
 
     number: int
     terms: dict[str, Tensor]  # the loss first
-    rows: Tensor  # (B,) of the examples in the data set's training list
+    rows: Tensor  # (B,) rows of the examples in the data set's training list
 
 
 class FiniteLoss(Callback):
-    """Remember what the last steps lost, and look at it now and then, and before each save.
+    """Keep the losses of the last steps, and check them every `every` steps and before each save.
 
-    Looking waits for the device, so no step does. All ranks stop together, as soon as one has to.
+    A check waits for the device, so that not every step has one. All ranks stop together, as soon
+    as one has to.
 
     Args:
-        every: steps between two looks, at least 1.
+        every: steps between two checks, at least 1.
     """
 
     def __init__(self, every: int = 50) -> None:
@@ -39,9 +40,9 @@ class FiniteLoss(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Take in the step; look when it is time."""
+        """Record the step; check when it is time."""
         objective, examples = outputs["objective"], outputs["batch"]
-        # a copy: what a loader's process made lies in memory shared with it
+        # a copy: tensors from a worker lie in memory shared with it
         rows = examples.index.clone()
         self._taken.append(Taken(trainer.global_step, objective.scalars, rows))
         if trainer.global_step % self.every == 0 or trainer.global_step == trainer.max_steps:
@@ -51,7 +52,7 @@ class FiniteLoss(Callback):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Keep a poisoned state from being saved; all ranks come here before one writes."""
+        """Keep a non-finite state from being saved; all ranks get here before one writes."""
         found = self._bad_loss()
         if found is None and not _finite(pl_module):
             found = f"the weights were not finite after step {trainer.global_step}"

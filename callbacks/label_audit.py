@@ -1,6 +1,6 @@
-"""The audit: what training notes about each label, and a last look when it has ended.
+"""The audit: what training records about each label, and a last look when it has ended.
 
-See `audit.trust` for what becomes of it.
+See `audit.trust` for how these become a trust score.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,33 +22,33 @@ from datamodules.base import NoisyLabelDataModule
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.messages import everyones, mine, total
 
-# Sums over the visits, and what the last of them said.
+# Rows of the table: sums over an example's visits, and values from its last one.
 _SUMS = ("visits", "margin", "weight", "weight²", "weight is 0")
 _LAST = ("suggested", "confidence")
 
 
 class LabelAudit(Callback):
-    """Note at every visit what the network thinks of the given label; look at all in the end.
+    """Record at each visit how the network judges the given label; look at all examples at the end.
 
-    28 bytes an example, on the device; a step adds to them without waiting.
+    This takes 28 bytes per example, on the device; a step adds to them without waiting.
 
     Args:
         size: examples in the data set's training list.
         num_classes: C.
 
     Attributes:
-        end: the last look, where one was taken.
+        end: the last look, if one was taken.
     """
 
     def __init__(self, size: int, num_classes: int) -> None:
         self._table = torch.zeros(len(_SUMS) + len(_LAST), size)
         self._level = torch.ones(num_classes)
-        # since the epoch began, by given label: sums of its probability, and of examples
+        # since the epoch began, by given label: sum of its probability, and number of examples
         self._open = torch.zeros(2, num_classes)
         self.end: Look | None = None
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Bring the table to the device."""
+        """Move the table to the device."""
         self._table, self._level, self._open = (
             one.to(pl_module.device) for one in (self._table, self._level, self._open)
         )
@@ -62,7 +62,7 @@ class LabelAudit(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Add one step's visits. A row may stand in a small data set's batch more than once."""
+        """Add one step's visits; a small data set's batch may contain a row more than once."""
         objective, examples = outputs["objective"], outputs["batch"]
         logits, given = objective.logits.float(), examples.label
         probability = levelled(logits, self._level).softmax(dim=1)
@@ -85,7 +85,7 @@ class LabelAudit(Callback):
             self._open.zero_()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log how well the trust so far tells wrong labels from right ones."""
+        """Log how well trust scores from the visits so far tell wrong labels from right ones."""
         if trainer.sanity_checking or trainer.state.fn != TrainerFn.FITTING:
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
@@ -98,10 +98,10 @@ class LabelAudit(Callback):
             logger.log_metrics(metrics, step=trainer.global_step)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Join what the ranks saw, and look at every example once more.
+        """Merge the ranks' tables, and look at every example once more.
 
-        Not when training ends: a run that goes on from its last step does not train. A run that
-        has not seen its data once is short of time, and is judged by its visits alone.
+        Not in `on_train_end`, which a run resumed at its last step does not reach. A run shorter
+        than an epoch has no time for another look, and is judged by its visits alone.
         """
         tables = everyones(self._table.cpu())
         self._table = joined(tables)
@@ -113,7 +113,7 @@ class LabelAudit(Callback):
     def look(
         self, module: NoisyLabelModule, data: NoisyLabelDataModule, trainer: pl.Trainer
     ) -> None:
-        """Take the last look; the ranks' tables are joined already."""
+        """Take the last look; the ranks' tables must be merged already."""
         drawn = data.manifest
         visits, suggested = self._table[[0, len(_SUMS)]].numpy()[:, drawn.train_rows]
         seen = visits > 0
@@ -121,7 +121,7 @@ class LabelAudit(Callback):
         self.end = look_at_all(module, data, trainer, self._level, of_class)
 
     def audit(self, data: NoisyLabelDataModule) -> Audit:
-        """Return what is known of the noisy examples that were visited or looked at."""
+        """Return the audit of all noisy examples or, without a last look, of those visited."""
         manifest, end = data.manifest, self.end
         seen = np.ones(len(manifest.train_rows), dtype=np.bool_)
         if end is None:
@@ -159,7 +159,7 @@ class LabelAudit(Callback):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return every rank's table and open sums, and the levels, which are everyone's."""
+        """Return every rank's table and open sums, and the levels, which are the same for all."""
         return {
             "tables": everyones(self._table.cpu()),
             "open": everyones(self._open.cpu()),
@@ -167,7 +167,7 @@ class LabelAudit(Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with a saved table."""
+        """Restore this rank's saved table and open sums, and the levels."""
         device = self._table.device
         self._table = mine(_tables(state_dict, "the checkpoint")).to(device)
         self._open, self._level = (
@@ -177,11 +177,11 @@ class LabelAudit(Callback):
 
     @classmethod
     def saved(cls, state: Mapping[str, Any] | None, checkpoint: str) -> "LabelAudit":
-        """Return the audit in a checkpoint, of all its ranks together.
+        """Return the audit saved in a checkpoint, with the tables of its ranks merged.
 
         Args:
             state: of this callback, or None if there is none.
-            checkpoint: names it, for messages.
+            checkpoint: names the checkpoint, for messages.
 
         Raises:
             ValueError: if it holds no audit of this kind.
@@ -206,7 +206,7 @@ def _tables(state: Mapping[str, Any] | None, checkpoint: str) -> list[Tensor]:
 
 
 def joined(tables: Sequence[Tensor]) -> Tensor:
-    """Return the ranks' tables as one: sums add up, and the surer last prediction stays."""
+    """Merge the ranks' tables: sums are added, and the most confident last prediction is kept."""
     every = torch.stack(list(tables))
     surest = every[:, -1].argmax(dim=0)
     last = every[:, len(_SUMS) :].gather(0, surest.expand(1, len(_LAST), -1))[0]

@@ -1,4 +1,4 @@
-"""How much memory this process holds, held at most, and may still get; by Linux's own numbers."""
+"""How much memory this process has, had at most, and can still get, as Linux reports it."""
 
 import re
 import resource
@@ -11,7 +11,7 @@ _FORGET_THE_PEAK = "5"
 
 
 def forget_peak() -> None:
-    """Begin the peak anew, where the system can; else it is that of the process's whole life."""
+    """Reset the peak if the system can; otherwise it is that of the process's whole life."""
     try:
         _CLEAR.write_text(_FORGET_THE_PEAK)
     except OSError:
@@ -19,7 +19,7 @@ def forget_peak() -> None:
 
 
 def resident() -> int:
-    """Return the bytes held now; where nobody says, those held at most."""
+    """Return the bytes held now; where the system does not say, the peak."""
     now = _kibibytes(_STATUS, "VmRSS")
     return peak() if now is None else now
 
@@ -38,7 +38,7 @@ def peak_of_life() -> int:
 
 
 def available() -> int | None:
-    """Return the bytes this machine can still give, or None if it does not say."""
+    """Return the bytes still available on this machine, or None if it does not say."""
     return _kibibytes(_SYSTEM, "MemAvailable")
 
 

@@ -1,8 +1,8 @@
 """How well a method's beliefs about labels tell right labels from wrong ones.
 
-Pure functions on tensors. B is the number of examples, C the number of classes. Nothing here waits
-for the device. What is to be averaged is a pair: values `(B,)`, and the group of examples they are
-averaged over, `(B,)` bool.
+Pure functions on tensors; none waits for the device. B is the number of examples, C the number of
+classes. A quantity to be averaged is a pair: values `(B,)`, and the group of examples to average
+over, `(B,)` bool.
 """
 
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ def label_groups(label: Tensor, clean_label: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def accuracies(logits: Tensor, label: Tensor, clean_label: Tensor) -> dict[str, Grouped]:
-    """Return who is classified right, by given labels and by clean labels where known."""
+    """Return what is classified correctly, by given labels and, where known, by clean labels."""
     guess = logits.argmax(dim=1)
     known = clean_label >= 0
     return {
@@ -38,7 +38,7 @@ def accuracies(logits: Tensor, label: Tensor, clean_label: Tensor) -> dict[str, 
 
 
 def detections(logits: Tensor, label: Tensor, clean_label: Tensor) -> dict[str, Grouped]:
-    """Return how well the network itself, whatever the method, finds and mends wrong labels.
+    """Return how well the network itself, whatever the method, finds and corrects wrong labels.
 
     A label is called wrong where the network predicts another class. A wrong label that it does
     predict is memorised, so recall and the memorised share add up to 1.
@@ -66,7 +66,7 @@ def beliefs(
     label_mix: Tensor | None,
     pseudo_label: Tensor | None,
 ) -> dict[str, Grouped]:
-    """Return everything a method believes, by group; beliefs it lacks are left out.
+    """Return a method's beliefs about labels, by group; those that it lacks are left out.
 
     Args:
         label: given labels, `(B,)`.

@@ -1,4 +1,4 @@
-"""How far a run is: a live bar on a terminal, a plain line now and then elsewhere."""
+"""Show a run's progress: a live bar on a terminal, a plain line now and then elsewhere."""
 
 import time
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ def fit_line(fields: Sequence[tuple[int, str]], width: int) -> str:
 
     Args:
         fields: (importance, text) pairs; 0 is the most important, and it always stays.
-        width: characters there are.
+        width: available characters.
     """
     kept = list(fields)
     while len(kept) > 1 and len("  ".join(text for _, text in kept)) > width:
@@ -32,14 +32,14 @@ def fit_line(fields: Sequence[tuple[int, str]], width: int) -> str:
 
 
 class RunProgress(Callback):
-    """Show step, pace, loss, accuracies and time left; rank zero only. It never waits for a device.
+    """Show step, pace, loss, accuracies and time left, on rank zero only; never wait for a device.
 
-    Loss and training accuracy are those of the `TrainingLog` among the callbacks.
+    Loss and training accuracy come from the `TrainingLog` among the callbacks.
 
     Args:
         plain_seconds: without a terminal, print at most one line in this time, and one for each
             evaluation.
-        console: where to; standard output by default.
+        console: where to print; standard output by default.
     """
 
     def __init__(self, plain_seconds: float = 10.0, console: Console | None = None) -> None:
@@ -51,7 +51,7 @@ class RunProgress(Callback):
         self._log: TrainingLog | None = None
         self._test_acc: float | None = None
         self._shown_at = 0.0
-        # the first step of a process warms up and would spoil the pace: count from its end
+        # the first step of a process includes the warm-up, so the pace is counted from its end
         self._first: tuple[int, float] | None = None
         self._began = 0.0
         self._evaluating = 0.0  # seconds spent in evaluation
@@ -73,7 +73,7 @@ class RunProgress(Callback):
             text = TextColumn("{task.description}", markup=False)
             wide = self.console.width >= _NARROW
             columns: list[ProgressColumn] = [BarColumn(_BAR_WIDTH), text] if wide else [text]
-            # refreshed by hand: no thread beside training
+            # refreshed by hand, so that no thread runs beside training
             self._live = Progress(*columns, console=self.console, auto_refresh=False)
             self._live.start()
             self._training = self._live.add_task("", total=trainer.max_steps)
@@ -104,7 +104,7 @@ class RunProgress(Callback):
             self._live.refresh()
 
     def on_validation_batch_end(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
-        """Move the evaluation's bar."""
+        """Advance the evaluation's bar."""
         if self._live is not None and self._evaluation is not None:
             self._live.advance(self._evaluation)
             if time.monotonic() - self._shown_at >= _SECONDS_BETWEEN_REFRESHES:
@@ -126,11 +126,11 @@ class RunProgress(Callback):
         self._close()
 
     def on_exception(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
-        """Give the terminal back."""
+        """Close the bar."""
         self._close()
 
     def teardown(self, trainer: pl.Trainer, *args: Any, **kwargs: Any) -> None:
-        """Give the terminal back, whatever happened."""
+        """Close the bar, whatever happened."""
         self._close()
 
     def _close(self) -> None:
@@ -176,5 +176,5 @@ class RunProgress(Callback):
             return None, None
         steps, seconds = step - self._first[0], now - self._first[1]
         training = max(seconds - self._evaluating, 1e-9)
-        # evaluations still to come cost what they have cost so far
+        # assumes that evaluations go on taking the same share of the time
         return steps / training, (last - step) * seconds / steps

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the handler only notes them, and the run ends where its state is whole."""
+"""Ctrl-C and SIGTERM: the handler only records them; the run stops once its state is complete."""
 
 import os
 import signal
@@ -12,20 +12,20 @@ from pytorch_lightning.callbacks import Callback
 
 from lightning_modules.messages import rank
 
-# Programs between us and the terminal pass on a Ctrl-C that the terminal delivers to us as well.
+# A Ctrl-C may arrive twice: from the terminal, and passed on by programs between it and us.
 _SAME_CTRL_C = 1.0  # seconds
 
 
 def spoken(signum: int) -> str:
-    """Return a signal's name as people say it."""
+    """Return a signal's everyday name."""
     return "Ctrl-C" if signum == signal.SIGINT else signal.Signals(signum).name
 
 
 class Stopped(SystemExit):
-    """The run ends as it was asked to, with the code a shell gives to that signal: 130 or 143.
+    """End the run on a signal, with the exit code that shells give to that signal: 130 or 143.
 
-    Only the first rank: where Lightning starts the others, it takes their codes for crashes and
-    kills the first one amid its last words.
+    Only the first rank has that code, the others 0: where Lightning starts the others, it takes
+    their code for a crash and kills the first one while it is still printing.
     """
 
     def __init__(self, signum: int) -> None:
@@ -34,11 +34,11 @@ class Stopped(SystemExit):
 
 
 class StopSignals(Callback):
-    """Note Ctrl-C and SIGTERM while training, for others to look at between steps.
+    """Record Ctrl-C and SIGTERM during training, for other callbacks to check between steps.
 
-    Used as a context around `fit`, so that whatever breaks because of the signal (another rank is
-    gone already) ends with the signal's exit code. Before the first step there is nothing to save,
-    and after the last nothing that is not: there a signal ends the process at once, even amid a
+    Use it as a context around `fit`, so that an error caused by the signal (such as a rank that is
+    already gone) ends with the signal's exit code. Before the first step there is nothing to save,
+    and after the last everything is saved: there a signal ends the process at once, even during a
     call that waits for another rank. So does a second Ctrl-C.
 
     Attributes:
@@ -51,7 +51,7 @@ class StopSignals(Callback):
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "StopSignals":
-        """Take over the signals."""
+        """Take over the signal handlers."""
         self.asked = 0
         if threading.current_thread() is threading.main_thread():
             self._before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
@@ -64,7 +64,7 @@ class StopSignals(Callback):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Give the signals back."""
+        """Restore the signal handlers."""
         for one, handler in self._before.items():
             signal.signal(one, handler)
         self._before = {}
@@ -72,12 +72,12 @@ class StopSignals(Callback):
             raise Stopped(self.asked) from error
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """From here on somebody looks."""
+        """Record signals from now on: they are checked after each step."""
         for one in self._before:
             signal.signal(one, self._note)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Nobody looks any more."""
+        """Let signals end the process at once again: nothing checks them any more."""
         self._end_at_once()
 
     def _end_at_once(self) -> None:
@@ -92,6 +92,6 @@ class StopSignals(Callback):
         if not self.asked:
             self.asked, self._asked_at = signum, now
             if rank() == 0:
-                # not print: the signal may have struck inside one
+                # not print: the signal may have interrupted one
                 text = f"\n{spoken(signum)}: saving after this step (Ctrl-C again: at once)\n"
                 os.write(2, text.encode())

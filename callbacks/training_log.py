@@ -1,4 +1,4 @@
-"""What training looks like from inside, averaged over windows of steps and sent to every logger."""
+"""Training metrics, averaged over windows of steps and sent to every logger."""
 
 import time
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ from lightning_modules.objective import Objective
 class Window:
     """Sums over the steps since the last row, kept on the device so that no step waits for them.
 
-    Its state is plain tensors: a run resumed in the middle of a window logs what it would have.
+    Its state can be saved, so that a run resumed within a window logs the same as without a stop.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Window:
 
     @torch.no_grad()
     def add(self, objective: Objective, batch: Batch) -> None:
-        """Take in one step."""
+        """Add one step."""
         given, clean = batch.label, batch.clean_label
         weight = objective.relative_weight
         if weight is not None:
@@ -61,7 +61,7 @@ class Window:
         self._sums[names] = step if so_far is None else so_far.to(step.device) + step
 
     def means(self, strategy: Strategy) -> dict[str, float]:
-        """Return the means over steps and ranks, once: ranks add up in place.
+        """Return the means over steps and ranks; call this once, as ranks are summed in place.
 
         This waits for the device.
         """
@@ -94,7 +94,7 @@ class Window:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from saved sums."""
+        """Restore saved sums."""
         self._sums, self._classes = dict(state["sums"]), state["classes"]
         self._suspicion = list(state["suspicion"])
 
@@ -102,10 +102,10 @@ class Window:
 class TrainingLog(Callback):
     """Log the mean of every `every` steps: losses, accuracies, pace, and beliefs about labels.
 
-    docs/metrics.md says what each name means.
+    docs/metrics.md defines each name.
 
-    `training_step` must return `{"objective": Objective, "batch": Batch}`; the data module gives
-    `batch_size` (over all devices), `num_train` and `epochs`.
+    `training_step` must return `{"objective": Objective, "batch": Batch}`; the data module must
+    have `batch_size` (over all devices) and `epochs`.
 
     Args:
         every: steps in a window, at least 1; the last window of a run may be shorter.
@@ -118,13 +118,13 @@ class TrainingLog(Callback):
         self.every = every
         self.latest: dict[str, float] = {}
         self._window = Window()
-        # the clock stands still during evaluation and is not restored: it measures this machine
+        # the clock stops during evaluation and is not saved: it measures this machine
         self._steps = 0
         self._seconds = 0.0
         self._since = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Make loggers forget the steps that a resumed run will take again."""
+        """Make loggers drop the steps that a resumed run will repeat."""
         for logger in trainer.loggers:
             if hasattr(logger, "truncate_after"):
                 logger.truncate_after(trainer.global_step)
@@ -138,7 +138,7 @@ class TrainingLog(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Take in the step; at the end of a window, log it."""
+        """Add the step; at the end of a window, log its means."""
         self._window.add(outputs["objective"], outputs["batch"])
         self._steps += 1
         step = trainer.global_step
@@ -171,18 +171,18 @@ class TrainingLog(Callback):
         self._since = time.perf_counter()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return every rank's open window, and the last closed one."""
+        """Return every rank's open window, and the metrics of the last closed one."""
         windows = everyones(self._window.state_dict())
         return {"windows": windows, "latest": dict(self.latest)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on in the middle of a window."""
+        """Restore this rank's open window."""
         self._window.load_state_dict(mine(state_dict["windows"]))
         self.latest = dict(state_dict["latest"])
 
 
 def _memory(device: torch.device) -> int:
-    """Return the most bytes that a GPU had to give so far, else those the process holds now."""
+    """Return the peak of bytes allocated on a GPU or, without one, the process's bytes now."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)  # does not wait for it
     return resident()

@@ -1,7 +1,7 @@
-"""The transition matrix P(given label | class), estimated by the network's predictions and true.
+"""The transition matrix P(given label | class): the true one, and the network's estimate of it.
 
-An estimate takes the class that the network predicts for the true one; both count pairs of classes
-among the examples visited. C is the number of classes.
+The estimate replaces the true class by the one that the network predicts. Both come from counts
+over the examples visited. C is the number of classes.
 """
 
 import torch
@@ -12,11 +12,11 @@ def add_pairs(counts: Tensor, guess: Tensor, label: Tensor, clean_label: Tensor)
     """Count a batch's pairs in place, without waiting for the device.
 
     Args:
-        counts: `(2, C, C)` integers: the matrix by predicted and that by true class, one row a
-            class, one column a given label.
+        counts: `(2, C, C)` integers, by predicted class [0] and by true class [1]; rows are
+            classes, columns given labels.
         guess: predicted classes, `(B,)`.
         label: given labels, `(B,)`.
-        clean_label: true labels, `(B,)`; where they are no class, only the prediction counts.
+        clean_label: true labels, `(B,)`; where they are not a class, only [0] is counted.
     """
     known = clean_label >= 0
     classes = counts.shape[-1]
@@ -30,7 +30,7 @@ def transition_error(estimated: Tensor, true: Tensor) -> float | None:
 
     It is the mean, over the true classes that were seen, of the total variation distance between
     the two rows: half the sum of absolute differences. A class that was never predicted has no
-    estimate and counts 1, so that a network that predicts one class only does not look well.
+    estimate and counts 1, so that a network that predicts only one class does not look good.
 
     Args:
         estimated: counts, `(C, C)`, rows are predicted classes.

@@ -1,4 +1,4 @@
-"""Says when pictures could not be read, while a run goes on."""
+"""Warn about pictures that could not be read, during a run."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from lightning_modules.messages import rank
 
 
 class UnreadableWarning(Callback):
-    """After evaluations, and before the first step, tell of pictures that became grey ones.
+    """Before the first step and after evaluations, report pictures that could not be read.
 
     Args:
-        folder: of the run, where they are written down.
+        folder: the run's folder, where these pictures are recorded.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -21,11 +21,11 @@ class UnreadableWarning(Callback):
         self._told = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Tell of what was read before."""
+        """Report pictures that failed before training."""
         self._tell()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Tell of what was read since."""
+        """Report pictures that failed since the last report."""
         self._tell()
 
     def _tell(self) -> None:

@@ -1,4 +1,4 @@
-"""What an offline W&B run has on disk, where its earlier parts were stopped or killed."""
+"""What an offline W&B run has on disk after earlier parts of it were stopped or killed."""
 
 import os
 import struct
@@ -7,16 +7,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-_MAGIC, _HEAD = b":W&B", 7  # the file's first bytes, and how many belong to its head
+_MAGIC, _HEAD = b":W&B", 7  # the file's first bytes, and the size of its header
 _BLOCK = 32 * 1024
-_WHOLE, _LAST = 1, 4  # kinds of piece that end a record
+_WHOLE, _LAST = 1, 4  # kinds of fragment that end a record
 
 
 def records(path: Path) -> Iterator[tuple[int, Any]]:
-    """Yield the records of a `.wandb` file, each with the offset of its end, as far as written.
+    """Yield (end offset, record) for each complete record of a `.wandb` file.
 
-    They are wandb's protocol buffers in the format of LevelDB's logs: pieces with a checksum, a
-    length and a kind, none of which crosses the border between two blocks of 32 KiB.
+    They are wandb's protocol buffers in LevelDB's log format: fragments with a checksum, a length
+    and a kind, none of which crosses the border between two blocks of 32 KiB.
     https://github.com/google/leveldb/blob/main/doc/log_format.md
     """
     from google.protobuf.message import DecodeError
@@ -44,12 +44,12 @@ def records(path: Path) -> Iterator[tuple[int, Any]]:
 def last_step(folder: Path, run_id: str) -> int:
     """Return the last W&B step that earlier parts of a run have on disk, or -1.
 
-    What a killed part leaves is mended: `wandb sync` refuses a file that ends in half a record,
-    and all later parts with it. That half is cut off.
+    This also cuts off half a record that a killed part left at the end of its file: `wandb sync`
+    would refuse that file, and all later parts with it.
 
     Args:
         folder: `wandb/`, with a folder for each part.
-        run_id: the run's.
+        run_id: the run's ID.
     """
     last = -1
     for path in folder.glob(f"*run-*/run-{run_id}.wandb"):

@@ -1,4 +1,4 @@
-"""W&B's history: what `metrics.csv` holds, each row at its training step and only once."""
+"""W&B's history: the rows of `metrics.csv`, each at its training step and only once."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,32 +15,32 @@ AXIS = "trainer/global_step"  # Lightning makes it the x axis of every metric
 
 
 class WandbLog(WandbLogger):
-    """Give W&B each step's metrics in one row; when a run is resumed, give it what it lacks.
+    """Send W&B each step's metrics in one row; when a run is resumed, also send what W&B lacks.
 
-    W&B's own step is the training step. W&B takes no row back and refuses those behind its last,
-    while a resumed run goes back to a checkpoint and comes to the same numbers again: what W&B has
-    is not sent twice. A run that was killed took with it what the client had not yet written or
-    sent (some 15 seconds); `metrics.csv` has it, and it is sent from there.
+    W&B's own step is the training step. W&B cannot delete rows and refuses steps before its last
+    one, while a resumed run goes back to a checkpoint and gets the same numbers again: what W&B has
+    is not sent twice. A killed run loses what the client had not yet written or sent (some 15
+    seconds); `metrics.csv` has it, and it is sent from there.
 
     Args:
-        folder: the run's, with `metrics.csv`; `wandb/` goes there.
-        kwargs: as `WandbLogger` takes them.
+        folder: the run's folder, with `metrics.csv`; `wandb/` goes there.
+        kwargs: passed on to `WandbLogger`.
     """
 
     def __init__(self, folder: Path, **kwargs: Any) -> None:
         super().__init__(save_dir=folder, **kwargs)
-        self._wandb_init.pop("anonymous", None)  # wandb warns of it even where it is None
+        self._wandb_init.pop("anonymous", None)  # wandb warns about it even if it is None
         self._metrics = folder / "metrics.csv"
         self._caught_up = False
         self._sent = -1  # the last step W&B has from earlier parts of the run
-        self._sent_names: frozenset[str] = frozenset()  # what it has of that one
+        self._sent_names: frozenset[str] = frozenset()  # metrics it has of that step
 
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
         """Return the W&B run; the first call opens it."""
         if self._experiment is None:
-            if self._offline:  # before this part's own file is there
+            if self._offline:  # before this part's own file is created
                 self._sent = last_step(self._metrics.parent / "wandb", str(self._id))
             run = super().experiment
             if not self._offline:
@@ -69,7 +69,7 @@ class WandbLog(WandbLogger):
 
     def _send(self, metrics: Mapping[str, Any], step: int) -> None:
         run = self.experiment
-        if step == self._sent:  # it died between two of this step's rows
+        if step == self._sent:  # the run ended between two calls for this step
             metrics = {name: metrics[name] for name in metrics.keys() - self._sent_names}
         if step > self._sent or (step == self._sent and metrics):
             run.log({**metrics, AXIS: step}, step=max(step, self._sent + 1))

@@ -1,8 +1,8 @@
 """Histograms of example weights among right, wrong and unknown labels: bins, file, loggers.
 
-A weight of 1 is that of an average example. Zero has a bin of its own; from 1/32 to 32, bins are
-half an octave wide. In batches of 100, more than nine in ten positive weights of L2R and IEG lie
-between these.
+An average example has weight 1. Zero has its own bin; from 1/32 to 32, bins are half an octave
+wide (a factor of √2). In batches of 100, more than nine in ten positive weights of L2R and IEG are
+in that range.
 """
 
 import math
@@ -26,14 +26,14 @@ LOW = (0.0, *HIGH[:-1])
 
 
 class Weighed(NamedTuple):
-    """The example weights of the steps from one evaluation to the next."""
+    """Histograms of the example weights from one evaluation to the next."""
 
-    step: int  # of the latter
+    step: int  # of the later evaluation
     counts: list[list[int]]  # a row of bins for each of GROUPS
 
 
 def ends() -> Tensor:
-    """Return the finite ends of the bins, `(bins - 1,)` float32."""
+    """Return the finite upper ends of the bins, `(bins - 1,)` float32."""
     return torch.tensor(HIGH[:-1])
 
 
@@ -44,13 +44,13 @@ def add_weights(
 
     Args:
         counts: `(groups, bins)` integers.
-        ends: as `ends` gives them, on the device.
+        ends: as returned by `ends`, on the device.
         weight: example weights, `(B,)`, 1 on average.
         label: given labels, `(B,)`.
         clean_label: true labels, `(B,)`, `UNKNOWN`, or `KNOWN_WRONG`.
     """
     clean, wrong = label_groups(label, clean_label)
-    group = wrong + 2 * ~(clean | wrong)  # a place in GROUPS
+    group = wrong + 2 * ~(clean | wrong)  # index into GROUPS
     place = group * counts.shape[1] + torch.bucketize(weight.float(), ends)
     counts.view(-1).index_add_(0, place, torch.ones_like(place, dtype=counts.dtype))
 
@@ -67,7 +67,7 @@ def write_weights(history: Sequence[Weighed], path: Path) -> None:
 def log_weights(weighed: Weighed, logger: Logger) -> None:
     """Send `weight/clean` and so on to a logger that can draw histograms; others get nothing.
 
-    Where edges must rise and end, zero lies just below 0, and the last bin ends at 64.
+    Their edges must increase and be finite, so zero's bin is (-1/32, 0] and the last ends at 64.
     """
     edges = np.array([-HIGH[1], *HIGH[:-1], 2 * HIGH[-2]])
     middles = (edges[:-1] + edges[1:]) / 2

@@ -1,7 +1,7 @@
 """ANIMAL-10N (Song et al., ICML 2019, "SELFIE"): five pairs of look-alikes, labelled by people.
 
-Facts: the data set's page. There are no lists: a picture's label is the first character of its
-name. Test labels are those on which the annotator and the search word agree.
+Source: the data set's page. There are no lists: a picture's label is the first character of its
+file name. Test pictures are those whose annotator agreed with the search word.
 """
 
 import re
@@ -35,18 +35,18 @@ _SIZES = {"training": 50_000, "testing": 5_000}
 
 
 class Animal10N(PictureDataModule):
-    """ANIMAL-10N, judged on its testing pictures.
+    """ANIMAL-10N, tested on its testing pictures.
 
-    No training label is trusted, so the probe is drawn from a list, or else from the testing
-    pictures, which are then left out of what is judged on; this is said at every start.
+    No training label is trusted, so the probe set is drawn from `probe_list` or, without one, from
+    the testing pictures. Those in the probe set are not tested on; a note says so at every start.
 
     Args:
-        animal10n_dir: with `training/` and `testing/`.
+        animal10n_dir: folder with `training/` and `testing/`.
         probe_list: a table with `path` and `label` of trusted pictures, or None.
         rest: see `PictureDataModule`.
 
     Raises:
-        ValueError: if pictures are missing, or a name says no label.
+        ValueError: if pictures are missing, or a file name does not begin with a label.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Animal10N(PictureDataModule):
         super().__init__(**rest)
 
     def listing(self) -> Listing:
-        """Look into the folders; pictures for the probe come after the noisy ones."""
+        """List the folders; candidates for the probe set come after the noisy pictures."""
         training, self._testing = (self._pictures(part) for part in _SIZES)
         found = (training, self._testing)
         self.notes += other_counts(
@@ -72,7 +72,7 @@ class Animal10N(PictureDataModule):
         return joined(training, trusted, CLASS_NAMES)
 
     def tests(self, drawn: Manifest) -> Mapping[str, Labelled]:
-        """Return the testing pictures that are not in the probe."""
+        """Return the testing pictures that are not in the probe set."""
         rest = not_in_probe(self._testing, self.listed, drawn, "testing pictures")
         taken = len(self._testing.label) - len(rest.label)
         if taken:

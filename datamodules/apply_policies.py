@@ -1,7 +1,7 @@
-"""Apply to every example of a batch the operations drawn for it (reference 1.7, 1.8, 1.10).
+"""Apply to each example of a batch the operations drawn for it (reference 1.7, 1.8, 1.10).
 
-The draws lie on the CPU, so the examples are grouped by operation there, each operation runs once
-on its group, and nothing waits for the device.
+The draws are on the CPU, so examples are grouped there by the function that applies their operation
+and nothing waits for the device. Each function runs once, on its group.
 """
 
 from collections import defaultdict
@@ -28,7 +28,7 @@ _APPLY: dict[str, Apply] = {
     "Cutout": image_geometry.cutout,
     "AutoContrast": _without_arguments(image_ops.auto_contrast),
     "Equalize": _without_arguments(image_ops.equalise),
-    # Everything is inverted from the threshold 0 on.
+    # Invert has magnitude 0: with that threshold, Solarize inverts every value.
     "Invert": image_ops.solarise,
     "Solarize": image_ops.solarise,
     "SolarizeAdd": image_ops.solarise_add,
@@ -67,17 +67,17 @@ def _arguments(
 
 
 def apply_policies(image: Tensor, draws: PolicyDraws, policy_set: PolicySet = CIFAR) -> Tensor:
-    """Return the images after both operations of each.
+    """Return the images after both operations drawn for each.
 
     Args:
-        image: (B, 4, H, W) uint8, RGBA, on any device; (B, 3, H, W), RGB, if the set's pixels from
-            outside are not to be told from others.
-        draws: on the CPU, of the same set.
-        policy_set: whose operations they are.
+        image: uint8, on any device: RGBA, (B, 4, H, W), or RGB, (B, 3, H, W), for a set that needs
+            no alpha channel.
+        draws: drawn from the same set, on the CPU.
+        policy_set: the set whose operations the draws index.
 
     Returns:
         uint8 of the same shape; with CIFAR's set, alpha is 0 in pixels that came from outside the
-        picture or lie in a policy's hole, unless a later operation made them opaque.
+        picture or lie in the hole of a Cutout, unless a later operation made them opaque.
     """
     for slot in zip(*(field.unbind(1) for field in draws), strict=True):
         image = _apply_slot(policy_set, image, *(field.tolist() for field in slot))

@@ -1,4 +1,4 @@
-"""Files that are either whole or as they were, wherever the process dies or the power fails."""
+"""Atomic writes: after a crash or a power cut, a file is either complete or unchanged."""
 
 import os
 from collections.abc import Iterator
@@ -8,27 +8,27 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to, and put it in its place if nothing was raised."""
+    """Yield a temporary path beside `path`; replace `path` by it unless an exception is raised."""
     partial = path.with_name(f"{path.name}.partial")
     try:
         yield partial
-        # Without it a power cut may leave the new name with nothing in it.
+        # Without this, a power cut may leave an empty file under the final name.
         to_disk(partial)
         os.replace(partial, path)
     except BaseException:
-        partial.unlink(missing_ok=True)  # on a full disk, half a file is in the way
+        partial.unlink(missing_ok=True)  # half a file would only take up space on a full disk
         raise
     to_disk(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a small file in UTF-8, but for names of files that are not; whole or as it was."""
+    """Write a small UTF-8 file atomically; surrogate escapes (file names) become raw bytes."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def to_disk(path: Path) -> None:
-    """Wait until a file, or the names in a folder, would outlive a power cut."""
+    """Sync a file, or the names in a folder, so that they survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,8 +1,8 @@
-"""Weak and strong views of a whole batch, on the batch's device, each example with its own draws.
+"""Weak and strong views of a whole batch, made on its device.
 
-Source: reference 1.6 (weak) and 1.7 (strong). Lengths of the strong view are stated there for
-images of 32x32 and scaled to other sides: translations, padding (4), cutout (16) and a policy's own
-hole, each truncated to whole pixels. The weak view's padding is a setting, in pixels as given.
+Source: reference 1.6 (weak) and 1.7 (strong). It states the lengths of the strong view for 32x32
+images: translations, padding (4), cutout (16) and the hole of the policies' Cutout. For other sizes
+we scale them and truncate to whole pixels. The weak view's padding is a setting and is not scaled.
 """
 
 from typing import TypeVar
@@ -29,8 +29,8 @@ from datamodules.policies import REFERENCE_SIDE, scaled
 
 STRONG_VIEWS = ("autoaugment", "randaugment", "randaugment_per_example", "none")
 
-_BLACK = _TRANSPARENT = 0  # of 0 to 255
-_GREY = 0.0  # of -1 to 1
+_BLACK = _TRANSPARENT = 0  # on the scale from 0 to 255
+_GREY = 0.0  # on the scale from -1 to 1
 _STRONG_PAD, _STRONG_HOLE = 4, 16
 
 _Draws = TypeVar("_Draws", CropDraws, HoleDraws)
@@ -41,8 +41,8 @@ def _to(draws: _Draws, device: torch.device) -> _Draws:
 
 
 def normalise(image: Tensor) -> Tensor:
-    """Return uint8 values 0 to 255 as float32 from -1 to 1, exactly as the reference does."""
-    # A product, not a quotient: they round differently, and the strong view truncates.
+    """Return uint8 values 0 to 255 as float32 from -1 to 1, rounded exactly like the reference."""
+    # Multiplying and dividing round differently, and the strong view truncates the result.
     return image.to(torch.float32, copy=True).mul_(1 / 255).sub_(0.5).mul_(2)
 
 
@@ -52,22 +52,22 @@ def to_uint8(view: Tensor) -> Tensor:
 
 
 def check_bytes(image: Tensor) -> None:
-    """Refuse images that are not uint8.
+    """Check that images are uint8.
 
     Raises:
-        ValueError: they are not.
+        ValueError: if they are not.
     """
     if image.dtype != torch.uint8:
         raise ValueError(f"image is {image.dtype}: give uint8 values from 0 to 255.")
 
 
 def in_hole(view: Tensor, draws: HoleDraws, stated_for: int) -> Tensor:
-    """Return (B, 1, H, W) bool: where the strong view's cutout makes its hole.
+    """Return the mask of the strong view's cutout hole, (B, 1, H, W) bool.
 
     Args:
-        view: (B, C, H, W), from which shape and device are taken.
+        view: (B, C, H, W); only its shape and device are used.
         draws: the centres.
-        stated_for: the image side for which the reference states the hole's, 16.
+        stated_for: the image side at which the hole's side is 16 pixels, as the reference states.
     """
     height, width = view.shape[-2:]
     row, column = _to(draws, view.device)
@@ -79,15 +79,15 @@ class Augment:
     """Weak and strong views of CIFAR-like images.
 
     Args:
-        pad: pixels of black around the image from which the weak view is cropped.
-        flip: whether half of the views are mirrored, in the weak and again in the strong view; off
-            for pictures whose mirror image means something else, such as digits.
-        strong: "autoaugment" (every example its own policy), "randaugment" (two operations for the
-            whole batch, as in the reference), "randaugment_per_example" or "none" (the strong view
-            is another crop and flip of the weak one).
+        pad: pixels of black padding around the image before the weak view is cropped.
+        flip: whether half of the weak views and, independently, half of the strong views are
+            mirrored; off for images that mirroring changes in meaning, such as digits.
+        strong: "autoaugment" (each example has its own policy), "randaugment" (two operations for
+            the whole batch, as in the reference), "randaugment_per_example" or "none" (the strong
+            view is another crop and flip of the weak one).
 
     Raises:
-        ValueError: `strong` is none of these, `pad` no width, or `flip` neither true nor false.
+        ValueError: if `strong` is none of these, `pad` not a whole number, or `flip` not a bool.
     """
 
     def __init__(self, *, pad: int = 2, flip: bool = True, strong: str = "autoaugment") -> None:
@@ -104,10 +104,10 @@ class Augment:
         Args:
             image: this rank's part of the global batch.
             generator: a CPU generator, in the same state on all ranks.
-            share: which part it is.
+            share: which part that is.
 
         Raises:
-            ValueError: the images are not uint8.
+            ValueError: if the images are not uint8.
         """
         check_bytes(image)
         places = 2 * self.pad + 1
@@ -116,7 +116,7 @@ class Augment:
         return self.apply_weak(image, share.of(draws))
 
     def strong(self, weak: Tensor, generator: Generator, share: Share = WHOLE) -> Tensor:
-        """Return strong views, shaped like the weak views they are made of; see `weak`."""
+        """Return strong views made from weak views, of the same shape; see `weak`."""
         count, _, height, width = weak.shape
         draws = self.draw_strong(generator, count * share.world_size, height, width)
         return self.apply_strong(weak, share.of(draws))
@@ -124,31 +124,31 @@ class Augment:
     def views(
         self, image: Tensor, generator: Generator, share: Share, *, strong: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """Return weak views and, if wanted, strong views of them; see `weak`."""
+        """Return weak views and, if `strong`, strong views made from them; see `weak`."""
         weak = self.weak(image, generator, share)
         return weak, self.strong(weak, generator, share) if strong else None
 
     def draw_strong(self, generator: Generator, count: int, height: int, width: int) -> StrongDraws:
-        """Draw all that the strong views of `count` examples need."""
+        """Make all draws for the strong views of `count` examples."""
         policy: PolicyDraws | None = None
         if self.strong_view == "autoaugment":
             policy = draw_autoaugment(generator, count, height, width)
         elif self.strong_view != "none":
             per_example = self.strong_view == "randaugment_per_example"
             policy = draw_randaugment(generator, count, height, width, per_example=per_example)
-        # The last place, 2 * pad, is left out, as in the reference; a tiny image has only one.
+        # As in the reference, the last offset, 2 * pad, is never drawn; a tiny image has only one.
         rows, columns = (max(1, 2 * scaled(_STRONG_PAD, side)) for side in (height, width))
         window = draw_crop(generator, count, rows, columns, flip=self.flip)
         hole = None if policy is None else draw_hole(generator, count, height, width)
         return StrongDraws(policy, window, hole)
 
     def apply_weak(self, image: Tensor, draws: CropDraws) -> Tensor:
-        """Return the weak views that follow from the draws; see `weak`."""
+        """Return the weak views for given draws; see `weak`."""
         top, left, flip = _to(draws, image.device)
         return normalise(crop(image, top, left, flip, (self.pad, self.pad), _BLACK))
 
     def apply_strong(self, weak: Tensor, draws: StrongDraws) -> Tensor:
-        """Return the strong views that follow from the draws; see `strong`."""
+        """Return the strong views for given draws; see `strong`."""
         height, width = weak.shape[-2:]
         window = _to(draws.crop, weak.device)
         margin = scaled(_STRONG_PAD, height), scaled(_STRONG_PAD, width)
@@ -156,7 +156,7 @@ class Augment:
             return crop(weak, *window, margin, _GREY)
         rgb = to_uint8(weak)
         rgba = torch.cat([rgb, torch.full_like(rgb[:, :1], 255)], dim=1)
-        # Whatever is transparent in the end, padding included, is grey.
+        # Pixels that end up transparent, padding included, become grey.
         rgba = crop(apply_policies(rgba, draws.policy), *window, margin, _TRANSPARENT)
         grey = (rgba[:, 3:] == 0) | in_hole(rgba, draws.hole, REFERENCE_SIDE)
         return normalise(rgba[:, :3]).masked_fill_(grey, _GREY)

@@ -1,8 +1,8 @@
-"""What is drawn for the views of a batch, apart from what is done with it.
+"""The random draws for the views of a batch, kept apart from applying them.
 
 Every function draws on the CPU, a fixed number of times in a fixed order, whatever the images
-show: so the draws are a function of the generator alone, can be fed by a test, and need no
-synchronisation to be read (reference 1.6, 1.7).
+show. So the draws are a function of the generator alone, a test can supply its own, and reading
+them does not synchronise with the device (reference 1.6, 1.7).
 """
 
 from functools import cache
@@ -17,17 +17,17 @@ _Draws = TypeVar("_Draws", bound=tuple[Any, ...])
 
 
 class Share(NamedTuple):
-    """Which of the equal parts of a global batch lies on this rank.
+    """Which of the equal parts of the global batch this rank has.
 
-    Draws are made for the global batch and then divided, so an example's views do not depend on
-    how many ranks there are.
+    Draws are made for the global batch and then split, so an example's views do not depend on the
+    number of ranks.
     """
 
     rank: int = 0
     world_size: int = 1
 
     def of(self, draws: _Draws) -> _Draws:
-        """Return this rank's part of draws for the global batch, its ranks' parts in order."""
+        """Return this rank's part of draws for the global batch, whose parts are in rank order."""
         return type(draws)(*(self._part(field) for field in draws))
 
     def _part(self, field: Any) -> Any:
@@ -40,7 +40,7 @@ WHOLE = Share()
 
 
 class CropDraws(NamedTuple):
-    """Where a window lies in its padded image, and whether it is mirrored."""
+    """The offset of a crop window in its padded image, and whether it is mirrored."""
 
     top: Tensor  # (B,) int64 from 0
     left: Tensor  # (B,) int64 from 0
@@ -55,17 +55,17 @@ class HoleDraws(NamedTuple):
 
 
 class PolicyDraws(NamedTuple):
-    """Two operations for every example, to be applied one after the other."""
+    """Two operations for each example, to be applied one after the other."""
 
-    operation: Tensor  # (B, 2) int64 place in the set's operations, or IDENTITY
+    operation: Tensor  # (B, 2) int64 index into the set's operations, or IDENTITY
     level: Tensor  # (B, 2) int64 in [0, 10]
     negative: Tensor  # (B, 2) bool, the sign of operations that have one
-    row: Tensor  # (B, 2) int64 in [0, H), centre of a policy's own hole
+    row: Tensor  # (B, 2) int64 in [0, H), centre of the hole of a Cutout
     column: Tensor  # (B, 2) int64 in [0, W)
 
 
 class StrongDraws(NamedTuple):
-    """All that the strong view of a batch needs."""
+    """All draws for the strong views of a batch."""
 
     policy: PolicyDraws | None
     crop: CropDraws
@@ -73,7 +73,7 @@ class StrongDraws(NamedTuple):
 
 
 class _Table(NamedTuple):
-    """The policies of a set, each field (number of policies, 2)."""
+    """The policies of a set as tensors, each (number of policies, 2)."""
 
     operation: Tensor
     chance: Tensor
@@ -105,14 +105,14 @@ def _whole(generator: Generator, stop: int, *shape: int) -> Tensor:
 def draw_crop(
     generator: Generator, count: int, rows: int, columns: int, *, flip: bool = True
 ) -> CropDraws:
-    """Draw a window for every example, each place equally likely.
+    """Draw a crop window for each example, with all offsets equally likely.
 
     Args:
         generator: a CPU generator.
         count: B.
-        rows: how many places there are from top to bottom.
-        columns: how many from left to right.
-        flip: whether half of the windows are mirrored; the generator moves on either way.
+        rows: number of possible offsets from the top.
+        columns: number of possible offsets from the left.
+        flip: whether half of the windows are mirrored; the generator advances either way.
     """
     top = _whole(generator, rows, count)
     left = _whole(generator, columns, count)
@@ -120,7 +120,7 @@ def draw_crop(
 
 
 def draw_hole(generator: Generator, count: int, height: int, width: int) -> HoleDraws:
-    """Draw the centre of a hole for every example, each pixel equally likely."""
+    """Draw the centre of a hole for each example, with all pixels equally likely."""
     return HoleDraws(_whole(generator, height, count), _whole(generator, width, count))
 
 
@@ -140,7 +140,7 @@ def _complete(
 def draw_autoaugment(
     generator: Generator, count: int, height: int, width: int, policy_set: PolicySet = CIFAR
 ) -> PolicyDraws:
-    """Draw one of the set's policies for every example, and which of its operations are applied."""
+    """Draw one of the set's policies for each example, and which of its operations are applied."""
     policy = _whole(generator, len(policy_set.policies), count)
     operation, chance, level = (field[policy] for field in _table(policy_set))
     return _complete(generator, operation, chance, level, height, width)
@@ -156,9 +156,9 @@ def draw_randaugment(
         count: B.
         height: of the images.
         width: of the images.
-        per_example: whether every example has its own two operations and levels. The reference
-            draws them once for the whole batch. Either way, each operation is applied to every
-            other example or so, with a sign of the example's own.
+        per_example: whether each example has its own two operations and levels; the reference draws
+            them once for the whole batch. Either way, each example draws for each operation its
+            sign and, with probability 1/2, whether it is applied.
     """
     groups = count if per_example else 1
     operation = _RANDAUGMENT[_whole(generator, len(_RANDAUGMENT), groups, 2)].expand(count, 2)

@@ -1,7 +1,7 @@
-"""From a data set's bytes to the batches of a step; a data set only says how it is read.
+"""The base data module: makes the batches and views of a step; subclasses only read the data.
 
-Test data select nothing: the validation loaders *are* the test sets, so that curves can be drawn,
-and no method, schedule or checkpoint may depend on what they give.
+Test data must not select anything: the validation loaders *are* the test sets, so that curves can
+be drawn, and no method, schedule or checkpoint may depend on their results.
 """
 
 from abc import abstractmethod
@@ -43,39 +43,39 @@ class ViewMaker(Protocol):
     def views(
         self, image: Tensor, generator: Generator, share: Share, *, strong: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """Return weak views and, if wanted, strong ones, (B, 3, H, W) float32 in [-1, 1] each.
+        """Return weak views and, if `strong`, strong ones, each (B, 3, H, W) float32 in [-1, 1].
 
         Args:
             image: this rank's part of the global batch, uint8, as `Images.drawn` returns it.
             generator: a CPU generator, in the same state on all ranks.
-            share: which part it is.
-            strong: whether a method looks at strong views.
+            share: which part that is.
+            strong: whether the method uses strong views.
         """
         ...
 
 
 class TestSet(NamedTuple):
-    """What a network is judged on."""
+    """The images and labels of a test set."""
 
     images: Images
     label: Labels  # (M,) int64
 
 
 class NoisyLabelDataModule(LightningDataModule):
-    """Serves what a step of training needs; which labels are wrong is drawn once, or known.
+    """Provides the batches of training steps and of evaluation.
 
-    A data set subclasses it, states its facts, and implements `read`. Whatever can be known from
-    lists alone is known before `setup`, so that a wrong setting is refused at once.
+    Each data set is a subclass that sets the attributes below and implements `read`. Whatever
+    follows from lists alone is known before `setup`, so that a wrong setting is refused at once.
 
     Args:
         name: what the data set is called in `dataset=`.
         probe_per_class: trusted examples of each class, taken out of the training set; None: all
             that are trusted.
-        batch_size: training batch over all devices.
-        eval_batch_size: evaluation batch of each device.
+        batch_size: training batch size over all devices.
+        eval_batch_size: evaluation batch size of each device.
         views: makes the views of a batch.
-        seed: what every draw derives from.
-        num_workers: loader processes of each device.
+        seed: the seed that all draws derive from.
+        num_workers: data loader workers of each device.
 
     Raises:
         ValueError: if a setting is impossible for this data set.
@@ -86,11 +86,11 @@ class NoisyLabelDataModule(LightningDataModule):
     num_train: int  # noisy examples
     num_probe: int  # trusted examples
     noise: float | None = None  # nominal rate, where noise is drawn
-    notes: Sequence[str] = ()  # what the user should know, a sentence each
+    notes: Sequence[str] = ()  # messages for the user, one sentence each
     test_names: tuple[str, ...] = (TEST,)
-    paths: Sequence[str] | None = None  # of the training list's pictures, where they are files
+    paths: Sequence[str] | None = None  # of the training list's pictures, if they are files
 
-    unreadable: Unreadable  # what could not be read so far
+    unreadable: Unreadable  # pictures that could not be read so far
     manifest: Manifest
     train_set: LabelledImages
     probe_set: LabelledImages
@@ -121,19 +121,19 @@ class NoisyLabelDataModule(LightningDataModule):
 
     @abstractmethod
     def read(self) -> tuple[Images, Manifest, Mapping[str, TestSet]]:
-        """Return the training list's images, what is drawn about them, and the test sets."""
+        """Return the training list's images, the manifest of what is drawn, and the test sets."""
 
     def without_probe(self) -> str:
-        """Return what to do where a method needs trusted examples and there are none."""
+        """Return advice for the user whose method needs trusted examples where there are none."""
         return "There are no trusted examples: give probe_per_class=1 or more."
 
     @property
     def steps_per_epoch(self) -> int:
-        """Whole batches in the noisy training set, at least 1."""
+        """Number of full batches in the noisy training set, at least 1."""
         return max(1, self.num_train // self.batch_size)
 
     def epochs(self, steps: int) -> float:
-        """Return how many times so many steps go through the noisy training set."""
+        """Return how many epochs of the noisy training set a number of steps is."""
         return steps * self.batch_size / self.num_train
 
     @property
@@ -142,25 +142,25 @@ class NoisyLabelDataModule(LightningDataModule):
         return hasattr(self, "manifest")
 
     def setup(self, stage: str | None = None) -> None:
-        """Read the data and draw what is to be drawn; the second call does nothing."""
+        """Read the data and draw what has to be drawn; further calls do nothing."""
         if not self.is_read:
             self._hold(*self.read())
 
     def lay_out(self) -> None:
-        """As `setup`, for who looks at each picture: nothing is refused for what is missing."""
+        """Like `setup`, for `mode=check`, which checks each picture itself: none has to exist."""
         self.setup()
 
     def keep(self, folder: Path) -> None:
         """Write to a run's folder what its evaluation needs that may change later; here nothing."""
 
     def came_with(self, rows: Labels) -> Labels:
-        """Return the labels that rows of the training list came with, -1 where there was none."""
+        """Return the labels that the data set itself gives to training rows, -1 where none."""
         return np.full(len(rows), -1)
 
     def tested_pictures(self) -> Sequence[tuple[str, int, bool]]:
-        """Return what is tested on, where it lies among the training pictures.
+        """Return the test pictures that come from the same folder or table as the training ones.
 
-        Path, label, and whether that is known to be right.
+        Each as path, label, and whether the label is known to be right.
         """
         return ()
 
@@ -175,7 +175,7 @@ class NoisyLabelDataModule(LightningDataModule):
         self.manifest = drawn
 
     def train_dataloader(self) -> DataLoader[Drawn]:
-        """Return an endless loader of steps, beginning with the trainer's next one."""
+        """Return an endless loader of steps that starts at the trainer's next step."""
         trainer = self.trainer
         wants_probe = trainer is None or trainer.lightning_module.uses_probe
         windows = 2 if trainer is not None and trainer.lightning_module.uses_strong_view else 1
@@ -185,15 +185,15 @@ class NoisyLabelDataModule(LightningDataModule):
         return self._loader(steps, StepSampler(lambda: trainer.global_step if trainer else 0))
 
     def val_dataloader(self) -> list[DataLoader[Batch]]:
-        """Return the test sets, for the curves; nothing may be selected by them."""
+        """Return the test loaders, for the curves; nothing may be selected by their results."""
         return self.test_dataloader()
 
     def test_dataloader(self) -> list[DataLoader[Batch]]:
-        """Return this rank's share of each test set, each example once over all ranks."""
+        """Return a loader of this rank's share of each test set; each example is on one rank."""
         return [self.each_once(one) for one in self.test_sets.values()]
 
     def each_once(self, examples: LabelledImages, *, shared: bool = True) -> DataLoader[Batch]:
-        """Return a loader of examples as evaluation sees them: this rank's share, or all."""
+        """Return a loader of examples for evaluation, each once: this rank's share, or all."""
         share = self._share if shared else WHOLE
         return self._loader(examples, shard_batches(len(examples), self.eval_batch_size, *share))
 
@@ -201,13 +201,13 @@ class NoisyLabelDataModule(LightningDataModule):
         """Make the views of a step on the batch's device; evaluation sees plain images.
 
         Every draw is a function of (seed, step) and of the example's place in the global batch,
-        whatever the number of ranks. Weak views come first, so that they are the same whether or
-        not a method asks for strong ones.
+        whatever the number of ranks. Weak views are drawn first, so that they are the same whether
+        or not the method uses strong ones.
         """
         if isinstance(batch, Batch):
             return Views(weak=normalise(batch.image), strong=None, label=batch.clean_label)
         trainer = self.trainer
-        assert trainer is not None  # who else would transfer a batch
+        assert trainer is not None  # only a trainer transfers batches
         wants_strong = bool(trainer.lightning_module.uses_strong_view)
 
         def views(of: Batch, purpose: str, strong: bool) -> Views:

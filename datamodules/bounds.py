@@ -1,4 +1,4 @@
-"""Values refused by the name of their config key; imports nothing heavy."""
+"""Checks of config values, with errors that name the config key; imports nothing heavy."""
 
 import math
 from collections.abc import Sequence
@@ -12,21 +12,21 @@ def one_of(key: str, value: object, allowed: Sequence[str]) -> None:
 
 
 def within(key: str, value: float, least: float, most: float = math.inf) -> None:
-    """Raise a `ValueError` that names the config key unless least ≤ value ≤ most, a number."""
+    """Raise a `ValueError` that names the config key unless `value` is in [least, most]."""
     if not is_number(value) or not least <= value <= most:
         allowed = f"from {least:g} to {most:g}" if most < math.inf else f"{least:g} or more"
         raise ValueError(f"{key}={value} is not possible: give {allowed}.")
 
 
 def above(key: str, value: float, bound: float, most: float = math.inf) -> None:
-    """Raise a `ValueError` that names the config key unless bound < value ≤ most, a number."""
+    """Raise a `ValueError` that names the config key unless `value` is in (bound, most]."""
     if not is_number(value) or not bound < value <= most:
         limit = f", at most {most:g}" if most < math.inf else ""
         raise ValueError(f"{key}={value} is not possible: give a number above {bound:g}{limit}.")
 
 
 def whole(key: str, value: object, least: int, *, or_null: bool = False) -> None:
-    """Raise a `ValueError` that names the config key unless `value` is whole, at least `least`."""
+    """Raise a `ValueError` that names the config key unless `value` is an int ≥ `least`."""
     if or_null and value is None:
         return
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -41,7 +41,7 @@ def switch(key: str, value: object) -> None:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Return whether a value is a number, and none of infinity."""
+    """Return whether a value is a finite number; a bool is not."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return math.isfinite(value)

@@ -19,11 +19,11 @@ from datamodules.cifar_classes import CIFAR10_CLASSES, CIFAR100_CLASSES, CIFAR10
 from datamodules.clean import CleanDataModule, Source
 from datamodules.noise import CIFAR10_FLIPS, next_in_superclass
 
-STALLED_AFTER = 15.0  # seconds without a byte
+STALLED_AFTER = 15.0  # seconds without receiving a byte
 
 
 class CIFAR10(CleanDataModule):
-    """50,000 training and 10,000 test images of 32x32 pixels, in equal classes."""
+    """50,000 training and 10,000 test images of 32x32 pixels, equally many of each class."""
 
     class_names: ClassVar[tuple[str, ...]] = CIFAR10_CLASSES
     class_sizes: ClassVar[tuple[int, ...]] = (5_000,) * 10
@@ -34,9 +34,9 @@ class CIFAR10(CleanDataModule):
         """Unpack or download what is missing; Lightning calls this in one process only.
 
         Raises:
-            ValueError: if the data are neither there nor to be had, or a file of them is damaged.
+            ValueError: if the data are missing and cannot be downloaded, or a file is damaged.
         """
-        if self.is_read:  # Lightning asks once more
+        if self.is_read:  # Lightning calls this again
             return
         self._refuse_damaged()
         with _impatient():
@@ -53,7 +53,7 @@ class CIFAR10(CleanDataModule):
         )
 
     def _refuse_damaged(self) -> None:
-        """Name the file: unpacking everything anew would write over it."""
+        """Raise an error that names a damaged file: unpacking again would overwrite it."""
         folder, meta = self.data_dir / self.reader.base_folder, self.reader.meta
         files = [*self.reader.train_list, *self.reader.test_list, (meta["filename"], meta["md5"])]
         for name, md5 in files:
@@ -78,7 +78,7 @@ class CIFAR10(CleanDataModule):
 
 
 class CIFAR100(CIFAR10):
-    """As CIFAR-10, with 100 classes in 20 superclasses."""
+    """Like CIFAR-10, with 100 classes in 20 superclasses."""
 
     class_names = CIFAR100_CLASSES
     class_sizes = (500,) * 100
@@ -92,7 +92,7 @@ def _channels_first(image: np.ndarray) -> torch.Tensor:
 
 @contextmanager
 def _impatient() -> Iterator[None]:
-    """Keep a dead connection from hanging the run."""
+    """Set a socket timeout, so that a dead connection does not hang the run."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(STALLED_AFTER)
     try:

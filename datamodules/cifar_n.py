@@ -1,7 +1,7 @@
 """CIFAR-10N and CIFAR-100N: CIFAR with labels that people gave (Wei et al., ICLR 2022).
 
-Read are the authors' files, `CIFAR-10_human.pt` and `CIFAR-100_human.pt`, without executing what
-they may hold, or the same arrays in an `.npz` file.
+The labels are read from the authors' files, `CIFAR-10_human.pt` and `CIFAR-100_human.pt`, without
+executing code in them, or from an `.npz` file with the same arrays.
 """
 
 import codecs
@@ -22,16 +22,16 @@ _HOW = "get it from http://www.noisylabels.com (CC BY-NC 4.0) and put it into da
 
 
 class CIFAR10N(CIFAR10):
-    """CIFAR-10 with the labels of three annotators an image, or what was made of them.
+    """CIFAR-10 with labels made from those of three annotators per image.
 
     Args:
-        annotation: `aggre` (the majority), `random1`, `random2`, `random3` (one of them each) or
-            `worse` (a wrong one, wherever there is one).
-        human_labels: the file, or None: looked for in `data_dir`.
+        annotation: `aggre` (the majority), `random1`, `random2`, `random3` (one annotator each) or
+            `worse` (a wrong label, if any annotator gave one).
+        human_labels: the file; None: look for it in `data_dir`.
         rest: see `CleanDataModule`; no noise is drawn.
 
     Raises:
-        ValueError: if the file is missing, or not what it should be.
+        ValueError: if a setting is impossible. The file is checked later, when it is read.
     """
 
     files: ClassVar[tuple[str, ...]] = ("CIFAR-10_human.pt", "cifar10n.npz")
@@ -52,10 +52,10 @@ class CIFAR10N(CIFAR10):
         super().__init__(**rest)
 
     def prepare_data(self) -> None:
-        """As CIFAR-10; the human labels are not fetched.
+        """As for CIFAR-10; the human labels are not downloaded.
 
         Raises:
-            ValueError: if they are not there, or the images are not.
+            ValueError: if they or the images are missing or damaged.
         """
         read_arrays(self.file)
         super().prepare_data()
@@ -92,13 +92,13 @@ class CIFAR10N(CIFAR10):
 
 
 class CIFAR100N(CIFAR100, CIFAR10N):
-    """CIFAR-100 with the label of one annotator an image, for the fine classes."""
+    """CIFAR-100 with one annotator's label per image, for the fine classes."""
 
     files = ("CIFAR-100_human.pt", "cifar100n.npz")
     annotations: ClassVar[Mapping[str, tuple[str, ...]]] = {"fine": ("noisy_label", "noisy_fine")}
 
 
-# What the authors' files need to be read: NumPy's arrays, by their old and their new address.
+# What unpickling the authors' files needs: NumPy arrays, under their old and new module paths.
 _RECONSTRUCT = np.empty(0).__reduce__()[0]
 _NUMPY: list[Any] = [
     np.ndarray,
@@ -112,7 +112,7 @@ _NUMPY: list[Any] = [
 
 
 def read_arrays(path: Path) -> dict[str, Labels]:
-    """Return the arrays of whole numbers in a `.pt` or `.npz` file; nothing in it is executed.
+    """Return the integer arrays in a `.pt` or `.npz` file, without executing code in it.
 
     Raises:
         ValueError: if it is missing, damaged, or holds something else.
@@ -129,7 +129,7 @@ def read_arrays(path: Path) -> dict[str, Labels]:
             with torch.serialization.safe_globals(_NUMPY):
                 saved = torch.load(path, map_location="cpu", weights_only=True)
         arrays = {str(name): np.asarray(array) for name, array in saved.items()}
-    except Exception as error:  # of unpickling, of many kinds
+    except Exception as error:  # unpickling raises many kinds
         reason = str(error).partition("\n")[0]
         raise ValueError(f"{path} cannot be read as arrays of labels ({reason}): {_HOW}.") from None
     return {

@@ -1,4 +1,4 @@
-"""Clean data on which label noise is drawn: what experiments on CIFAR and the digits share."""
+"""Clean data sets for which label noise is drawn: the base of CIFAR and the digits."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ from datamodules.tables import several
 
 
 class Source(NamedTuple):
-    """A data set as it lies on disk, with clean labels."""
+    """A whole data set, with clean labels."""
 
     train_image: Tensor  # (N, 3, H, W) uint8
     train_label: Labels  # (N,)
@@ -34,27 +34,27 @@ class Source(NamedTuple):
 
 
 class CleanDataModule(NoisyLabelDataModule):
-    """Takes a probe out of clean data and draws noise for the rest, or takes both from a file.
+    """Takes a probe set out of clean data and draws noise for the rest, or loads both from a file.
 
     Args:
         name: what the data set is called in `dataset=`.
-        data_dir: where downloads lie and go.
-        noise_model: one of `noise_models`.
-        noise: nominal noise rate in [0, 1); None where `labels` or `noise_matrix` brings it.
+        data_dir: where downloads are looked for and saved.
+        noise_model: one of `noise_models.NOISE_MODELS`, or `given`.
+        noise: nominal noise rate in [0, 1); None where `labels` or `noise_matrix` determines it.
         noise_matrix: a file with T, (C, C), for `noise_model=matrix`.
-        imbalance: how many times as large the largest class is as the smallest (1: as it lies on
-            disk), of the noisy examples; by true class.
-        train_per_class: noisy examples that each class keeps, by true class, for tries on a part of
-            the data; None: all.
-        draws: `ours`, or `released`: probe, uniform and asymmetric noise number for number as the
-            released TensorFlow code draws them with the same seed.
-        labels: a file of drawn labels to train on: the `labels.npz` of a run, which brings its
-            probe, too, or given labels for the whole training list (see `read_stated`).
-        trusted: a table of examples that were checked (see `read_checked`), or several: they join
-            the probe.
+        imbalance: ratio of the largest to the smallest class among the noisy examples, by true
+            class (1: the data set's own sizes).
+        train_per_class: the most noisy examples that each true class keeps, for experiments on part
+            of the data; None: all.
+        draws: `ours`, or `released`: exactly the probe set and the uniform or asymmetric noise that
+            the released TensorFlow code draws with the same seed.
+        labels: a file of labels to train on: the `labels.npz` of a run, which includes its probe
+            set, or given labels for the whole training list (see `read_stated`).
+        trusted: one or more tables of checked examples, which join the probe set (see
+            `read_checked`).
         probe_per_class: trusted examples of each class, taken out of the training set.
-        augment: kind of the strong view.
-        pad: pixels of padding of the weak view's random crop.
+        augment: kind of strong view.
+        pad: padding of the weak view's random crop, in pixels.
         flip: whether views may be mirrored.
         rest: see `NoisyLabelDataModule`.
 
@@ -64,7 +64,7 @@ class CleanDataModule(NoisyLabelDataModule):
 
     class_names: ClassVar[tuple[str, ...]]
     class_sizes: ClassVar[tuple[int, ...]]  # training examples of each class
-    brings_labels: ClassVar[bool] = False  # whether given labels come with it
+    brings_labels: ClassVar[bool] = False  # whether noisy labels come with the data set
     flips: ClassVar[Mapping[int, int]]  # true class -> given class, under asymmetric noise
 
     def __init__(
@@ -124,7 +124,7 @@ class CleanDataModule(NoisyLabelDataModule):
         if isinstance(self.stated, Manifest) and checked:
             self.stated = self.stated.with_checked(*self._checked)
         self._count(probe_per_class)
-        if not isinstance(self.stated, Manifest):  # they are in the noisy set: see `_drawn`
+        if not isinstance(self.stated, Manifest):  # `_drawn` moves them out of the noisy set
             self.num_train, self.num_probe = self.num_train - checked, self.num_probe + checked
         if self.num_train < 1:
             raise ValueError(
@@ -160,7 +160,7 @@ class CleanDataModule(NoisyLabelDataModule):
         self.num_train = int(self._kept(left).sum())
 
     def _kept(self, sizes: Labels) -> Labels:
-        """Return how many noisy examples of each class are kept, of so many."""
+        """Return how many noisy examples of each class are kept, given how many there are."""
         if self.train_per_class is not None:
             sizes = np.minimum(sizes, self.train_per_class)
         if self.imbalance == 1:
@@ -173,7 +173,7 @@ class CleanDataModule(NoisyLabelDataModule):
         """Return the whole data set with its clean labels."""
 
     def read(self) -> tuple[Images, Manifest, Mapping[str, TestSet]]:
-        """Read everything; take out the probe and draw the noise."""
+        """Read everything, take out the probe set and draw the noise."""
         source = self.source()
         tests = {TEST: TestSet(ArrayImages(source.test_image), source.test_label)}
         return ArrayImages(source.train_image), self._drawn(source), tests

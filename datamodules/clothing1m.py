@@ -1,7 +1,7 @@
-"""Clothing1M (Xiao et al., CVPR 2015): clothes from shops, labelled by the words around them.
+"""Clothing1M (Xiao et al., CVPR 2015): clothes from online shops, labelled by the text around them.
 
-Facts: the data set's README and loaders of label-noise projects. The official noisy list has none
-of the 37,497 pictures that have a noisy and a clean label.
+Sources: the data set's README and loaders of label-noise projects. The official noisy list has none
+of the 37,497 pictures that have both a noisy and a clean label.
 """
 
 from collections.abc import Mapping
@@ -33,19 +33,19 @@ _PUT = (
 
 
 class Clothing1M(PictureDataModule):
-    """The noisy pictures; `test` is clean_test and `val` clean_val.
+    """Clothing1M's noisy pictures, tested on clean_test (`test`) and clean_val (`val`).
 
-    The probe is drawn from clean_train. Clean labels of noisy pictures only measure how well wrong
-    labels are found.
+    The probe set is drawn from clean_train. Clean labels of noisy pictures only measure how well
+    wrong labels are found.
 
     Args:
-        clothing1m_dir: with the lists or `annotations/`, and with `images/` or what lies in it.
-        twice_labelled: whether pictures of clean_train that have a noisy label too are noisy
-            examples, those that the probe does not take.
+        clothing1m_dir: folder with the lists or `annotations/`, and with `images/` or its contents.
+        twice_labelled: whether pictures of clean_train that also have a noisy label are noisy
+            examples, unless the probe set takes them.
         rest: see `PictureDataModule`.
 
     Raises:
-        ValueError: if a list is missing, or does not fit.
+        ValueError: if a list is missing, or does not fit the others.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Clothing1M(PictureDataModule):
         )
 
     def tests(self, drawn: Manifest) -> Mapping[str, Labelled]:
-        """Return the clean pictures that are not trained on."""
+        """Return clean_test and clean_val."""
         more = int((drawn.train_rows >= self._official).sum())
         if more:
             self.notes.append(
@@ -98,7 +98,7 @@ class Clothing1M(PictureDataModule):
         }
 
     def _find(self, name: str) -> Path:
-        """Return where a list is."""
+        """Return the path of a list."""
         root = self.clothing1m_dir
         for place in (root / name, root / "annotations" / name):
             if place.is_file():
@@ -118,7 +118,7 @@ class Clothing1M(PictureDataModule):
                 f"{self._find(name)} has no label of {len(unknown):,} pictures that the lists "
                 f"name, such as {unknown[0]}: {_PUT}."
             )
-        # in some copies, the ten folders lie where the lists do
+        # in some copies the ten picture folders are beside the lists
         bare = not (self.clothing1m_dir / "images").is_dir()
         paths = [key.removeprefix("images/") for key in keys] if bare else keys
         label = np.array([labels[key] for key in keys], dtype=np.int64)

@@ -19,7 +19,7 @@ class Digits(CleanDataModule):
     flips = DIGIT_FLIPS
 
     def source(self) -> Source:
-        """Return the images, 0..16 stretched to 0..255 and repeated to three channels."""
+        """Return the images, scaled from 0..16 to 0..255 and repeated to three channels."""
         from sklearn.datasets import load_digits
         from sklearn.model_selection import train_test_split
 

@@ -1,8 +1,8 @@
 """Noise that depends on what a classifier confuses (PMD).
 
 Zhang et al., ICLR 2021, "Learning with Feature-Dependent Label Noise: A Progressive Approach".
-Every example has a row P(given = j | x_i) of its own, from which `noise.corrupt_rows` draws. Pure
-NumPy, but for `posterior`.
+Each example has its own distribution P(given = j | x_i), from which `noise.corrupt_rows` draws.
+Pure NumPy, except `posterior`.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ COMPONENTS = 64
 COMPONENT_ROWS = 10_000  # enough for the leading components, at a fifth of CIFAR's time and memory
 MAX_ITERATIONS = 1000  # CIFAR takes about 30
 
-# d, the margin of the given class over the target -> the unscaled probability of the flip
+# d, the margin of the true class over the target -> the flip probability before scaling
 FLIPS = {
     1: lambda d: (1 - d**2) / 2,
     2: lambda d: 1 - d**3,
@@ -30,23 +30,23 @@ FLIPS = {
 def feature_dependent(posterior: Rows, label: Labels, rate: float, kind: int) -> Rows:
     """Return P(given = j | x_i) of poly-margin diminishing (PMD) noise; Zhang et al. 2021.
 
-    The flip goes from the likeliest class u to the second, s, with a probability that falls with
-    the margin d = η_u - η_s of the clean posterior η(x):
+    Labels flip from the likeliest class u to the second likeliest, s, with a probability that falls
+    with the margin d = η_u - η_s of the clean posterior η(x):
 
     * kind 1: τ = (1 - d²) / 2,
     * kind 2: τ = 1 - d³,
     * kind 3: τ = 1 - (d³ + d² + d) / 3.
 
     The paper draws new clean labels from η, nearly all of them u. We keep the data set's labels:
-    **an example whose label is not u** goes to u, as if the margin were 0, its smallest value. In
-    one rule for all: the target is the likeliest class other than the label, and
-    d = max(0, η_label - η_target). Equally likely classes count in their order.
+    **an example whose label is not u** flips to u, as if the margin were 0, its smallest value. One
+    rule covers both cases: the target is the likeliest class other than the label, and
+    d = max(0, η_label - η_target). Ties go to the lower class number.
 
-    To reach a rate the paper multiplies τ by a constant. Here the flip's probability is
-    min(1, k τ), and k makes its mean over the examples `rate`, the effective rate in expectation.
-    Where η is sure of most, many of the others always flip: a quarter of the digits for rate 0.4.
-    (The released code instead divides 1 - τ by a number it is given, which flips sure examples
-    too. Its exponents are the ones above; those printed in a draft of the paper are others.)
+    To reach a rate, the paper multiplies τ by a constant. Here the flip probability is min(1, k τ),
+    with k such that its mean over the examples, the expected effective rate, is `rate`. Where η is
+    sure of most examples, many of the others always flip: a quarter of the digits for rate 0.4.
+    (The released code instead divides 1 - τ by a given number, which also flips examples that η is
+    sure of. The exponents above are those of the released code; a draft of the paper has others.)
 
     Args:
         posterior: clean η, (N, C), rows summing to 1; see `posterior`.
@@ -83,13 +83,13 @@ def posterior(features: npt.NDArray[Any], label: Labels, num_classes: int, seed:
 
     The paper trains a ResNet on the clean labels. Ours is quicker and weaker: scikit-learn's
     multinomial logistic regression (L2 penalty, C = 1) on the 64 leading principal components,
-    each scaled to variance 1. It is fitted on the very examples it is asked about, as the paper's
-    network is. On one core it takes 8 s for CIFAR-10, where it is right about 39 % of the training
-    images, and 22 s for CIFAR-100 (21 %).
+    each scaled to variance 1. Like the paper's network, it is fitted on the same examples that it
+    then predicts. On one core it takes 8 s for CIFAR-10, where it classifies 39 % of the training
+    images correctly, and 22 s for CIFAR-100 (21 %).
 
-    The components are those of at most 10,000 rows, drawn with the seed; components that hold
-    nothing but rounding errors are left out. Nothing is clipped or softened. The fit is run to
-    convergence, so that another processor's rounding changes η by about 1e-8.
+    The components are computed from at most 10,000 rows, drawn with the seed; components that are
+    only rounding error are left out. Probabilities are neither clipped nor softened. The fit runs
+    to convergence, so that another processor's rounding changes η by about 1e-8.
 
     Args:
         features: (N, S), finite, such as `pixel_features`.
@@ -151,8 +151,8 @@ def _scaled(tau: Rows, rate: float) -> Rows:
         )
     if not len(positive):
         return np.zeros_like(tau)
-    # If all above the m-th smallest are cut to 1, the m smallest must bring what is left of
-    # `wanted`; that gives k. It holds where k leaves those m below 1, and the largest m is right.
+    # If all but the m smallest are cut to 1, those m must sum to the rest of `wanted`, which gives
+    # k. That is consistent if k leaves those m at most 1; the largest such m is the solution.
     cut = np.arange(len(positive))[::-1]
     factor = (min(wanted, len(positive)) - cut) / np.cumsum(positive)
     holds = np.flatnonzero(factor * positive <= 1)

@@ -1,4 +1,4 @@
-"""A folder of one's own pictures: labelled by a table, or by the folders they lie in."""
+"""A folder of the user's own pictures, labelled by a table or by the folders they are in."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from datamodules.split import Mask
 from datamodules.tables import is_filled_in, is_utf8, read_table, several, writing_table
 from datamodules.words import counted, some, typed
 
-# Labels to check for a first probe, of each class.
+# How many labels of each class to check for a first probe set.
 FIRST_PER_CLASS = 10
 
 # In a run's folder: which pictures it has, whatever becomes of the lists that said so.
@@ -28,19 +28,21 @@ KEPT = "listing.json"
 
 
 class Folder(PictureDataModule):
-    """Pictures of one's own.
+    """The user's own pictures.
 
-    The test set is the test split. Without one, it is `test_share` of the trusted rows if that is
-    one or more in half of the classes, else of all rows. It does not depend on the seed, and a
-    picture in it stays there when more labels are checked.
+    The test set is the test split, if there is one. Otherwise it is about `test_share` of the
+    trusted rows if that is at least one in half of the classes, else of all labelled rows; a note
+    says so. It does not depend on the seed, and a picture in it stays there when more labels are
+    checked.
 
     Args:
-        folder: the pictures'. Unlike other data sets' `data_dir`, it says which data they are.
-        labels: the table (see `folder_rows.from_table`), or the `labels.npz` of a run, or None:
-            then folders are classes.
-        trusted: a list of checked pictures (see `folder_rows.trust`), several, or None.
-        test_share: of what is trusted, where there is no test split.
-        kept: a file that `keep` wrote, to be read instead of folders, table and lists; or None.
+        folder: the folder of the pictures; unlike other data sets' `data_dir`, it identifies them.
+        labels: the table (see `folder_rows.from_table`) or the `labels.npz` of a run; None: folders
+            are classes.
+        table: the table, where `labels` is a `labels.npz`.
+        trusted: one or more lists of checked pictures (see `folder_rows.trust`), or None.
+        test_share: share of the rows to test on, where there is no test split.
+        kept: a file written by `keep`, to be read instead of folders, table and lists; or None.
         rest: see `PictureDataModule`.
 
     Raises:
@@ -112,7 +114,7 @@ class Folder(PictureDataModule):
         write_text(folder / KEPT, json.dumps(self._rows))
 
     def _refuse_latin_1(self, rows: Sequence[Row]) -> None:
-        """Refuse a table whose names of files are in the wrong encoding, not just in none."""
+        """Raise an error if a path is not UTF-8 and no such file exists: a wrong encoding."""
         for row in rows:
             if not is_utf8(row.path) and not (self.data_dir / row.path).exists():
                 raise ValueError(
@@ -163,18 +165,18 @@ class Folder(PictureDataModule):
         return test
 
     def tests(self, drawn: Manifest) -> Mapping[str, Labelled]:
-        """Return what is judged on."""
+        """Return the test set."""
         return {"test": self._test}
 
     def tested_pictures(self) -> Sequence[tuple[str, int, bool]]:
-        """Return what is tested on: path, label, and whether that is known to be right."""
+        """Return each test picture's path, label, and whether the label is known to be right."""
         paths, label = self._test.files.paths, self._test.label
         return list(zip(paths, label.tolist(), self._test_known.tolist(), strict=True))
 
     def without_probe(self) -> str:
-        """Write down which labels to check first; return what to do with the list.
+        """Write a list of labels to check first; return advice on how to use it.
 
-        One that somebody has begun to fill in stays as it is.
+        A list that somebody has begun to fill in is left as it is.
         """
         if self.trusted:
             return (

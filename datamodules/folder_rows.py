@@ -1,4 +1,4 @@
-"""What a user's table or folders say, row by row, before it is numbers."""
+"""The rows of a user's table or folders as text, before classes are numbers."""
 
 import os
 import re
@@ -25,7 +25,7 @@ _YES, _NO = ("1", "true", "yes", "y", "x"), ("", "0", "false", "no", "n")
 class Row(NamedTuple):
     """One picture."""
 
-    path: str  # below the folder, or absolute
+    path: str  # relative to the folder, or absolute
     label: str  # "": none
     test: bool = False
     trusted: bool = False
@@ -33,13 +33,13 @@ class Row(NamedTuple):
 
 
 def from_table(file: Path, key: str) -> list[Row]:
-    """Read a table: `path`, `label`, and if wanted `split`, `trusted`, `true_label`.
+    """Read a table with `path`, `label` and, optionally, `split`, `trusted`, `true_label`.
 
     A row is trusted where `trusted` says so; without that column, where there is a `true_label`.
 
     Args:
         file: `.csv` or `.parquet`.
-        key: the setting that names it.
+        key: the setting that names the file, for messages.
 
     Raises:
         ValueError: if it is no such table, names a picture twice, or a cell is not understood.
@@ -74,7 +74,7 @@ def from_table(file: Path, key: str) -> list[Row]:
 
 
 def only_true(rows: Sequence[Row]) -> list[str]:
-    """Return a note if classes are the truth of some pictures, but the label of none."""
+    """Return a note if classes occur as `true_label`, but never as `label`: perhaps typos."""
     given = {row.label for row in rows}
     never = sorted({row.true_label for row in rows} - given - {""}, key=natural)
     if not never:
@@ -83,22 +83,22 @@ def only_true(rows: Sequence[Row]) -> list[str]:
 
 
 def from_folders(folder: Path) -> tuple[list[Row], list[str]]:
-    """Look through folders: `<class>/…`, or `train/<class>/…` and `test/<class>/…`.
+    """Read class folders: `<class>/…`, or `train/<class>/…` and `test/<class>/…`.
 
     Folders may be links.
 
     Returns:
-        The rows, and a note of what else lies in folders of classes.
+        The rows, and a note if class folders hold other files too.
 
     Raises:
-        ValueError: if there are no pictures in folders of classes.
+        ValueError: if there are no pictures in class folders.
     """
     splits = {
         one.name: one.name.lower() in _TEST
         for one in sorted(folder.iterdir())
         if one.is_dir() and one.name.lower() in (*_TRAIN, *_TEST)
     }
-    # folders of classes that happen to be called so are not splits
+    # without a training split, folders with such names are classes
     if not any(name.lower() in _TRAIN for name in splits):
         splits = {"": False}
     rows, others = [], Counter[str]()
@@ -124,7 +124,7 @@ def from_folders(folder: Path) -> tuple[list[Row], list[str]]:
 
 
 def files_below(folder: Path) -> list[Path]:
-    """Return the files below a folder, in order; a folder that is linked twice counts once."""
+    """Return all files below a folder, sorted; a folder that is linked twice counts once."""
     found = []
     for place, below, files in walk(folder):
         below.sort()
@@ -133,25 +133,25 @@ def files_below(folder: Path) -> list[Path]:
 
 
 def normal(name: str) -> str:
-    """Return the name of a class as tables give it: without spaces around, in Unicode's NFC.
+    """Return a class name stripped and in Unicode NFC, so that equal names compare equal.
 
-    Folders made on a Mac are in another form, which looks the same.
+    Folder names from a Mac may be in another form, which looks the same.
     """
     return unicodedata.normalize("NFC", name.strip())
 
 
 def trust(rows: Sequence[Row], files: Sequence[Path]) -> list[Row]:
-    """Return the rows, those trusted that lists say were checked.
+    """Return the rows, with those marked as trusted that lists say were checked.
 
     Args:
-        rows: those.
-        files: each has a path a line; or is a table `.csv`, `.tsv` or `.parquet` with `path` and
-            `true_label`, of which rows count where the latter is filled in.
+        rows: the data set's.
+        files: lists, each a text file with one path per line, or a table (`.csv`, `.tsv` or
+            `.parquet`) with `path` and `true_label`, whose rows without `true_label` are skipped.
 
     Raises:
-        ValueError: if a list is not there, names a picture that is not among the rows or twice, one
-            without a label, or a class that none of them has: that is a slip of the pen; or if two
-            lists say different things of a picture.
+        ValueError: if a list is missing, names a picture that is not among the rows or has no
+            label, or gives a class that no row has, probably a typo; if a table names a picture
+            twice; or if two lists disagree about a picture.
     """
     checked: dict[str, tuple[str, Path]] = {}
     for file in files:
@@ -169,7 +169,7 @@ def trust(rows: Sequence[Row], files: Sequence[Path]) -> list[Row]:
 
 
 def _checked(rows: Sequence[Row], file: Path) -> dict[str, str]:
-    """Return path → class of what a list says was checked; see `trust`."""
+    """Return path → class of the pictures that a list says were checked; see `trust`."""
     key = "dataset.trusted"
     checked = _read_checked(rows, file, key)
     unknown = checked.keys() - {row.path for row in rows}

@@ -1,7 +1,7 @@
-"""Food-101N (Lee et al., CVPR 2018, "CleanNet"): dishes found by searching the web.
+"""Food-101N (Lee et al., CVPR 2018, "CleanNet"): pictures of dishes found by web search.
 
-Facts: the data set's page and loaders of label-noise projects. A verification label says whether
-the class label is right; where it is not, nobody said which class is.
+Sources: the data set's page and loaders of label-noise projects. A verification label says whether
+the class label is right; where it is wrong, the true class is unknown.
 """
 
 from collections.abc import Mapping
@@ -27,20 +27,19 @@ _UNPACK_TEST = "unpack food-101.tar.gz there, so that meta/ and images/ lie in i
 
 
 class Food101N(PictureDataModule):
-    """Food-101N, judged on Food-101's test pictures.
+    """Food-101N, tested on Food-101's test pictures.
 
-    The probe is drawn from the rows verified for training as right. The others of these rows, and
-    all that were verified for validation, are noisy examples of which it is known whether their
-    label is right: they measure how well wrong labels are found. One picture is listed under two
-    classes; these are two rows.
+    The probe set is drawn from the rows verified for training as right, unless also verified for
+    validation. All other verified rows are noisy examples whose label is known to be right or
+    wrong: they measure how well wrong labels are found. One picture has two rows, for two classes.
 
     Args:
-        food101n_dir: with `meta/` and `images/`.
-        food101_dir: Food-101, with `meta/` and `images/`.
+        food101n_dir: folder with `meta/` and `images/`.
+        food101_dir: folder of Food-101, with `meta/` and `images/`.
         rest: see `PictureDataModule`.
 
     Raises:
-        ValueError: if a list is missing, or does not fit.
+        ValueError: if a list is missing, or does not fit the others.
     """
 
     def __init__(self, *, food101n_dir: str | Path, food101_dir: str | Path, **rest: Any) -> None:
@@ -109,7 +108,7 @@ class Food101N(PictureDataModule):
 
 
 def _classes(paths: list[str], names: tuple[str, ...], file: Path) -> Labels:
-    """Return the class that each path begins with."""
+    """Return the number of the class that each path begins with."""
     number = {name: place for place, name in enumerate(names)}
     label = [number.get(path.partition("/")[0], -1) for path in paths]
     if -1 in label:

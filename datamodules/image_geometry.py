@@ -1,8 +1,8 @@
-"""Moving pixels of a whole batch, every example in its own way.
+"""Geometric operations on a whole batch, with separate parameters for each example.
 
-An affine map takes the source pixel that Pillow takes (nearest, 16-bit fixed-point coordinates), so
+An affine map takes the same source pixel as Pillow (nearest, 16-bit fixed-point coordinates), so
 that views of small images equal those of the reference, which works image by image with Pillow. For
-large images the reference uses TensorFlow, which now and then takes the pixel beside it.
+large images the reference uses TensorFlow, which sometimes takes the neighbouring pixel.
 """
 
 import math
@@ -18,8 +18,8 @@ HOLE = (125, 122, 113, 0)  # published AutoAugment: the mean colour of CIFAR, ma
 
 
 def rotation(degrees: float, height: int, width: int) -> Matrix:
-    """Return the map from target to source that turns an image about its centre, anticlockwise."""
-    # The rounding is Pillow's: without it some source pixels would be others.
+    """Return the target-to-source map that rotates an image anticlockwise about its centre."""
+    # Rounded like Pillow: otherwise some source pixels would differ.
     cosine = round(math.cos(-math.radians(degrees)), 15)
     sine = round(math.sin(-math.radians(degrees)), 15)
     x, y = width / 2, height / 2
@@ -44,8 +44,8 @@ def affine_matrix(
         amount: degrees, slope or pixels, with its sign.
         height: of the image.
         width: of the image.
-        shear_origin: the row (ShearX) or column (ShearY) that a shear leaves where it is, in pixels
-            from the image's edge: 0 is the edge, 0.5 the centre of the first pixel.
+        shear_origin: the row (ShearX) or column (ShearY) that a shear does not move, in pixels from
+            the image's edge: 0 is the edge, 0.5 the centre of the first pixel.
 
     Returns:
         (a, b, c, d, e, f): target pixel (x, y) shows source pixel (ax + by + c, dx + ey + f).
@@ -58,13 +58,13 @@ def affine_matrix(
         "TranslateY": (1, 0, 0, 0, 1, amount),
     }[operation]
     a, b, c, d, e, f = matrix
-    # A pixel is where its centre is, half a pixel from its corner.
+    # Maps apply to pixel centres, half a pixel from the corner.
     centred = (a, b, c + a * 0.5 + b * 0.5, d, e, f + d * 0.5 + e * 0.5)
     return tuple(math.floor(value * 65536 + 0.5) for value in centred)
 
 
 def sample(image: Tensor, row: Tensor, column: Tensor, fill: float) -> Tensor:
-    """Return, for every target pixel, the source pixel named, or `fill` where there is none.
+    """Return images whose pixels are taken from given source pixels, `fill` where outside.
 
     Args:
         image: (N, C, H, W).
@@ -74,7 +74,7 @@ def sample(image: Tensor, row: Tensor, column: Tensor, fill: float) -> Tensor:
     """
     height, width = image.shape[-2:]
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-    nowhere = height * width  # the place of one more pixel, which holds the fill
+    nowhere = height * width  # index of an extra pixel, which holds the fill
     source = torch.where(inside, row * width + column, nowhere)
     pixels = pad(image.flatten(2), (0, 1), value=fill)
     source = source.flatten(1)[:, None].expand(-1, image.shape[1], -1)
@@ -82,7 +82,7 @@ def sample(image: Tensor, row: Tensor, column: Tensor, fill: float) -> Tensor:
 
 
 def affine(image: Tensor, matrix: Tensor, outside: int = 0) -> Tensor:
-    """Return images under the maps of `affine_matrix`.
+    """Return images transformed by the maps of `affine_matrix`.
 
     Args:
         image: (N, C, H, W).
@@ -99,12 +99,12 @@ def affine(image: Tensor, matrix: Tensor, outside: int = 0) -> Tensor:
 def crop(
     image: Tensor, top: Tensor, left: Tensor, flip: Tensor, margin: tuple[int, int], fill: float
 ) -> Tensor:
-    """Return windows of the images' own size, some of them mirrored, of the padded images.
+    """Pad images, and return a window of the original size of each, mirrored where `flip` is set.
 
     Args:
         image: (N, C, H, W).
-        top: (N,) integers, how far a window lies below the padded image's upper edge.
-        left: (N,) integers, how far it lies from its left edge.
+        top: (N,) integers, the window's offset from the padded image's top.
+        left: (N,) integers, the window's offset from its left edge.
         flip: (N,) bool, whether the window is mirrored left to right.
         margin: rows of padding above and below, columns of padding left and right: `top` and
             `left` reach from 0 to twice these.
@@ -117,14 +117,14 @@ def crop(
     y = torch.arange(height, device=image.device)
     column = torch.where(flip[:, None], width - 1 - x, x) + left[:, None]
     row = y + top[:, None]
-    # No pixel of a window lies outside, so there is nothing to test for as in `sample`.
+    # Unlike in `sample`, no pixel of a window can lie outside, so nothing is checked.
     source = (row * padded.shape[-1])[:, :, None] + column[:, None, :]
     source = source.flatten(1)[:, None].expand(-1, image.shape[1], -1)
     return padded.flatten(2).gather(2, source).view_as(image)
 
 
 def in_square(row: Tensor, column: Tensor, half: Tensor, height: int, width: int) -> Tensor:
-    """Return (N, 1, H, W) bool: true in rows [row - half, row + half) and such columns.
+    """Return a mask, (N, 1, H, W) bool: true in rows [row - half, row + half), columns likewise.
 
     Args:
         row: (N,) integers, the square's centre.

@@ -1,9 +1,9 @@
-"""Changing the colours of a whole batch, every example by its own amount.
+"""Colour operations on a whole batch, with a separate amount for each example.
 
 Images are RGBA, (N, 4, H, W) uint8, or RGB, and each function returns what Pillow returns for each
 image alone, to the last bit. The reference's strong views are made of these (reference 1.7, 1.8,
-1.10): the first group goes through RGB, so everything becomes opaque; enhancements keep the alpha
-channel.
+1.10). The operations up to `posterise` go through RGB, which makes all pixels opaque; the
+enhancements after it keep the alpha channel.
 """
 
 import torch
@@ -16,14 +16,14 @@ def _opaque(rgb: Tensor, image: Tensor) -> Tensor:
 
 
 def auto_contrast(image: Tensor) -> Tensor:
-    """Return images whose darkest value is 0 and brightest 255 in each channel."""
+    """Return images with each channel stretched to 0 to 255; constant channels stay unchanged."""
     rgb = image[:, :3]
     # Pillow computes in double precision and truncates, so single precision would be one off here
     # and there; MPS has no double precision and accepts that.
     exact = torch.float32 if image.device.type == "mps" else torch.float64
     lowest = rgb.amin((2, 3), keepdim=True).to(exact)
     highest = rgb.amax((2, 3), keepdim=True).to(exact)
-    # A tensor on both sides: torch would turn number / tensor into a product with the reciprocal.
+    # Divide two tensors: torch computes number / tensor as a product with the reciprocal.
     scale = torch.full_like(lowest, 255) / (highest - lowest)
     stretched = (rgb * scale + -lowest * scale).clamp(0, 255).to(torch.uint8)
     return _opaque(torch.where(highest > lowest, stretched, rgb), image)
@@ -32,8 +32,8 @@ def auto_contrast(image: Tensor) -> Tensor:
 def equalise(image: Tensor) -> Tensor:
     """Return images whose values are spread evenly over 0 to 255 in each channel.
 
-    Unchanged where fewer than 255 pixels of a channel are darker than its brightest value, so
-    every image of 8x8 pixels is.
+    A channel stays unchanged if fewer than 255 of its pixels are darker than its brightest value,
+    as in every 8x8 image.
     """
     value = image[:, :3].flatten(2).to(torch.int64)
     histogram = torch.zeros(*value.shape[:2], 256, dtype=torch.int64, device=image.device)
@@ -47,7 +47,7 @@ def equalise(image: Tensor) -> Tensor:
 
 
 def solarise(image: Tensor, threshold: Tensor) -> Tensor:
-    """Return images with values from the threshold (N, 1), 0 to 256, upwards inverted."""
+    """Return images with values at or above the threshold (N, 1), 0 to 256, inverted."""
     rgb = image[:, :3]
     return _opaque(torch.where(rgb < threshold[:, :, None, None], rgb, 255 - rgb), image)
 
@@ -67,13 +67,13 @@ def posterise(image: Tensor, bits: Tensor) -> Tensor:
 
 
 def _luminance(image: Tensor) -> Tensor:
-    """Return Pillow's integer luma, (N, 1, H, W) int32; transparent pixels count as any other."""
+    """Return Pillow's integer luma, (N, 1, H, W) int32; transparent pixels are not special."""
     red, green, blue = image[:, :3, None].to(torch.int32).unbind(1)
     return (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
 
 
 def _enhance(image: Tensor, degenerate: Tensor, factor: Tensor) -> Tensor:
-    """Return the line from `degenerate` (factor 0) through the image (factor 1), at `factor`."""
+    """Interpolate or extrapolate from `degenerate` (factor 0) through the image (factor 1)."""
     start = degenerate.to(torch.float32)
     line = start + factor[:, :, None, None] * (image[:, :3] - start)
     return torch.cat([line.clamp(0, 255).to(torch.uint8), image[:, 3:]], dim=1)
@@ -103,7 +103,7 @@ def sharpness(image: Tensor, factor: Tensor) -> Tensor:
     rows = rgb[:, :, :-2] + rgb[:, :, 1:-1] + rgb[:, :, 2:]
     around = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
     centre = rgb[:, :, 1:-1, 1:-1]
-    smooth = rgb.clone()  # the border stays as it is
+    smooth = rgb.clone()  # the border stays unchanged
     # A 3x3 mean with weight 5 in the centre and 1 around it, rounded to the nearest.
     smooth[:, :, 1:-1, 1:-1] = (2 * (around + 4 * centre) + 13) // 26
     return _enhance(image, smooth, factor)

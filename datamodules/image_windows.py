@@ -1,8 +1,8 @@
-"""The part of a large picture that a view shows: drawn for training, the centre for evaluation.
+"""The window of a large picture that a view shows: random in training, the centre in evaluation.
 
 Source: reference 1.10, and TensorFlow's `sample_distorted_bounding_box` that it calls. The aspect
-is drawn first and then the height, each uniformly; torchvision's `RandomResizedCrop` draws the area
-uniformly instead, and its windows show a good tenth more of the picture on average.
+ratio is drawn first and then the height, each uniformly. torchvision's `RandomResizedCrop` draws
+the area uniformly instead; on average, its windows show a good tenth more of the picture.
 """
 
 from typing import NamedTuple
@@ -14,14 +14,14 @@ from torch import Generator, Tensor
 
 from datamodules.imagenet_policies import IMAGENET_SIDE
 
-_ASPECT = (3 / 4, 4 / 3)  # of width to height
-_LEAST_AREA = 0.08  # of the picture's: bounds the height that is drawn
-_LEAST_COVERED = 0.1  # of the picture: smaller windows are drawn again
+_ASPECT = (3 / 4, 4 / 3)  # width / height
+_LEAST_AREA = 0.08  # share of the picture's area, which bounds the height that is drawn
+_LEAST_COVERED = 0.1  # share of the picture; smaller windows are drawn again
 _TRIES = 10
 
 
 class Window(NamedTuple):
-    """A part of a picture, in its pixels."""
+    """A rectangle in a picture, in pixels."""
 
     top: int
     left: int
@@ -36,10 +36,10 @@ def _check_size(height: int, width: int) -> None:
 
 
 def centre_window(height: int, width: int) -> Window:
-    """Return the square in the picture's middle that evaluation shows, 7/8 of its shorter side.
+    """Return the centred square that evaluation shows, 7/8 of the picture's shorter side.
 
     Raises:
-        ValueError: the picture has no pixel.
+        ValueError: if the picture has no pixel.
     """
     _check_size(height, width)
     side = max(1, 7 * min(height, width) // 8)  # 224/256
@@ -51,7 +51,7 @@ def _whole(generator: Generator, stop: int) -> int:
 
 
 def _size(generator: Generator, height: int, width: int) -> tuple[int, int]:
-    """Draw an aspect and, of the heights at which a window of it fits, one of enough area."""
+    """Draw an aspect ratio, then a height at which such a window fits and has enough area."""
     low, high = _ASPECT
     aspect = low + (high - low) * float(torch.rand((), dtype=torch.float32, generator=generator))
     tallest = min(height, int((width + 0.5) / aspect))
@@ -61,30 +61,31 @@ def _size(generator: Generator, height: int, width: int) -> tuple[int, int]:
 
 
 def random_window(generator: Generator, height: int, width: int, *, flip: bool = True) -> Window:
-    """Draw a window of at least a tenth of the picture, 3:4 to 4:3, up to all of it.
+    """Draw a window of at least a tenth of the picture, with an aspect ratio of 3:4 to 4:3.
 
-    Draws an aspect and a height until they do, ten times at most; then the place, unless the centre
-    is taken; then the mirror. How often is up to the picture, so give each example a generator.
+    Draws an aspect ratio and a height until they fit, ten times at most; then the offset, unless
+    the centre window is used; then the flip. The number of draws depends on the picture, so each
+    example needs its own generator.
 
     Args:
         generator: a CPU generator, of this example alone.
         height: of the picture.
         width: of the picture.
-        flip: whether half of the windows are mirrored; the generator moves on either way.
+        flip: whether half of the windows are mirrored; the generator advances either way.
 
     Returns:
-        The window; the one of evaluation where none was found, as in very long pictures, or where
-        it would be the whole picture.
+        The window; that of evaluation where none was found, as in very long pictures, or where it
+        would be the whole picture.
 
     Raises:
-        ValueError: the picture has no pixel.
+        ValueError: if the picture has no pixel.
     """
     window = centre_window(height, width)
     for _ in range(_TRIES):
         tall, wide = _size(generator, height, width)
         if tall * wide >= _LEAST_COVERED * height * width:
             if (tall, wide) != (height, width):
-                # The last place is left out, as in the reference.
+                # As in the reference, the last offset is never drawn.
                 top = _whole(generator, max(1, height - tall))
                 window = Window(top, _whole(generator, max(1, width - wide)), tall, wide)
             break
@@ -95,12 +96,12 @@ def random_window(generator: Generator, height: int, width: int, *, flip: bool =
 def show(picture: Image.Image, window: Window, side: int = IMAGENET_SIDE) -> Tensor:
     """Return a window of a picture of any mode, resized to a square: (3, side, side) uint8, RGB.
 
-    Bilinear with antialiasing, as Pillow and torchvision resize. The reference uses TensorFlow's
-    legacy kernel, which takes no mean over what it shrinks and places pixels by their corners, and
-    keeps fractions of a value in the weak view.
+    Bilinear with antialiasing, as in Pillow and torchvision. The reference uses TensorFlow's legacy
+    kernel, which does not antialias and aligns pixels by their corners; its weak view also keeps
+    fractional values.
 
     Raises:
-        ValueError: the window is not inside the picture, or `side` is not a width.
+        ValueError: if the window is not inside the picture, or `side` is below 1.
     """
     top, left, height, width, flip = window
     bottom, right = top + height, left + width

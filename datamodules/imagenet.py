@@ -1,7 +1,7 @@
-"""ImageNet's validation and training pictures, in each of the layouts people have.
+"""Find ImageNet's validation and training pictures, in any of the usual layouts.
 
-Classes are named by WordNet ids, such as n01440764, and numbered in their order, as torchvision,
-TFDS and WebVision do. Facts about layouts: those of ILSVRC-2012 and of label-noise projects.
+Classes are named by WordNet ids, such as n01440764, and numbered in the order of these, as in
+torchvision, TFDS and WebVision. The layouts are those of ILSVRC-2012 and of label-noise projects.
 """
 
 import csv
@@ -29,8 +29,8 @@ def validation(folder: Path, wordnet: Sequence[str]) -> Labelled | None:
     """Find the validation pictures of some classes.
 
     Args:
-        folder: with a `val` folder in it, or that one itself.
-        wordnet: WordNet id of each class, in order; others are left out.
+        folder: the folder that contains `val/`, or the `val` folder itself.
+        wordnet: WordNet id of each class, in order; pictures of other classes are left out.
 
     Returns:
         The pictures, or None if there are none in any known layout.
@@ -50,7 +50,7 @@ def validation(folder: Path, wordnet: Sequence[str]) -> Labelled | None:
 def training(folder: Path, wordnet: Sequence[str]) -> Labelled | None:
     """Find the training pictures of some classes: `train/<WordNet id>/`; None if there are none.
 
-    Not `folder` itself: class folders there are taken for the validation pictures.
+    `folder` itself is not searched: class folders there count as validation pictures.
 
     Raises:
         ValueError: if some classes are missing.
@@ -62,7 +62,7 @@ def training(folder: Path, wordnet: Sequence[str]) -> Labelled | None:
 
 
 def by_folder(folder: Path, wordnet: Sequence[str]) -> Labelled | None:
-    """Read folders of classes, by WordNet id or by class number; None if there are none.
+    """Read class folders, named by WordNet id or by class number; None if there are none.
 
     Raises:
         ValueError: if a class has no folder, or no pictures in it.
@@ -97,7 +97,7 @@ def _flat(val: Path, folder: Path, wordnet: Sequence[str]) -> Labelled | None:
     places = (folder, val, folder.parent)
     for name, reader in readers.items():
         for place in places:
-            # the devkit is a folder of its own
+            # the devkit is in its own folder
             for file in (place / name, *sorted(place.glob(f"*devkit*/data/{name}"))):
                 if file.is_file():
                     return _matched(val, paths, reader(file), file)
@@ -124,7 +124,7 @@ def _matched(val: Path, paths: list[str], classes: Mapping[str, int], file: Path
 
 
 def _list(file: Path, number: Mapping[str, int]) -> dict[str, int]:
-    """Read lines `name class`, the class as number or WordNet id; -1 for those not wanted."""
+    """Read lines `name class`, with the class as number or WordNet id; -1 if it is not wanted."""
     classes = {}
     for line in read_lines(file, "put another copy there"):
         name, _, said = line.replace(",", " ").rpartition(" ")
@@ -145,7 +145,7 @@ def _kaggle(file: Path, number: Mapping[str, int]) -> dict[str, int]:
 
 
 def _devkit(file: Path, paths: Sequence[str], number: Mapping[str, int]) -> dict[str, int]:
-    """Read a line a picture, in order of their names: ILSVRC ids, which `meta.mat` names."""
+    """Read an ILSVRC id per line, in order of picture names; `meta.mat` has their WordNet ids."""
     from scipy.io import loadmat
 
     truth = read_lines(file, "put another copy there")
@@ -158,7 +158,7 @@ def _devkit(file: Path, paths: Sequence[str], number: Mapping[str, int]) -> dict
         meta = loadmat(file.parent / "meta.mat", squeeze_me=True)["synsets"]
         wordnet = {str(one["ILSVRC2012_ID"]): str(one["WNID"]) for one in meta}
         named = [wordnet[said] for said in truth]
-    except Exception as error:  # damaged bytes fail in many ways, and all of them mean this
+    except Exception as error:  # damaged data raise many kinds, and all of them mean this
         raise ValueError(
             f"{file.parent / 'meta.mat'} does not say what the classes in {file.name} are "
             f"({type(error).__name__}: {error}): put the devkit's two files there."

@@ -1,4 +1,4 @@
-"""AutoAugment's policies for large images, in the dialect of their TensorFlow code.
+"""AutoAugment's policies for large images, as their TensorFlow code applies them.
 
 Source: reference 1.10, that is, "v0" of the AutoAugment (Cubuk et al. 2019) that was published with
 EfficientNet. They are not the 25 policies of torchvision's `AutoAugmentPolicy.IMAGENET`.
@@ -54,15 +54,15 @@ IMAGENET_POLICIES: Policies = (
 
 
 def magnitude(operation: str, level: int, side: int = IMAGENET_SIDE) -> float:
-    """Return what a level from 0 to 10 means for an operation (reference 1.10), without its sign.
+    """Return the amount, without sign, that a level means for an operation (reference 1.10).
 
     Args:
         operation: one of `IMAGENET_OPERATIONS`.
-        level: 0 to 10; the higher, the weaker are Solarize up to 9 and Posterize.
+        level: 0 to 10; a higher level makes Posterize and, up to 9, Solarize weaker.
         side: the image's side along which the operation measures lengths.
 
     Returns:
-        What `policies.magnitude` returns, and what is added to dark values (SolarizeAdd).
+        As `policies.magnitude`; for SolarizeAdd, the amount that is added to dark values.
     """
     match operation:
         case "TranslateY":

@@ -1,4 +1,4 @@
-"""Where the pixels of a data set come from, apart from what its labels say."""
+"""Sources of a data set's images, without labels."""
 
 from typing import NamedTuple, Protocol
 
@@ -6,12 +6,12 @@ from torch import Tensor
 
 
 class Place(NamedTuple):
-    """Where training looks at images; every draw about them is a function of the seed and this."""
+    """Where training uses images; every draw about them is a function of the seed and this."""
 
-    purpose: str  # such as "train": other purposes draw other things
+    purpose: str  # such as "train"; different purposes are independent
     step: int
-    first: int  # place of the first of them in the global batch
-    windows: int  # how many views of each are wanted that begin with a window of their own
+    first: int  # place of the first of these images in the global batch
+    windows: int  # number of windows to draw of each image, one for each view
 
 
 class Images(Protocol):
@@ -26,9 +26,9 @@ class Images(Protocol):
         ...
 
     def drawn(self, rows: Tensor, place: Place) -> Tensor:
-        """Return what the views of a training step are made of, uint8.
+        """Return the images that the views of a training step are made from, uint8.
 
-        Whole images (B, 3, H, W), or (B, place.windows, 3, H, W): windows drawn here.
+        Whole images (B, 3, H, W), or windows drawn here, (B, place.windows, 3, H, W).
         """
         ...
 
@@ -51,5 +51,5 @@ class ArrayImages:
         return self.image.index_select(0, rows)
 
     def drawn(self, rows: Tensor, place: Place) -> Tensor:
-        """Return the same: random crops are made where the batch lies."""
+        """Return the same as `plain`: random crops are made later, on the batch's device."""
         return self.plain(rows)

@@ -1,7 +1,7 @@
-"""Noise that depends on the image: every example has a row P(given = j | x_i) of its own.
+"""Noise that depends on the image: each example has its own distribution P(given = j | x_i).
 
 Random projections of the pixels: Xia et al., NeurIPS 2020, "Part-dependent Label Noise". Pure
-NumPy. `noise.corrupt_rows` draws labels from the rows; `feature_noise` has another family.
+NumPy. `noise.corrupt_rows` draws labels from these rows; `feature_noise` has another such family.
 """
 
 from typing import Any
@@ -15,14 +15,14 @@ Rows = npt.NDArray[np.float64]
 Features = npt.NDArray[np.float32]
 
 FLIP_RATE_SPREAD = 0.1  # standard deviation of the flip rates
-CHUNK = 4096  # examples computed on at a time
+CHUNK = 4096  # examples processed at a time
 
 
 def pixel_features(image: npt.NDArray[np.uint8]) -> Features:
-    """Return the pixels as they are, 0 to 255, one row an image.
+    """Return the pixels as they are, 0 to 255, one row per image.
 
-    This is what the paper's own generator of `instance_dependent` noise is fed; others feed pixels
-    in [0, 1] or standardised ones.
+    The paper's own generator of `instance_dependent` noise uses these; others use pixels in [0, 1]
+    or standardised ones.
 
     Args:
         image: (N, 3, H, W), uint8.
@@ -52,16 +52,16 @@ def instance_dependent(
     The mean of q_i is the effective rate. The cut moves it from `rate` towards ½: to 0.21 for 0.2,
     0.13 for 0.1, 0.08 for a rate near 0. At exactly 0 all labels stay right.
 
-    On pixels the exponentials leave one wrong class to each example. Raw pixels (`pixel_features`)
-    share their brightness, so that about two thirds of a class go to the same wrong class on
-    CIFAR-10; for standardised pixels it is a quarter.
+    On pixels, the exponentials leave each example practically one wrong class. Raw pixels
+    (`pixel_features`) have their brightness in common, so that on CIFAR-10 about two thirds of a
+    class go to the same wrong class; with standardised pixels it is a quarter.
 
     Args:
         features: (N, S), finite.
         label: true classes (N,), in [0, C).
         num_classes: C, at least 2.
         rate: centre of the flip rates, in [0, 1).
-        rng: it gives the flip rates in the examples' order, then S·C numbers for each class.
+        rng: draws the flip rates in the examples' order, then S·C numbers for each class.
 
     Returns:
         Rows (N, C), each summing to 1.

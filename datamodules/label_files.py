@@ -1,4 +1,4 @@
-"""Labels that come as a file: those another run drew, or a list of one's own."""
+"""Labels read from a file: those that another run drew, or the user's own."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,16 +17,16 @@ _HOW = (
 
 
 def read_stated(given: str, size: int, class_names: Sequence[str]) -> Manifest | Labels:
-    """Return what `labels=` names: a run's drawn labels, or a label for each row of a list.
+    """Return the labels that `labels=` names: a run's manifest, or a label for each training row.
 
     Args:
         given: path of `labels.npz`; of an array of N whole numbers, as `file.npy` or
-            `file.npz:name`; or of a table `file.csv` with a label each row, as number or name.
+            `file.npz:name`; or of a table `file.csv` with one label per row, as number or name.
         size: N, rows of the data set's training list.
         class_names: of its C classes.
 
     Raises:
-        ValueError: if the file is not there, is none of these, or does not fit the data set.
+        ValueError: if the file is missing, is none of these, or does not fit the data set.
     """
     file, _, key = given.partition(".npz:")
     path = Path(f"{file}.npz" if key else file).expanduser()
@@ -60,7 +60,7 @@ def read_checked(
     """Return the rows that `dataset.trusted=` lists, and their classes, (K,) each.
 
     Args:
-        given: paths of tables with `index` and `true_label`; rows without the latter do not count.
+        given: paths of tables with `index` and `true_label`; rows without the latter are skipped.
         size: N, rows of the data set's training list.
         class_names: of its C classes.
 
@@ -103,7 +103,7 @@ def _array(path: Path, key: str) -> np.ndarray:
     try:
         loaded = np.load(path, allow_pickle=False)
         return loaded[key] if key else loaded
-    except Exception as error:  # of unpacking, of many kinds
+    except Exception as error:  # unpacking raises many kinds
         raise ValueError(str(error)) from None
 
 

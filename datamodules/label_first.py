@@ -1,4 +1,4 @@
-"""Which labels to check first, when none is trusted yet: a few of each class, spread over it."""
+"""Which labels to check first when none is trusted yet: a few varied pictures of each class."""
 
 import numpy as np
 import torch
@@ -8,21 +8,21 @@ from datamodules.images import Images
 from datamodules.noise import Labels
 from datamodules.randomness import numpy_generator
 
-# Pictures of a class that are looked at.
+# How many pictures of a class are considered.
 _LOOKED_AT = 200
 _SIDE = 8
 
 
 def suggest(images: Images, given: Labels, per_class: int) -> Labels:
-    """Return rows to check, classes taking turns.
+    """Return rows to check, with the classes interleaved.
 
-    Of each class some pictures are made small and grouped by likeness (k-means); the one nearest to
-    a group's middle stands for it, the largest group first.
+    Some pictures of each class are shrunk and clustered by k-means; the picture nearest to each
+    cluster's centre is chosen, the largest cluster first.
 
     Args:
-        images: the N of the training list.
+        images: the N images of the training list.
         given: their labels (N,), -1 where there is none.
-        per_class: rows for each class, at most.
+        per_class: the most rows of each class.
     """
     rng = numpy_generator(0, "label first")
     chosen: list[list[int]] = []

@@ -1,4 +1,4 @@
-"""Images and what is said of them."""
+"""Images with their labels."""
 
 import numpy as np
 import numpy.typing as npt
@@ -13,13 +13,13 @@ Rows = npt.NDArray[np.int64]
 
 
 class LabelledImages(Dataset[Batch]):
-    """Some of a list's images with their labels, of which any can be taken at once.
+    """Some of a list's images with their labels; an index is an array of rows, an item a batch.
 
     Args:
         images: of the whole list.
         label: given labels (N,) int64.
         clean_label: true labels (N,) int64, `UNKNOWN` or `KNOWN_WRONG` where there is none.
-        index: (N,) int64, which rows of the list these are.
+        index: (N,) int64, the rows of the list that these are.
     """
 
     def __init__(self, images: Images, label: Rows, clean_label: Rows, index: Rows) -> None:
@@ -32,16 +32,16 @@ class LabelledImages(Dataset[Batch]):
         return len(self.index)
 
     def __getitem__(self, rows: Rows) -> Batch:
-        """Return (B,) of these as evaluation sees them; one may come more than once."""
+        """Return the examples at `rows` (B,) as evaluation sees them; rows may repeat."""
         return self._batch(rows, None)
 
     @property
     def everything(self) -> Batch:
-        """All of them, as evaluation sees them."""
+        """All examples, as evaluation sees them."""
         return self[np.arange(len(self))]
 
     def at(self, rows: Rows, place: Place) -> Batch:
-        """Return (B,) of these as a training step sees them."""
+        """Return the examples at `rows` (B,) as a training step sees them."""
         return self._batch(rows, place)
 
     def _batch(self, rows: Rows, place: Place | None) -> Batch:

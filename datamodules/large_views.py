@@ -1,8 +1,8 @@
 """Weak and strong views of large images, a whole batch at once, on the batch's device.
 
-Source: reference 1.10. Unlike those of `augment`, both views begin with a window of the picture of
-their own, cut and resized before by `image_windows`; so the strong view has neither padding nor
-grey: its policies fill what comes from outside, and its hole is black.
+Source: reference 1.10. Unlike in `augment`, each view starts from its own window of the picture,
+already cut and resized by `image_windows`. So the strong view has neither padding nor grey: its
+policies fill pixels that come from outside, and its hole is black.
 """
 
 from typing import NamedTuple
@@ -25,7 +25,7 @@ _BLACK = 0
 
 
 class LargeDraws(NamedTuple):
-    """All that the strong view of a batch of windows needs."""
+    """All draws for the strong views of a batch of windows."""
 
     policy: PolicyDraws
     hole: HoleDraws
@@ -37,13 +37,13 @@ STRONG_VIEWS = ("autoaugment", "none")
 class LargeViews:
     """Weak and strong views of windows of large images.
 
-    Lengths of the strong view are stated for windows of 224x224 and scaled to other sides.
+    The strong view's lengths are stated for 224x224 windows and scaled to other sizes.
 
     Args:
         strong: "autoaugment", or "none" (the strong view is just another window).
 
     Raises:
-        ValueError: `strong` is neither.
+        ValueError: if `strong` is neither.
     """
 
     def __init__(self, *, strong: str = "autoaugment") -> None:
@@ -57,13 +57,13 @@ class LargeViews:
     def views(
         self, image: Tensor, generator: Generator, share: Share, *, strong: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """Return weak views of windows (B, 2, 3, H, W), and strong ones of the second, if wanted.
+        """Return weak views of the first windows and, if `strong`, strong views of the second ones.
 
         Args:
-            image: the windows, uint8; the second is not looked at where no strong view is wanted.
+            image: the windows, (B, 2, 3, H, W) uint8; without strong views, one each is enough.
             generator: a CPU generator, in the same state on all ranks.
             share: which part of the global batch this is.
-            strong: whether strong views are wanted.
+            strong: whether to return strong views.
         """
         return self.weak(image[:, 0]), (
             self.strong(image[:, 1], generator, share) if strong else None
@@ -73,7 +73,7 @@ class LargeViews:
         """Return weak views (B, 3, H, W), float32 in [-1, 1], of uint8 windows of the same shape.
 
         Raises:
-            ValueError: the windows are not uint8.
+            ValueError: if the windows are not uint8.
         """
         check_bytes(window)
         return normalise(window)
@@ -82,12 +82,12 @@ class LargeViews:
         """Return strong views (B, 3, H, W), float32 in [-1, 1], of uint8 windows of the same shape.
 
         Args:
-            window: not those of the weak views: windows drawn anew, of the same pictures.
+            window: windows of the same pictures, drawn independently of those of the weak views.
             generator: a CPU generator, in the same state on all ranks.
             share: which part of the global batch this is.
 
         Raises:
-            ValueError: the windows are not uint8.
+            ValueError: if the windows are not uint8.
         """
         if self.strong_view == "none":
             return self.weak(window)
@@ -96,12 +96,12 @@ class LargeViews:
         return self.apply_strong(window, share.of(draws))
 
     def draw_strong(self, generator: Generator, count: int, height: int, width: int) -> LargeDraws:
-        """Draw all that the strong views of `count` examples need."""
+        """Make all draws for the strong views of `count` examples."""
         policy = draw_autoaugment(generator, count, height, width, IMAGENET)
         return LargeDraws(policy, draw_hole(generator, count, height, width))
 
     def apply_strong(self, window: Tensor, draws: LargeDraws) -> Tensor:
-        """Return the strong views that follow from the draws; see `strong`."""
+        """Return the strong views for given draws; see `strong`."""
         check_bytes(window)
         view = apply_policies(window, draws.policy, IMAGENET)
         return normalise(view.masked_fill_(in_hole(view, draws.hole, IMAGENET_SIDE), _BLACK))

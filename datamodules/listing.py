@@ -1,4 +1,4 @@
-"""What lists say of pictures in files, before any is opened."""
+"""The paths and labels of picture files, as a data set's lists have them; no picture is opened."""
 
 import hashlib
 import json
@@ -12,19 +12,19 @@ from datamodules.noise import Labels
 from datamodules.split import Mask
 from datamodules.words import some
 
-# Files looked for before training begins; `mode=check` looks for all.
+# How many files must be there before training begins; `mode=check` looks for all.
 LOOKED_FOR = 200
 
 
 class Files(NamedTuple):
-    """Pictures and where they lie."""
+    """The paths of pictures."""
 
     root: Path
-    paths: Sequence[str]  # (N,) below the root, or absolute
+    paths: Sequence[str]  # (N,) relative to the root, or absolute
 
 
 class Labelled(NamedTuple):
-    """Pictures and their classes, as files."""
+    """The paths and classes of pictures."""
 
     root: Path
     paths: Sequence[str]  # (M,)
@@ -32,22 +32,22 @@ class Labelled(NamedTuple):
 
     @property
     def files(self) -> Files:
-        """The pictures alone."""
+        """The paths alone."""
         return Files(self.root, self.paths)
 
 
 class Listing(NamedTuple):
-    """What lists say of a data set, before any picture is opened."""
+    """A data set's training list, with what is known of each picture before it is opened."""
 
     files: Files
     given: Labels  # (N,) the label that comes with it; -1: none, it can only be a probe example
     true: Labels  # (N,) the true class, UNKNOWN, or KNOWN_WRONG
-    trusted: Mask  # (N,) which the probe may be drawn from; their true class is known
+    trusted: Mask  # (N,) the rows the probe set may be drawn from; their true class is known
     class_names: tuple[str, ...]
 
     @property
     def hash(self) -> str:
-        """SHA-256 of all it says, in hexadecimal; it stays when folders move as a whole."""
+        """SHA-256 of the whole list, in hexadecimal; moving whole folders does not change it."""
         digest = self._named()
         for array in (self.given, self.true, self.trusted):
             digest.update(array.astype("<i8").tobytes())
@@ -55,7 +55,7 @@ class Listing(NamedTuple):
 
     @property
     def rows_hash(self) -> str:
-        """SHA-256 of which picture each row is, and which class each number, in hexadecimal."""
+        """SHA-256 of the pictures' paths and the class names, in order, in hexadecimal."""
         return self._named().hexdigest()
 
     def _named(self) -> Any:
@@ -64,10 +64,10 @@ class Listing(NamedTuple):
 
 
 def look_for(files: Files, what: str) -> None:
-    """Look for some of the files, spread over the list.
+    """Check that files exist: a sample of them, spread over the list.
 
     Raises:
-        ValueError: if one of them is missing.
+        ValueError: if one of these is missing.
     """
     count = len(files.paths)
     rows = np.unique(np.linspace(0, count - 1, min(LOOKED_FOR, count)).astype(int))
@@ -80,5 +80,5 @@ def look_for(files: Files, what: str) -> None:
 
 
 def last_parts(path: str) -> str:
-    """Return an absolute path's file and the folder it lies in; relative ones stay as they are."""
+    """Return an absolute path's file name and folder name; a relative path stays as it is."""
     return "/".join(path.split("/")[-2:]) if path.startswith("/") else path

@@ -1,4 +1,4 @@
-"""Lists that come with data sets, a line a picture; they say what there is, and folders do not."""
+"""Read the lists that come with data sets, one line per picture: they, not folders, define them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,14 +9,14 @@ from datamodules.noise import Labels
 
 
 def read_lines(file: Path, remedy: str) -> list[str]:
-    """Return the lines that say something, without the white space around them.
+    """Return the lines of a file that are not blank, stripped.
 
     Args:
-        file: UTF-8.
-        remedy: what to do where it cannot be read.
+        file: in UTF-8.
+        remedy: advice for the error message.
 
     Raises:
-        ValueError: if it cannot.
+        ValueError: if the file cannot be read.
     """
     try:
         text = file.read_text(encoding="utf-8-sig")
@@ -24,7 +24,7 @@ def read_lines(file: Path, remedy: str) -> list[str]:
         raise ValueError(f"{file} cannot be read ({error.strerror}): {remedy}.") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"{file} is not UTF-8 (byte {error.start}): {remedy}.") from None
-    # not splitlines, which cuts at characters that may be part of a name
+    # not splitlines, which also splits at characters that may be part of a name
     return [line for line in map(str.strip, text.split("\n")) if line]
 
 
@@ -32,7 +32,7 @@ def read_classes(file: Path, remedy: str, num_classes: int) -> tuple[list[str], 
     """Return the paths and classes of lines `path class`; a path may hold spaces.
 
     Raises:
-        ValueError: if it cannot be read, or a line is not one.
+        ValueError: if the file cannot be read, or a line has another form.
     """
     paths, label = [], []
     for line in read_lines(file, remedy):
@@ -48,10 +48,10 @@ def read_classes(file: Path, remedy: str, num_classes: int) -> tuple[list[str], 
 
 
 def other_counts(counts: Sequence[tuple[str, int, int]]) -> list[str]:
-    """Return a note if a copy does not hold what the official one does, else none.
+    """Return a note if this copy's counts are not the official ones, else an empty list.
 
     Args:
-        counts: what is counted, how many there are, how many the official one has.
+        counts: what is counted, how many there are, how many the official copy has.
     """
     different = [
         f"{found:,} {what} ({official:,})" for what, found, official in counts if found != official

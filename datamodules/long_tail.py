@@ -1,4 +1,4 @@
-"""Training sets whose classes shrink exponentially.
+"""Training sets whose class sizes decrease exponentially.
 
 Pure NumPy. As in Cui et al. (CVPR 2019), "Class-Balanced Loss Based on Effective Number of
 Samples".
@@ -13,7 +13,7 @@ from datamodules.noise import Labels, rows_by_class
 def long_tail_counts(largest: int, num_classes: int, imbalance: float) -> Labels:
     """Return how many examples each class keeps, (C,): n_c = largest · imbalance^(-c / (C - 1)).
 
-    Class 0 keeps `largest`, the last one `largest / imbalance`; fractions are cut off, as in the
+    Class 0 keeps `largest`, the last one `largest / imbalance`; numbers are rounded down, as in the
     paper's code. That code's factor μ is 1 / `imbalance`.
 
     Args:
@@ -35,7 +35,7 @@ def long_tail_counts(largest: int, num_classes: int, imbalance: float) -> Labels
             f"{num_classes} and {largest}."
         )
     share = (1 / imbalance) ** (np.arange(num_classes) / (num_classes - 1))
-    # 49 · (1/49) is a hair below 1: rounding must not take an example.
+    # 49 · (1/49) is a hair below 1: rounding errors must not cost an example.
     count = np.floor(largest * share + 1e-9).astype(np.int64)
     if not count[-1]:
         raise ValueError(
@@ -48,13 +48,13 @@ def long_tail_counts(largest: int, num_classes: int, imbalance: float) -> Labels
 def thin(label: Labels, counts: Labels, rng: np.random.Generator) -> Labels:
     """Choose the examples that a thinned training set keeps.
 
-    Each class's rows are put in random order and the first ones kept. That order does not depend
-    on `counts`: from an equal generator, smaller counts keep a subset of what larger ones keep.
+    Each class's rows are shuffled and the first ones kept. The order does not depend on `counts`:
+    with an equal generator, smaller counts keep a subset of what larger ones keep.
 
     Args:
         label: classes (N,), in [0, C).
         counts: examples to keep of each class, (C,).
-        rng: one permutation for each class is taken from it, in the classes' order.
+        rng: draws one permutation for each class, in the classes' order.
 
     Returns:
         Rows of `label` in ascending order, (sum of `counts`,).

@@ -1,4 +1,4 @@
-"""The record of everything that was drawn about a data set: probe, noise, who is trained on."""
+"""The record of everything drawn for a data set: probe set, noise, and rows to train on."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ _ARRAYS = ("train_rows", "given", "clean", "probe_rows", "probe_label")
 
 @dataclass(frozen=True, eq=False)
 class Manifest:
-    """What was drawn about a data set, and the settings it was drawn with.
+    """What was drawn for a data set, and the settings it was drawn with.
 
     The arrays are int64. `train_rows`, `given` and `clean` have shape (N,) and describe the noisy
     examples (`clean` may be `UNKNOWN` or `KNOWN_WRONG`), `probe_rows` and `probe_label` (M,) the
@@ -45,25 +45,25 @@ class Manifest:
         class_names: tuple[str, ...],
         thin: Callable[[Labels], Labels] | None = None,
     ) -> "Manifest":
-        """Take a probe out of what is trusted; the rest of the noisy rows stays for training.
+        """Take a probe set out of the trusted rows; the remaining noisy rows are for training.
 
         Args:
-            known: what is said of the rows.
-            give: rows → their given labels; noise is drawn here, where it is drawn.
-            settings: what determines the draws; `seed` and `probe_per_class` are used here. Where
-                the latter is None, all trusted rows are the probe.
+            known: what is known about the rows.
+            give: rows → their given labels; it draws the noise, if any is drawn.
+            settings: what determines the draws; `seed` and `probe_per_class` are used here. If the
+                latter is None, all trusted rows are the probe set.
             class_names: of the C classes.
-            thin: rows → those of them to keep, for long-tailed class counts.
+            thin: rows → those of them to keep, for smaller or long-tailed classes.
         """
         per_class, true = settings["probe_per_class"], known.true
         if per_class is None:
-            assert known.trusted is not None  # else nothing is left to train on
+            assert known.trusted is not None  # None: all are, and none would be left to train on
             probe = interleaved(np.flatnonzero(known.trusted), true)
         else:
             rng = numpy_generator(settings["seed"], "probe")
             probe = draw_probe(true, per_class, rng, known.trusted)
         rows = np.arange(len(true)) if known.noisy is None else np.flatnonzero(known.noisy)
-        train = np.setdiff1d(rows, probe, assume_unique=True)  # nor is there anything to sort
+        train = np.setdiff1d(rows, probe, assume_unique=True)  # both are unique, and `rows` sorted
         if thin is not None:
             train = thin(train)
         return cls(
@@ -77,14 +77,14 @@ class Manifest:
         )
 
     def with_checked(self, rows: Labels, label: Labels) -> "Manifest":
-        """Return the draws with checked examples moved into the probe, in which classes take turns.
+        """Return a manifest with checked examples moved into the probe set, classes interleaved.
 
         Args:
-            rows: (K,) of the training list; that they were trained on so far is not needed.
+            rows: (K,) of the training list; they need not be among `train_rows`.
             label: (K,) their true classes.
 
         Raises:
-            ValueError: if one is in the probe already.
+            ValueError: if one is in the probe set already.
         """
         inside = np.intersect1d(rows, self.probe_rows)
         if len(inside):
@@ -113,7 +113,7 @@ class Manifest:
         """Read a `labels.npz`.
 
         Raises:
-            ValueError: if it is missing, damaged, or not as it was written.
+            ValueError: if it is missing, damaged, or was changed after it was written.
         """
         try:
             with np.load(path, allow_pickle=False) as saved:
@@ -123,7 +123,7 @@ class Manifest:
                     tuple(drawn_as["class_names"]),
                     **{name: saved[name].astype(np.int64) for name in _ARRAYS},
                 )
-        except Exception as error:  # of unpacking, of many kinds
+        except Exception as error:  # unpacking raises many kinds
             raise ValueError(f"{path} holds no drawn labels ({error}).") from None
         if loaded.hash != drawn_as["hash"]:
             raise ValueError(f"{path} was changed after it was written: its hash does not fit.")
@@ -131,7 +131,7 @@ class Manifest:
 
     @property
     def arrays(self) -> dict[str, Labels]:
-        """What was drawn."""
+        """The arrays that were drawn, by name."""
         return {name: getattr(self, name) for name in _ARRAYS}
 
     @property
@@ -193,7 +193,7 @@ class Manifest:
         """Write `manifest.json` and `labels.npz`, each complete or not at all.
 
         Raises:
-            ValueError: if the folder holds other draws, or these were changed there.
+            ValueError: if the folder holds another manifest, or its labels were changed.
         """
         self.check_saved(folder)
         saved, labels = self.saved_hash(folder), folder / "labels.npz"
@@ -212,11 +212,11 @@ class Manifest:
             return
         folder.mkdir(parents=True, exist_ok=True)
         self.write(labels)
-        # The manifest comes last: where it is, the labels are too.
+        # The manifest is written last: where it is, the labels are too.
         write_text(folder / "manifest.json", json.dumps(self.summary(), indent=2))
 
     def check_saved(self, folder: Path) -> None:
-        """Raise a `ValueError` if a run's folder holds other draws than these."""
+        """Raise a `ValueError` if a run's folder holds another manifest than this."""
         saved = self.saved_hash(folder)
         if saved is not None and saved != self.hash:
             raise ValueError(

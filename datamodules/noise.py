@@ -1,8 +1,8 @@
 """Noise models that are a transition matrix T[i, j] = P(given = j | true = i).
 
-Pure NumPy. Uniform and asymmetric noise follow the reference code of IEG (Zhang et al., CVPR 2020),
-the digit and CIFAR-100 flips Patrini et al. (CVPR 2017), "Making Deep Neural Networks Robust to
-Label Noise". Noise that depends on the image is in `instance_noise` and `feature_noise`.
+Pure NumPy. Uniform and asymmetric noise follow the reference code of IEG (Zhang et al., CVPR 2020);
+the digit and CIFAR-100 flips follow Patrini et al. (CVPR 2017), "Making Deep Neural Networks Robust
+to Label Noise". Noise that depends on the image is in `instance_noise` and `feature_noise`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,8 +34,8 @@ def uniform(num_classes: int, rate: float) -> Transition:
     """Return T = (1 - r)·I + r/C, also called symmetric noise; shape (C, C).
 
     With probability r a label is redrawn from *all* classes, its own included, so the effective
-    rate is r(1 - 1/C): 0.72 for r = 0.8 and 10 classes. This is the dialect of IEG, DivideMix, ELR
-    and MW-Net; `uniform_other` is the other one.
+    rate is r(1 - 1/C): 0.72 for r = 0.8 and 10 classes. This is the convention of IEG, DivideMix,
+    ELR and MW-Net; `uniform_other` is the other one.
 
     Raises:
         ValueError: if the rate is not in [0, 1).
@@ -64,8 +64,8 @@ def uniform_other(num_classes: int, rate: float) -> Transition:
 def flip(num_classes: int, rate: float, pairs: Mapping[int, int]) -> Transition:
     """Return the matrix of asymmetric noise, shape (C, C).
 
-    An example of class `source` is given class `pairs[source]` with probability `rate`. Classes
-    that are no source stay clean: the effective rate is `rate` times the share of the sources.
+    An example of class `source` is given class `pairs[source]` with probability `rate`. Other
+    classes stay clean: the effective rate is `rate` times the share of examples of sources.
 
     Raises:
         ValueError: if the rate is not in [0, 1).
@@ -79,9 +79,10 @@ def flip(num_classes: int, rate: float, pairs: Mapping[int, int]) -> Transition:
 
 
 def pair_flip(num_classes: int, rate: float) -> Transition:
-    """Return the matrix that gives class i the label of class i + 1, the last the first's; (C, C).
+    """Return the matrix, (C, C), that flips class i to class i + 1, and the last one to the first.
 
-    The pair flipping of Han et al. (NeurIPS 2018), "Co-teaching"; the effective rate is `rate`.
+    This is the pair flipping of Han et al. (NeurIPS 2018), "Co-teaching"; the effective rate is
+    `rate`.
 
     Raises:
         ValueError: if the rate is not in [0, 1).
@@ -90,7 +91,7 @@ def pair_flip(num_classes: int, rate: float) -> Transition:
 
 
 def next_in_superclass(coarse_of_fine: Sequence[int]) -> dict[int, int]:
-    """Pair each class with the next one of its superclass, the last with the first.
+    """Map each class to the next one of its superclass, the last to the first.
 
     Args:
         coarse_of_fine: the superclass of each class, length C.
@@ -106,9 +107,9 @@ def next_in_superclass(coarse_of_fine: Sequence[int]) -> dict[int, int]:
 
 
 def rows_by_class(label: Labels, num_classes: int) -> list[Labels]:
-    """Return the rows of each of C classes, in ascending order; of other labels, none.
+    """Return the rows of each of C classes, in ascending order; other labels are left out.
 
-    One sort: to look for each class by itself takes as many passes as there are classes.
+    One sort replaces one pass over the labels for each class.
     """
     order = np.argsort(label, kind="stable")
     starts = np.searchsorted(label, np.arange(num_classes + 1), sorter=order)
@@ -121,7 +122,7 @@ def corrupt(label: Labels, transition: Transition, rng: np.random.Generator) -> 
     Args:
         label: clean labels (N,), in [0, C).
         transition: T, (C, C), rows summing to 1.
-        rng: one uniform number is taken from it per example, in the examples' order.
+        rng: draws one uniform number per example, in the examples' order.
 
     Returns:
         The given labels (N,).
@@ -137,13 +138,13 @@ def corrupt(label: Labels, transition: Transition, rng: np.random.Generator) -> 
 
 
 def corrupt_rows(rows: npt.NDArray[np.float64], rng: np.random.Generator) -> Labels:
-    """Draw the given labels where every example has a distribution of its own.
+    """Draw the given labels where each example has its own distribution.
 
     `corrupt_rows(transition[label], rng)` draws what `corrupt(label, transition, rng)` does.
 
     Args:
         rows: P(given = j | example i), (N, C), rows summing to 1.
-        rng: one uniform number is taken from it per example, in the examples' order.
+        rng: draws one uniform number per example, in the examples' order.
 
     Returns:
         The given labels (N,).

@@ -1,7 +1,7 @@
-"""What `noise_model=` chooses, for data whose labels are clean.
+"""The noise models that `noise_model=` chooses from, for data whose labels are clean.
 
-Most models are a transition matrix, T[i, j] = P(given = j | true = i): `noise`. In the others the
-image decides, too: `instance_noise`, `feature_noise`.
+Most are a transition matrix T[i, j] = P(given = j | true = i): see `noise`. The others also depend
+on the image: see `instance_noise` and `feature_noise`.
 """
 
 from collections.abc import Callable, Mapping
@@ -38,11 +38,11 @@ NOISE_MODELS = (
 
 
 class Noise(NamedTuple):
-    """A noise model with all that it needs but the data.
+    """A noise model with everything it needs except the data.
 
     Args:
-        model: one of `NOISE_MODELS`, or `GIVEN` where a file brings the labels.
-        rate: nominal noise rate; None where a file says it.
+        model: one of `NOISE_MODELS`, or `GIVEN` where noisy labels come with the data or a file.
+        rate: nominal noise rate; None where these or a matrix determine it.
         matrix: path of a file with T, for `MATRIX`.
         flips: true class → given class, under asymmetric noise.
         num_classes: C.
@@ -55,13 +55,13 @@ class Noise(NamedTuple):
     num_classes: int
 
     def check(self, name: str) -> None:
-        """Refuse what cannot be drawn.
+        """Check the settings.
 
         Args:
-            name: of the data set.
+            name: of the data set, for messages.
 
         Raises:
-            ValueError: naming the key.
+            ValueError: if nothing can be drawn with them; it names the config key.
         """
         if self.model == GIVEN:
             if self.rate is not None:
@@ -90,7 +90,7 @@ class Noise(NamedTuple):
         self.transition()
 
     def transition(self) -> Transition | None:
-        """Return T, (C, C), or None where the image decides, too."""
+        """Return T, (C, C), or None for a model that has none."""
         rate = 0.0 if self.rate is None else self.rate
         if self.matrix is not None:
             return read_transition(Path(self.matrix).expanduser(), self.num_classes)
@@ -107,8 +107,8 @@ class Noise(NamedTuple):
 
         Args:
             true: their clean labels (N,).
-            image: returns their images (N, 3, H, W); not called where T says all.
-            seed: the run's.
+            image: returns their images (N, 3, H, W); not called if the model has a T.
+            seed: the run's seed.
         """
         matrix, rng = self.transition(), numpy_generator(seed, "noise")
         if matrix is not None:

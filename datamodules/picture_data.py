@@ -1,4 +1,4 @@
-"""Pictures in files whose labels are as they are: crawls of the web, a folder of one's own."""
+"""Pictures in files, with the labels they came with: web crawls, or the user's own folder."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -25,29 +25,29 @@ VIEWS = ("windows", "whole")
 
 
 class PictureDataModule(NoisyLabelDataModule):
-    """Reads lists when it is made and pictures when they are needed.
+    """Reads lists when it is constructed, and pictures when they are needed.
 
-    A data set subclasses it and implements `listing` and `tests`.
+    Each data set is a subclass that implements `listing` and `tests`.
 
     Args:
         name: what the data set is called in `dataset=`.
-        data_dir: where downloads lie.
-        noise: None: labels are as they are.
-        noise_model: None.
-        imbalance: 1: so are the classes' sizes.
+        data_dir: the folder of the data.
+        noise: must be None: no noise is drawn.
+        noise_model: must be None.
+        imbalance: must be 1: class sizes are not changed.
         probe_per_class: trusted examples of each class; None: all that are trusted.
         labels: labels to train on instead of those of the data set (see `read_stated`), or None.
-        image_size: side of the square that the network sees.
-        pictures: `windows`: decoded at every step by the loader's processes, training sees random
-            windows (reference 1.10); `whole`: read into memory once, the middle square of each,
-            for small pictures, and seen as CIFAR's are.
-        augment: kind of the strong view.
+        image_size: side of the square that the network sees, in pixels.
+        pictures: `windows`: loader workers decode pictures at every step, and training sees random
+            windows (reference 1.10); `whole`, for small pictures: the centre square of each is
+            read into memory once and augmented as CIFAR's images are.
+        augment: kind of strong view.
         flip: whether views may be mirrored.
-        pad: pixels of padding of the weak view's random crop of whole pictures.
+        pad: padding of the weak view's random crop of whole pictures, in pixels.
         rest: see `NoisyLabelDataModule`.
 
     Attributes:
-        notes: what the user should know, a sentence each.
+        notes: messages for the user, one sentence each.
 
     Raises:
         ValueError: if lists are missing or damaged, or a setting is impossible.
@@ -106,11 +106,11 @@ class PictureDataModule(NoisyLabelDataModule):
 
     @abstractmethod
     def listing(self) -> Listing:
-        """Return what the lists say."""
+        """Return the training list."""
 
     @abstractmethod
     def tests(self, drawn: Manifest) -> Mapping[str, Labelled]:
-        """Return what is judged on, the main one first; it may depend on what the probe took."""
+        """Return the test sets, the main one first; they may depend on the probe set drawn."""
 
     def _draw(self, labels: str | None) -> Manifest:
         listed, given = self.listed, self.listed.given
@@ -136,7 +136,7 @@ class PictureDataModule(NoisyLabelDataModule):
         )
 
     def _note_unspoken_for(self) -> None:
-        """Note classes without training or, where others have some, trusted examples."""
+        """Note classes without training examples, or without trusted ones if others have some."""
         untrained = np.setdiff1d(np.arange(self.num_classes), self.drawn.given)
         untrained = np.setdiff1d(untrained, self.drawn.probe_label)
         if len(untrained):
@@ -152,14 +152,14 @@ class PictureDataModule(NoisyLabelDataModule):
             )
 
     def _with_trusted(self, stated: Manifest) -> Manifest:
-        """Move what was trusted since into the probe, where all belongs there that is trusted."""
+        """Move rows trusted since then into the probe set, if it is to hold all trusted rows."""
         rows = np.setdiff1d(np.flatnonzero(self.listed.trusted), stated.probe_rows)
         if self.probe_per_class is not None or not len(rows):
             return stated
         return stated.with_checked(rows, self.listed.true[rows])
 
     def _check_rows(self, stated: Manifest, labels: str) -> None:
-        """Refuse labels by row where the rows are other pictures than they were."""
+        """Raise an error if the rows are not the pictures that the labels were drawn for."""
         if stated.settings.get("rows", self.listed.rows_hash) != self.listed.rows_hash:
             raise ValueError(
                 f"labels={labels} says which label each row has, but the rows are other pictures "
@@ -187,7 +187,7 @@ class PictureDataModule(NoisyLabelDataModule):
             )
 
     def read(self) -> tuple[Images, Manifest, Mapping[str, TestSet]]:
-        """Look for the files, and read whole pictures."""
+        """Check for the files; `pictures=whole` reads them into memory."""
         for name, one in self.tested.items():
             if not len(one.label):
                 raise ValueError(
@@ -197,11 +197,11 @@ class PictureDataModule(NoisyLabelDataModule):
         return self._opened(self._images)
 
     def lay_out(self) -> None:
-        """As `setup`, but no picture is looked for or read before it is asked for."""
+        """Like `setup`, but no picture is looked for or read before it is needed."""
         self._hold(*self._opened(lambda files, what: self._unread(files)))
 
     def came_with(self, rows: Labels) -> Labels:
-        """Return the labels that the lists gave to rows, -1 where they gave none."""
+        """Return the labels that the lists give to training rows, -1 where they give none."""
         return self.listed.given[rows]
 
     def _opened(

@@ -1,6 +1,6 @@
-"""Images in files: decoded when a step or an evaluation needs them, in the loader's processes.
+"""Images in files, decoded by data loader workers when a step or an evaluation needs them.
 
-What cannot be read is shown as a grey picture, so that no run ends of it, and is written down.
+A file that cannot be read is recorded and shown as a grey picture, so that it does not end the run.
 """
 
 import os
@@ -17,14 +17,14 @@ from datamodules.images import Place
 from datamodules.randomness import torch_generator
 from datamodules.unreadable import Unreadable
 
-# Scans may be large; Pillow would take them for an attack.
+# Large scans are not the attack that Pillow would take them for.
 Image.MAX_IMAGE_PIXELS = None
 
-_GREY = 128  # next to 0 when normalised
+_GREY = 128  # close to 0 when normalised
 
 
 def open_picture(path: Path) -> Image.Image:
-    """Return a picture as people see it: decoded whole, upright, 8 bits a channel.
+    """Return a picture fully decoded, upright as its EXIF data say, with 8 bits per channel.
 
     Raises:
         OSError: if it is missing, not a picture, or cut short.
@@ -35,11 +35,11 @@ def open_picture(path: Path) -> Image.Image:
             picture = ImageOps.exif_transpose(file)
     except (MemoryError, OSError):
         raise
-    except Exception as error:  # whatever a decoder trips over
+    except Exception as error:  # decoders raise many kinds
         raise OSError(f"{type(error).__name__}: {error}") from error
     if picture.mode.startswith(("I", "F")):  # 16 bits; Pillow's own conversion makes them white
         values = np.asarray(picture, dtype=np.float64)
-        if picture.mode.startswith("F") and values.max(initial=0) <= 1:  # shares of white
+        if picture.mode.startswith("F") and values.max(initial=0) <= 1:  # from 0 to 1
             values = 65535 * values
         return Image.fromarray((values / 257).clip(0, 255).astype(np.uint8))
     return picture
@@ -51,12 +51,12 @@ class PictureFiles:
     Training sees random windows of them, evaluation the centre (`image_windows`).
 
     Args:
-        root: folder that the paths begin in.
-        paths: (N,) of them, absolute or below `root`.
-        side: of the square that is shown.
-        seed: the run's.
+        root: folder that relative paths start from.
+        paths: (N,) paths, absolute or relative to `root`.
+        side: of the square that is shown, in pixels.
+        seed: the run's seed.
         flip: whether windows may be mirrored.
-        unreadable: where it is noted what cannot be read.
+        unreadable: records files that cannot be read.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class PictureFiles:
         unreadable: Unreadable,
     ) -> None:
         self.root = os.fspath(root)
-        # an array, because loader processes copy the memory of objects they look at
+        # one array: a worker that looks at a Python object copies its page of memory
         self.paths = np.array([os.fsencode(path) for path in paths], dtype=np.bytes_)
         self.side = side
         self.seed = seed
@@ -81,19 +81,19 @@ class PictureFiles:
         return len(self.paths)
 
     def name(self, row: int) -> str:
-        """Return the path of a row as the list has it."""
+        """Return the path of a row as the list gives it."""
         return os.fsdecode(bytes(self.paths[row]))
 
     def path(self, row: int) -> Path:
-        """Return the path of a row."""
+        """Return the full path of a row."""
         return Path(self.root, self.name(row))
 
     def plain(self, rows: Tensor) -> Tensor:
-        """Return the centres of pictures (B,): (B, 3, side, side) uint8."""
+        """Return the centre windows of rows (B,): (B, 3, side, side) uint8."""
         return torch.stack([self._views(row, None, 1)[0] for row in rows.tolist()])
 
     def drawn(self, rows: Tensor, place: Place) -> Tensor:
-        """Return random windows of pictures (B,): (B, place.windows, 3, side, side) uint8."""
+        """Return random windows of rows (B,): (B, place.windows, 3, side, side) uint8."""
         views = []
         for offset, row in enumerate(rows.tolist()):
             where = place.step, place.first + offset

@@ -32,7 +32,7 @@ SIGNED_OPERATIONS = ("Rotate", "ShearX", "ShearY", "TranslateX", "TranslateY")
 
 RANDAUGMENT_OPERATIONS = tuple(name for name in OPERATIONS if name not in ("Cutout", "Invert"))
 
-IDENTITY = 0  # its place among the operations of every set
+IDENTITY = 0  # its index in the operations of every set
 
 Choice = tuple[str, float, int]  # an operation, the probability that it is applied, its level
 Policies = tuple[tuple[Choice, Choice], ...]
@@ -40,14 +40,15 @@ Policies = tuple[tuple[Choice, Choice], ...]
 
 @dataclass(frozen=True, eq=False)
 class PolicySet:
-    """Policies, and all in which the programs that they were published for differ.
+    """Policies, and everything in which the programs that they were published for differ.
 
     Attributes:
-        policies: of which every example is given one.
-        operations: what `PolicyDraws.operation` counts in, beginning with Identity.
+        policies: each example is given one of them.
+        operations: what `PolicyDraws.operation` indexes; the first is Identity.
         magnitude: maps (operation, level, side) to an amount; see `magnitude` below.
         outside: value, in every channel, of pixels that come from outside the picture.
-        shear_origin: where shearing moves nothing, in pixels from the picture's corner.
+        shear_origin: the row or column that a shear does not move, in pixels from the picture's
+            corner.
     """
 
     policies: Policies
@@ -157,15 +158,15 @@ CIFAR_POLICIES: Policies = (
 
 
 def scaled(length: int, side: int, stated_for: int = REFERENCE_SIDE) -> int:
-    """Return a length in pixels, stated for one side, for an image of another side.
+    """Scale a length in pixels, stated for images of side `stated_for`, to another side.
 
-    Truncates, so that nothing moves further in a small picture than in a large one.
+    Truncates, so that as a share of the side it is never more than stated.
     """
     return length * side // stated_for
 
 
 def magnitude(operation: str, level: int, side: int = REFERENCE_SIDE) -> float:
-    """Return what a level from 0 to 9 means for an operation (reference 1.8), without its sign.
+    """Return the amount, without sign, that a level means for an operation (reference 1.8).
 
     Args:
         operation: one of `OPERATIONS`.

@@ -1,8 +1,8 @@
-"""Every random draw is a function of the seed and of where it happens.
+"""Generators that make every random draw a function of the seed and of where it happens.
 
-Nothing here keeps state, so nothing has to be saved: a run that is killed and started again draws
-what it would have drawn. Draws are made on the CPU and moved to the device, so that every kind of
-device draws the same.
+Nothing here keeps state, so nothing has to be saved: a resumed run draws what an uninterrupted one
+would. Draws are made on the CPU and moved to the device, so that they are the same on every kind
+of device.
 """
 
 import zlib

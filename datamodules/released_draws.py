@@ -1,7 +1,7 @@
-"""Probe and noise as the released TensorFlow code draws them, number for number.
+"""Probe set and noise exactly as the released TensorFlow code draws them.
 
 Source: reference 1.1 to 1.4. NumPy's global generator draws everything but the asymmetric flips,
-which have one of their own; the latest release seeds both with its flag `seed`.
+which have their own; the latest release seeds both with its flag `seed`.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ class Released(NamedTuple):
 
     train_rows: Labels  # (N,) ascending
     given: Labels  # (N,) given labels
-    probe_rows: Labels  # (M,) classes taking turns
+    probe_rows: Labels  # (M,) classes interleaved
 
 
 def released_draws(
@@ -32,7 +32,7 @@ def released_draws(
     seed: int,
     flip_seed: int | None = None,
 ) -> Released:
-    """Shuffle, take out the probe, and corrupt the rest, in the released code's order of calls.
+    """Shuffle, take out the probe set, and corrupt the rest, in the released code's call order.
 
     Args:
         label: clean labels (N,); every class in [0, C) occurs.
@@ -41,9 +41,9 @@ def released_draws(
         probe_per_class: trusted examples of each class.
         flips: true class → given class, under asymmetric noise.
         seed: of both generators, below 2^32.
-        flip_seed: of the flips' own, where it is another.
+        flip_seed: of the flips' generator, if it has another seed.
     """
-    rng = np.random.RandomState(seed)  # the released code's own
+    rng = np.random.RandomState(seed)  # the kind that the released code uses
     count, num_classes = len(label), int(label.max()) + 1
     order = np.arange(count)
     rng.shuffle(order)

@@ -1,7 +1,7 @@
 """Which examples a step sees: a pure function of (seed, step, rank), so nothing has to be saved.
 
 The reference repeats its data before it batches them (reference 1.6): batches straddle epochs and
-nothing is dropped. Its probe set is never shuffled but cycles (reference 1.4).
+nothing is dropped. Its probe set is never shuffled; it is repeated in order (reference 1.4).
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ Rows = npt.NDArray[np.int64]
 
 
 class EndlessOrder:
-    """An endless concatenation of epochs, cut into global batches and those into ranks' slices.
+    """An endless sequence of epochs, cut into global batches, and each batch into ranks' slices.
 
     Args:
         size: examples in the data set.
@@ -84,10 +84,10 @@ class Stream(NamedTuple):
     """Examples, and the order in which steps see them.
 
     Args:
-        examples: those.
-        order: which of them when.
-        purpose: of the draws about their images.
-        windows: how many views begin with a window of their own, of images that have windows.
+        examples: the examples.
+        order: which of them each step sees.
+        purpose: of the draws about their images; see `Place`.
+        windows: number of windows to draw of each image, where images have windows.
     """
 
     examples: LabelledImages
@@ -106,7 +106,7 @@ class Drawn(NamedTuple):
     """What the loader yields for one training step."""
 
     train: Batch  # noisy labels
-    probe: Batch | None  # trusted labels, if anybody asked
+    probe: Batch | None  # trusted labels; None if not needed
 
 
 class TrainingSteps(Dataset[Drawn]):
@@ -130,7 +130,7 @@ class StepSampler(Sampler[int]):
     """Yield s, s + 1, ... without end.
 
     Args:
-        first_step: returns s; called whenever an iteration begins, so that a continued run goes on
+        first_step: returns s; called whenever an iteration begins, so that a resumed run continues
             where it stopped.
     """
 
@@ -146,12 +146,12 @@ def shard_batches(size: int, batch_size: int, rank: int, world_size: int) -> lis
 
     Over all ranks each example occurs exactly once, none is padded or dropped, and every rank has
     the same number of batches. No batch is empty unless there are fewer examples than ranks; to
-    keep that, a batch may hold two where `batch_size` is 1.
+    ensure that, a batch may hold two examples where `batch_size` is 1.
 
     Args:
         size: examples in the data set.
-        batch_size: the most examples of a batch; the batches are made as even as possible.
-        rank: whose batches.
+        batch_size: the most examples in a batch; batches are made as even as possible.
+        rank: the rank whose batches to return.
         world_size: the number of ranks.
     """
     shards = np.array_split(np.arange(size), world_size)

@@ -1,4 +1,4 @@
-"""The balanced probe set, drawn from what is trusted."""
+"""The class-balanced probe set, drawn from the trusted examples."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 def check_probe_per_class(per_class: int, smallest_class: int) -> None:
-    """Raise a ValueError unless such a probe leaves every class an example to train on."""
+    """Raise a ValueError unless a probe of that size leaves each class an example to train on."""
     if not 0 <= per_class < smallest_class:
         raise ValueError(
             f"probe_per_class={per_class} cannot be drawn: the smallest class has {smallest_class} "
@@ -24,15 +24,15 @@ def draw_probe(
 ) -> Labels:
     """Draw a class-balanced probe set without replacement.
 
-    The rows come class-interleaved, 0, 1, ..., C-1, 0, 1, ..., so that any C consecutive ones hold
+    The rows are class-interleaved, 0, 1, ..., C-1, 0, 1, ..., so that any C consecutive ones hold
     each class once (the reference's order; it never shuffles them).
 
     Args:
         label: clean labels (N,), below 0 where there is none; every class in [0, C) occurs, unless
-            none is wanted.
-        per_class: rows for each class.
-        rng: what is drawn with.
-        candidate: (N,) which rows may be drawn; all without it.
+            `per_class` is 0.
+        per_class: rows of each class.
+        rng: the generator to draw with.
+        candidate: (N,) which rows may be drawn; None: all.
 
     Returns:
         Rows of `label`, (C * per_class,).
@@ -49,7 +49,7 @@ def draw_probe(
 
 
 class Known(NamedTuple):
-    """What is said of the N rows of a training list before anything is drawn."""
+    """What is known about the N rows of a training list before anything is drawn."""
 
     true: Labels  # (N,) the true class, UNKNOWN, or KNOWN_WRONG
     noisy: Mask | None = None  # (N,) which rows may be noisy examples; None: all
@@ -57,10 +57,10 @@ class Known(NamedTuple):
 
 
 def interleaved(rows: Labels, label: Labels) -> Labels:
-    """Return rows (M,) in an order in which classes take turns, as far as they last.
+    """Return rows (M,) with the classes interleaved, as far as each lasts.
 
     Args:
-        rows: to be ordered; of one class, they keep their order.
+        rows: to be reordered; rows of the same class keep their order.
         label: of all rows, (N,).
     """
     order = np.argsort(label[rows], kind="stable")

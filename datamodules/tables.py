@@ -1,4 +1,4 @@
-"""Tables: what people give, CSV or Parquet, all cells as text; and CSV that we write."""
+"""Read users' tables, CSV or Parquet, with all cells as text; write CSV files."""
 
 import csv
 import re
@@ -18,9 +18,9 @@ Table = dict[str, list[str]]
 
 @contextmanager
 def writing_table(path: Path, columns: Iterable[str]) -> "Iterator[Writer]":
-    """Give what writes rows to a CSV file with a header; `path` is whole or as it was.
+    """Yield a writer for the rows of a CSV file with a header, written to `path` atomically.
 
-    In UTF-8, but for names of files that are not: `read_table` reads them as they were.
+    In UTF-8, except for file names that are not: `read_table` restores them.
     """
     with (
         replacing(path) as partial,
@@ -34,13 +34,13 @@ def writing_table(path: Path, columns: Iterable[str]) -> "Iterator[Writer]":
 def read_table(file: Path, key: str, needed: Sequence[str]) -> Table:
     """Return column → cells, stripped; a missing cell is "".
 
-    File names may be any bytes: in a column `path`, those that are no UTF-8 are as `os.fsdecode`
-    gives them.
+    File names may be any bytes: in a column `path`, bytes that are not UTF-8 are decoded as by
+    `os.fsdecode`.
 
     Args:
-        file: `.csv` (UTF-8, comma, semicolon or tab, with a header) or `.parquet`. Rows and columns
-            that are empty, as spreadsheet programs leave them, do not count.
-        key: the setting that names it, for messages.
+        file: `.parquet`, else CSV in UTF-8 with a header, separated by comma, semicolon or tab. In
+            CSV, empty rows and columns without a name, as left by spreadsheets, are skipped.
+        key: the setting that names the file, for messages.
         needed: columns that must be there.
 
     Raises:
@@ -64,27 +64,27 @@ def read_table(file: Path, key: str, needed: Sequence[str]) -> Table:
 
 
 def is_filled_in(file: Path, column: str) -> bool:
-    """Return whether there is a list that holds what nobody could write anew.
+    """Return whether there is a list that holds a user's entries, which must not be overwritten.
 
     Args:
-        file: a CSV file that we wrote for somebody to fill in, or none.
-        column: that was left empty.
+        file: a CSV file that we wrote for the user to fill in; it may be missing.
+        column: the column to fill in.
     """
     try:
         return file.exists() and any(read_table(file, "list", (column,))[column])
-    except ValueError:  # not as it was written: somebody works at it
+    except ValueError:  # not as we wrote it: the user is editing it
         return True
 
 
 def class_numbers(names: Sequence[str]) -> dict[str, int]:
-    """Return what a label in a table may say → its class: the name, or else the number."""
+    """Return a map from a label in a table to its class: by name, or else by number."""
     return {str(place): place for place in range(len(names))} | {
         name: place for place, name in enumerate(names)
     }
 
 
 def is_utf8(text: str) -> bool:
-    """Return whether a text holds no bytes that were no UTF-8."""
+    """Return whether a text has no surrogate escapes, which stand for bytes that are not UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -105,14 +105,14 @@ def several(given: str | Sequence[str] | None) -> list[str]:
 
 
 def refuse_twice(paths: Sequence[str], what: str) -> None:
-    """Refuse a table that has a picture twice.
+    """Check that a table has no picture twice.
 
     Args:
         paths: of the pictures.
-        what: names them, for the message.
+        what: names the table, for the message.
 
     Raises:
-        ValueError: it has.
+        ValueError: if it has.
     """
     again = next((path for path, count in Counter(paths).items() if count > 1), None)
     if again is not None:
@@ -123,7 +123,7 @@ def _csv(file: Path, needed: Sequence[str]) -> Table:
     _refuse_other_kinds(file)
     with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as opened:
         head = opened.readline()
-        said = _SEPARATOR.match(head)  # Excel's own first line
+        said = _SEPARATOR.match(head)  # Excel's own first line, such as sep=;
         if not said:
             opened.seek(0)
         rows = csv.reader(opened, delimiter=said[1] if said else _separator(head, needed))
@@ -155,7 +155,7 @@ def _csv(file: Path, needed: Sequence[str]) -> Table:
     return table
 
 
-# What spreadsheet programs save by themselves, by its first bytes.
+# What spreadsheet programs save by default, by the first bytes.
 _OTHER_KINDS = {
     b"PK": "it is a spreadsheet or an archive: save it as CSV",
     b"\xd0\xcf\x11\xe0": "it is a spreadsheet: save it as CSV",
@@ -174,7 +174,7 @@ def _refuse_other_kinds(file: Path) -> None:
 
 
 def _separator(head: str, needed: Sequence[str]) -> str:
-    """Return what separates cells: what leaves the columns that are needed, or the commonest."""
+    """Return the separator that yields the needed columns, or else the most frequent one."""
     columns = {one: {cell.strip(' "\r\n') for cell in head.split(one)} for one in ",;\t"}
     fits = [one for one, names in columns.items() if names.issuperset(needed)]
     return max(fits or columns, key=head.count)
@@ -196,7 +196,7 @@ def _parquet(file: Path) -> Table:
 
 
 def _whole_numbers(cells: list[str]) -> list[str]:
-    """Return 3 for 3.0 where a column has such only: pandas writes so beside missing values."""
+    """Return 3 for 3.0 if all cells are like that: pandas writes so beside missing values."""
     if any(cells) and all(_WHOLE.fullmatch(cell) for cell in cells if cell):
         return [cell.partition(".")[0] for cell in cells]
     return cells

@@ -1,4 +1,4 @@
-"""A transition matrix of one's own, from a file, and the check that rows are distributions."""
+"""Read the user's transition matrix from a file; check that rows are distributions."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ def normalised_rows(rows: npt.NDArray[np.float64], name: str) -> npt.NDArray[np.
 
     Raises:
         ValueError: if an entry is negative or not finite or a sum is not 1 within 1e-6; it calls
-            the rows `name` and says which is the first such row.
+            the rows `name` and gives the first such row.
     """
     possible: npt.NDArray[np.bool_] = np.all(np.isfinite(rows) & (rows >= 0), axis=1)
     total: npt.NDArray[np.float64] = np.where(possible[:, None], rows, 0).sum(axis=1)
@@ -55,7 +55,7 @@ def read_transition(path: Path, num_classes: int) -> Transition:
     """Read T, (C, C), from a file and check it as `check_transition` does.
 
     Args:
-        path: a `.csv` of plain numbers without a header, a row of T a line, or a `.npy` array.
+        path: a `.csv` of plain numbers without a header, one row of T per line, or a `.npy` array.
         num_classes: C.
 
     Raises:
@@ -66,7 +66,7 @@ def read_transition(path: Path, num_classes: int) -> Transition:
         raise ValueError(f"dataset.noise_matrix={path} is no .csv or .npy file: give one.")
     try:
         matrix = reader(path)
-    except Exception as error:  # damaged bytes fail in many ways, and all of them mean this
+    except Exception as error:  # damaged data raise many kinds, and all of them mean this
         raise ValueError(
             f"dataset.noise_matrix={path} cannot be read ({error}): give an intact .csv of plain "
             "numbers without a header, or an intact .npy array."
@@ -78,10 +78,10 @@ def read_transition(path: Path, num_classes: int) -> Transition:
 
 
 def _read_csv(path: Path) -> npt.ArrayLike:
-    lines = path.read_text(encoding="utf-8-sig").splitlines()  # spreadsheets put a mark first
+    lines = path.read_text(encoding="utf-8-sig").splitlines()  # spreadsheets add a BOM
     return [[float(cell) for cell in line.split(",")] for line in lines if line.strip()]
 
 
 def _read_npy(path: Path) -> npt.ArrayLike:
-    with path.open("rb") as file:  # not np.load, which opens archives too
+    with path.open("rb") as file:  # not np.load, which also opens archives
         return np.lib.format.read_array(file, allow_pickle=False)

@@ -1,4 +1,4 @@
-"""Trusted pictures that come from elsewhere than the noisy list, and what they leave to test on."""
+"""Trusted pictures from outside the noisy list, and the test pictures that the probe set leaves."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -14,11 +14,11 @@ from datamodules.tables import class_numbers, read_table, refuse_twice
 
 
 def read_probe_list(given: str, names: Sequence[str]) -> Labelled:
-    """Read `dataset.probe_list`: a table with `path`, absolute or beside it, and `label`.
+    """Read `dataset.probe_list`: a table with `path`, absolute or relative to it, and `label`.
 
     Args:
         given: path of the `.csv` or `.parquet`.
-        names: of the classes; a label is one of them or its place.
+        names: of the classes; a label is one of them or its number.
 
     Raises:
         ValueError: if it is no such table, or names a picture twice.
@@ -43,14 +43,14 @@ def joined(
 ) -> Listing:
     """Return a list of noisy pictures and, after them, the trusted ones that are not among them.
 
-    A picture that is both is one row, so that it is not trained on by its given label while the
-    probe holds it; where the probe does not take it, it is a noisy example whose truth is known.
+    A picture in both is one row, so that it is never a noisy example while it is in the probe set;
+    if the probe set does not take it, it is a noisy example whose true class is known.
 
     Args:
         noisy: pictures and their given labels.
         trusted: pictures and their true classes.
         class_names: of all classes.
-        true: what else is known of the noisy pictures.
+        true: true labels of the noisy pictures; None: only those of trusted ones are known.
     """
     root, count = noisy.root, len(noisy.paths)
     row_of = {where: row for row, where in enumerate(_places(root, noisy.paths))}
@@ -70,16 +70,16 @@ def joined(
 
 
 def not_in_probe(tested: Labelled, listed: Listing, drawn: Manifest, what: str) -> Labelled:
-    """Return the pictures that the probe did not take.
+    """Return the test pictures that are not in the probe set.
 
     Args:
-        tested: what is to be judged on.
-        listed: the list that the probe was drawn from.
-        drawn: what was drawn.
-        what: they are, for the message.
+        tested: the test pictures.
+        listed: the list that the probe set was drawn from.
+        drawn: the manifest, with the probe set.
+        what: what the test pictures are, for the message.
 
     Raises:
-        ValueError: if it took all of a class.
+        ValueError: if a class has none left.
     """
     root, paths = listed.files
     probe = set(_places(root, (paths[row] for row in drawn.probe_rows.tolist())))
@@ -99,7 +99,7 @@ def not_in_probe(tested: Labelled, listed: Listing, drawn: Manifest, what: str) 
 
 
 def _places(root: Path, paths: Iterable[str]) -> list[str]:
-    """Return where pictures are, the same for every way of naming their folders."""
+    """Return where pictures are, with links in their folders' paths resolved."""
     real: dict[str, str] = {}
     places = []
     for path in paths:
@@ -111,7 +111,7 @@ def _places(root: Path, paths: Iterable[str]) -> list[str]:
 
 
 def _below(root: Path, folder: Path, path: str) -> str:
-    """Return where a picture is; below the root where it can be, so that folders may be moved."""
+    """Return a picture's path, relative to the root if possible, so that folders may be moved."""
     if folder.is_relative_to(root):
         return os.path.join(*folder.relative_to(root).parts, path)
     return os.path.join(folder, path)

@@ -1,4 +1,4 @@
-"""Pictures that cannot be read, written down where a run keeps its results."""
+"""The record of pictures that could not be read, in the run's folder."""
 
 import csv
 import os
@@ -9,13 +9,13 @@ FILE = "unreadable.csv"
 
 
 class Unreadable:
-    """Notes each picture that cannot be read, once, from any process.
+    """Records each picture that cannot be read, once per process.
 
-    Before `folder` is known, what is noted is only counted.
+    Until `folder` is known, records stay in memory.
 
     Attributes:
         folder: where `unreadable.csv` goes, or None.
-        seen: paths noted in this process.
+        seen: path → reason, as recorded in this process.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Unreadable:
         self.seen: dict[str, str] = {}
 
     def note(self, path: Path, error: Exception) -> None:
-        """Write down a picture and why it cannot be read."""
+        """Record a picture and why it cannot be read."""
         name = os.fspath(path)
         if name in self.seen:
             return
@@ -32,14 +32,14 @@ class Unreadable:
             _append(self.folder / FILE, [(name, str(error))])
 
     def write_to(self, folder: Path) -> None:
-        """Write all that is noted, and will be, below a folder."""
+        """Write all records, past and future, to a folder."""
         self.folder = folder
         if self.seen:
             _append(folder / FILE, list(self.seen.items()))
 
 
 def _append(path: Path, rows: list[tuple[str, str]]) -> None:
-    # One write for a row, at the file's end: loader processes do not cut into each other's.
+    # One appending write per row, so that rows of different workers do not mix.
     with path.open("a", newline="", encoding="utf-8", errors="surrogateescape") as file:
         writer = csv.writer(file, lineterminator="\n")
         if file.tell() == 0:
@@ -50,7 +50,7 @@ def _append(path: Path, rows: list[tuple[str, str]]) -> None:
 
 
 def read_unreadable(folder: Path) -> dict[str, str]:
-    """Return path → reason of all that is noted in a run's folder, each once."""
+    """Return path → reason of all records in a run's folder, without repeats."""
     path = folder / FILE
     if not path.exists():
         return {}

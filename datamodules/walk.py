@@ -1,4 +1,4 @@
-"""Folders below a folder, through links."""
+"""Walk through a folder tree, following links."""
 
 import os
 from collections.abc import Iterator
@@ -6,10 +6,10 @@ from pathlib import Path
 
 
 def walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """Yield each folder from a root down, the names of folders in it, and those of files.
+    """Yield each folder from a root down, with the names of the folders and of the files in it.
 
-    Links are followed, and a folder that is reached twice counts once. Who takes names of folders
-    out of the list, or sorts it, says where to go on, and in which order.
+    Links are followed, and a folder that is reached twice is yielded once. As with `os.walk`, the
+    caller may edit or sort the list of folders to choose where the walk goes on.
     """
     seen = set()
     for name, below, files in os.walk(root, followlinks=True):

@@ -1,6 +1,6 @@
-"""WebVision 1.0 (Li et al. 2017): pictures found by searching the web, as they were downloaded.
+"""WebVision 1.0 (Li et al. 2017): pictures found by web search, in the official layout.
 
-The official lists say what there is; folders do not: pictures of different queries share names.
+Lists, not folders, define the data set, because pictures of different queries share names.
 """
 
 from collections.abc import Mapping
@@ -26,22 +26,22 @@ _UNPACK = "unpack info.tar of WebVision 1.0"
 
 
 class WebVision(PictureDataModule):
-    """The Google part of WebVision, judged on ImageNet's validation pictures.
+    """The Google part of WebVision, tested on ImageNet's validation pictures.
 
-    `test` is ImageNet's validation set and `val` WebVision's own; where ImageNet is not there,
-    WebVision's is `test`. WebVision has no trusted labels, so the probe comes from `probe_list`,
-    else from ImageNet's training pictures, else from WebVision's validation pictures, which are
-    then not judged on.
+    `test` is ImageNet's validation set and `val` WebVision's own; if ImageNet is missing,
+    WebVision's is `test`. WebVision has no trusted labels, so the probe set is drawn from
+    `probe_list`, else from ImageNet's training pictures, else from WebVision's validation pictures.
+    Pictures in the probe set are not tested on.
 
     Args:
-        first_classes: how many of the 1,000 classes, in their order.
-        webvision_dir: with `info/`, `google/` and `val_images_256/`.
-        imagenet_dir: with `val/` and perhaps `train/`, see `imagenet`.
+        first_classes: how many of the 1,000 classes to use, from the first one.
+        webvision_dir: folder with `info/`, `google/` and `val_images_256/`.
+        imagenet_dir: folder with `val/` and perhaps `train/`, see `imagenet`.
         probe_list: a table with `path` and `label` of trusted pictures, or None.
         rest: see `PictureDataModule`.
 
     Raises:
-        ValueError: if a list is missing, or does not fit.
+        ValueError: if a list is missing, or does not fit the others.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class WebVision(PictureDataModule):
         super().__init__(**rest)
 
     def listing(self) -> Listing:
-        """Read the lists; pictures for the probe come after the noisy ones."""
+        """Read the lists; candidates for the probe set come after the noisy pictures."""
         info = self.webvision_dir / "info"
         if not (info / _GOOGLE).is_file():
             raise ValueError(
@@ -86,13 +86,13 @@ class WebVision(PictureDataModule):
         return joined(noisy, self._candidates(), _distinct(names, self._wordnet))
 
     def _read(self, name: str, root: Path) -> Labelled:
-        """Read an official list, of the first classes."""
+        """Read the rows of an official list that are of the first classes."""
         paths, label = read_classes(self.webvision_dir / "info" / name, _UNPACK, _ALL_CLASSES)
         first = np.flatnonzero(label < self.first_classes)
         return Labelled(root, [paths[row] for row in first.tolist()], label[first])
 
     def _candidates(self) -> Labelled:
-        """Return the pictures that the probe may be drawn from."""
+        """Return the pictures that the probe set may be drawn from."""
         self._from_val = False
         if self.probe_list is not None:
             return read_probe_list(self.probe_list, self._wordnet)
@@ -127,7 +127,7 @@ class WebVision(PictureDataModule):
 
 
 def _distinct(names: tuple[str, ...], wordnet: list[str]) -> tuple[str, ...]:
-    """Return names, with the WordNet id where two classes have the same, as ImageNet's cranes."""
+    """Return class names, with the WordNet id where two are the same, as ImageNet's cranes are."""
     return tuple(
         f"{name} ({wordnet[place]})" if names.count(name) > 1 else name
         for place, name in enumerate(names)

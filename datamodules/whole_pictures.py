@@ -16,10 +16,10 @@ from datamodules.workers import cores
 
 
 class WholePictures(PictureFiles):
-    """Small pictures before they are read into memory: each shown as it will be there."""
+    """Small pictures in files, each shown as its centre square, as they will be in memory."""
 
     def drawn(self, rows: Tensor, place: Place) -> Tensor:
-        """Return the same as evaluation sees, (B, 3, side, side) uint8."""
+        """Return the same as `plain`, (B, 3, side, side) uint8."""
         return self.plain(rows)
 
     def _window(self, picture: Image.Image, draws: Generator | None) -> Window:
@@ -31,10 +31,10 @@ def read_whole(files: WholePictures, what: str) -> Tensor:
 
     Args:
         files: the pictures.
-        what: they are, for the bar.
+        what: what they are, for the progress bar.
 
     Raises:
-        ValueError: if they need more memory than there is.
+        ValueError: if they need more than 70 % of the machine's memory.
     """
     count, side = len(files), files.side
     check_memory(count, side)
@@ -45,7 +45,7 @@ def read_whole(files: WholePictures, what: str) -> Tensor:
 
     said = f"reading {count:,} {what} pictures"
     quiet = not Console().is_terminal
-    # threads: the decoders let go of Python's lock
+    # threads are enough: the decoders release the GIL
     with ThreadPoolExecutor(cores()) as pool:
         for _ in track(pool.map(read, range(count)), said, count, transient=True, disable=quiet):
             pass
@@ -53,13 +53,13 @@ def read_whole(files: WholePictures, what: str) -> Tensor:
 
 
 def middle(height: int, width: int) -> Window:
-    """Return the largest square in the picture's middle."""
+    """Return the picture's largest centred square."""
     side = min(height, width)
     return Window((height - side) // 2, (width - side) // 2, side, side)
 
 
 def check_memory(count: int, side: int) -> None:
-    """Raise a ValueError if so many pictures need more memory than there is."""
+    """Raise a ValueError if that many pictures need more than 70 % of the machine's memory."""
     wanted = count * 3 * side * side
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
         there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -1,4 +1,4 @@
-"""Words that several sentences for the user need."""
+"""Phrases shared by several messages to the user."""
 
 import shlex
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ def some(names: Sequence[str]) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text whose file names, in whatever encoding, a terminal takes."""
+    """Return a text that a terminal can print, with escapes for bytes that are not UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
@@ -36,7 +36,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a duration as people say it: `8 s`, `3 min 05 s`, `2 h 07 min`."""
+    """Return a readable duration: `8 s`, `3 min 05 s`, `2 h 07 min`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -46,5 +46,5 @@ def duration(seconds: float) -> str:
 
 
 def byte_size(count: int) -> str:
-    """Return a number of bytes as people say it: `998 MiB`, `1.5 GiB`."""
+    """Return a readable number of bytes: `998 MiB`, `1.5 GiB`."""
     return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:,.0f} MiB"

@@ -1,4 +1,4 @@
-"""Loader processes: how many there is room for, and that they leave it to the run when it ends."""
+"""Data loader workers: how many cores there are for them, and how they treat signals."""
 
 import os
 import signal
@@ -7,25 +7,25 @@ import threading
 
 def cores() -> int:
     """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # on macOS there is none
+    if hasattr(os, "sched_getaffinity"):  # macOS has none
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def leave_signals_to_the_run(worker: int) -> None:
-    """Let Ctrl-C and SIGTERM, which often reach all processes, be answered by the run alone.
+    """Make a worker ignore Ctrl-C, and SIGTERM from any process but its parent, the run.
 
-    A worker that died of them would break the step that the run wants to finish first. Only the run
-    itself ends a worker by SIGTERM.
+    These signals often reach all processes, but a worker that died of them would break the step
+    that the run finishes before it stops. On macOS, SIGTERM is not ignored.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "sigwaitinfo"):  # on macOS there is none
+    if hasattr(signal, "sigwaitinfo"):  # macOS has none
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_end_for, args=(os.getppid(),), daemon=True).start()
 
 
 def _end_for(parent: int) -> None:
-    # a handler would not learn who sent it
+    # a signal handler would not learn who sent it
     while signal.sigwaitinfo({signal.SIGTERM}).si_pid != parent:
         pass
     os._exit(0)

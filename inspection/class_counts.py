@@ -1,4 +1,4 @@
-"""What the lists say of each class, before any picture is opened."""
+"""What the lists of labels say about each class, before any picture is opened."""
 
 import unicodedata
 from collections import defaultdict
@@ -15,18 +15,18 @@ from datamodules.words import some
 Shares = npt.NDArray[np.float64]
 Row = dict[str, str | int | float | None]
 
-# Classes with fewer noisy examples are nearly empty.
+# Classes with fewer noisy examples are called nearly empty.
 FEW_EXAMPLES = 10
-# Trusted examples of each class in the paper's experiments.
+# Trusted examples per class in the paper's experiments.
 PAPERS_PROBE = 10
 
 
 class WrongLabels(NamedTuple):
-    """How many labels are wrong, where the truth is known; NaN where nothing is known.
+    """Shares of wrong labels where the truth is known; NaN for a class without known labels.
 
     Attributes:
-        given: (C,) share of wrong ones among those given the class.
-        true: (C,) share of wrong ones among those truly of the class.
+        given: (C,) among the examples given the class.
+        true: (C,) among the examples truly of the class.
     """
 
     given: Shares
@@ -34,7 +34,7 @@ class WrongLabels(NamedTuple):
 
 
 def counts(label: Labels, num_classes: int) -> Labels:
-    """Return the examples of each class, (C,)."""
+    """Return the number of examples of each class, (C,)."""
     return np.bincount(label, minlength=num_classes)
 
 
@@ -43,7 +43,7 @@ def wrong_labels(clean: Labels, given: Labels, num_classes: int) -> WrongLabels:
 
     Args:
         clean: true classes (N,), or `UNKNOWN`, or `KNOWN_WRONG`.
-        given: given labels (N,), -1 where there is none.
+        given: given labels (N,), -1 if there is none.
         num_classes: C.
     """
     judged = (clean != UNKNOWN) & (given >= 0)
@@ -56,7 +56,7 @@ def wrong_labels(clean: Labels, given: Labels, num_classes: int) -> WrongLabels:
 
 
 def near_names(names: Sequence[str]) -> list[list[str]]:
-    """Return groups of names that differ only by case, space or how accents are encoded."""
+    """Return groups of names that differ only in case, spaces or Unicode form (NFKC)."""
     alike: dict[str, list[str]] = defaultdict(list)
     for name in names:
         plain = unicodedata.normalize("NFKC", name).casefold()
@@ -65,13 +65,13 @@ def near_names(names: Sequence[str]) -> list[list[str]]:
 
 
 def probe_advice(probe: Labels, names: Sequence[str], method: str, uses_probe: bool) -> list[str]:
-    """Return what to say about the size of the probe, a sentence each; nothing if all is well.
+    """Return warnings about the size of the probe set, a sentence each; none if all is well.
 
     Args:
-        probe: trusted examples of each class, (C,), some at all.
+        probe: trusted examples of each class, (C,), not all 0.
         names: of the classes.
         method: its name.
-        uses_probe: whether it looks at them.
+        uses_probe: whether the method uses the probe set.
     """
     if not uses_probe:
         return [
@@ -102,7 +102,7 @@ def probe_advice(probe: Labels, names: Sequence[str], method: str, uses_probe: b
 
 
 def few(noisy: Labels, names: Sequence[str]) -> list[str]:
-    """Return the classes that are nearly empty, with how many they have; not those without any."""
+    """Return the nearly empty classes, each with its number of examples; not the empty ones."""
     return [
         f"{name} ({count})"
         for name, count in zip(names, noisy.tolist(), strict=True)
@@ -120,7 +120,7 @@ def as_rows(names: Sequence[str], columns: Mapping[str, Labels], wrong: WrongLab
 
     Args:
         names: of the classes.
-        columns: split → examples of each class, (C,).
+        columns: split → number of examples of each class, (C,).
         wrong: shares of wrong labels.
     """
     return [

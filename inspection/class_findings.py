@@ -1,4 +1,4 @@
-"""What is said of classes: their sizes, their names, their noise, and the probe."""
+"""Findings about the classes: their sizes, their names, their noise, and the probe set."""
 
 import numpy as np
 
@@ -23,13 +23,13 @@ from inspection.findings import Findings
 def add_classes(
     findings: Findings, data: NoisyLabelDataModule, method: str, uses_probe: bool
 ) -> None:
-    """Add what the labels say.
+    """Add what the labels show.
 
     Args:
-        findings: where to.
+        findings: what to add to.
         data: laid out or set up.
         method: its name.
-        uses_probe: whether it needs trusted examples.
+        uses_probe: whether the method needs trusted examples.
     """
     drawn, names, classes = data.manifest, data.manifest.class_names, data.num_classes
     columns = {

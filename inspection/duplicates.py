@@ -1,4 +1,4 @@
-"""Pictures that are there more than once: within a split, or on both sides of an evaluation."""
+"""Pictures that occur more than once: within a split, or in both training and test data."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,13 +21,13 @@ Group = list[Copy]  # equal pictures, two or more, in the splits' order
 
 
 class Duplicates(NamedTuple):
-    """Groups of equal pictures by what they do; one may be under several.
+    """Groups of equal pictures by kind; a group may be listed under several.
 
     Attributes:
-        same_label: of one split, all with one label: harmless.
-        other_label: of one split, with different labels: one at least is wrong.
-        leaks: of a training and a test set, or of the probe and the noisy examples.
-        tests: of several test sets, and of no training set.
+        same_label: within one split, all with the same label: harmless.
+        other_label: within one split, with different labels: at least one is wrong.
+        leaks: in training data and a test set, or in the probe set and the noisy examples.
+        tests: in several test sets, but not in training data.
     """
 
     same_label: list[Group]
@@ -37,7 +37,7 @@ class Duplicates(NamedTuple):
 
 
 def groups_of(digests: Mapping[str, Sequence[bytes]], labels: Mapping[str, Labels]) -> list[Group]:
-    """Return the groups of equal pictures, in the order of their first.
+    """Return the groups of equal pictures, in the order of their first members.
 
     Args:
         digests: split → its pictures' digests (N,); empty ones are not compared.
@@ -54,7 +54,7 @@ def groups_of(digests: Mapping[str, Sequence[bytes]], labels: Mapping[str, Label
 
 
 def sort_out(groups: Iterable[Group]) -> Duplicates:
-    """Say of each group what it does."""
+    """Sort the groups by kind."""
     found = Duplicates([], [], [], [])
     for group in groups:
         for alike in within_splits(group):
@@ -70,7 +70,7 @@ def sort_out(groups: Iterable[Group]) -> Duplicates:
 
 
 def within_splits(group: Group) -> list[Group]:
-    """Return the parts of a group that lie in one split each, of two or more."""
+    """Return the parts of a group that lie within one split, if of two or more pictures."""
     by_split: dict[str, Group] = defaultdict(list)
     for copy in group:
         by_split[copy.split].append(copy)
@@ -78,9 +78,9 @@ def within_splits(group: Group) -> list[Group]:
 
 
 def leaking(group: Group) -> list[tuple[Copy, Copy]]:
-    """Return the copies to take away, each with the one that it gives away.
+    """Return pairs: a copy that should not be trained on, and the one that it leaks.
 
-    Those are training pictures that are in a test set, and noisy ones that are in the probe.
+    These are training pictures that are in a test set, and noisy ones that are in the probe set.
     """
     tests = [copy for copy in group if copy.split not in (NOISY, PROBE)]
     probe = [copy for copy in group if copy.split == PROBE]

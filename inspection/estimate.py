@@ -1,4 +1,4 @@
-"""What a run is foretold to take, in numbers and in words."""
+"""The estimated time and memory of a run, in numbers and in words."""
 
 from typing import Any, NamedTuple
 
@@ -11,17 +11,17 @@ class Estimate(NamedTuple):
     """What a run takes on its devices.
 
     Attributes:
-        cost: of a step's computing on one device.
-        loading_seconds: of reading a step's examples, by one process.
-        workers: loader processes of a device that do so meanwhile; 0: the run itself does, between
+        cost: of computing a step on one device.
+        loading_seconds: for one process to read the examples of a step.
+        workers: loader processes per device that read meanwhile; 0: the run itself reads between
             its steps.
-        seconds_a_step: with both.
+        seconds_a_step: computing and reading together.
         training_seconds: of all steps.
         evaluation_seconds: of all evaluations.
         picture_bytes: of pictures that are read into memory when training begins.
-        there: bytes that the machine could give before, or None if it does not say.
-        batch: examples of one device's step.
-        devices: how many share the work; what they send each other is not in the estimate.
+        there: bytes of memory available before the timed steps, or None if unknown.
+        batch: noisy examples per step on one device.
+        devices: how many share the work; communication between them is not in the estimate.
     """
 
     cost: Cost
@@ -37,12 +37,12 @@ class Estimate(NamedTuple):
 
     @property
     def is_scaled(self) -> bool:
-        """Whether smaller steps than the run's were timed."""
+        """Whether the time is scaled up from steps smaller than the run's."""
         return self.cost.timed < self.batch
 
     @property
     def held(self) -> int:
-        """Bytes held at most; on a GPU, of its memory."""
+        """Peak memory in bytes; on a GPU, of the GPU's memory."""
         return self.cost.held + (0 if self._on_gpu else self.picture_bytes)
 
     @property
@@ -50,7 +50,7 @@ class Estimate(NamedTuple):
         return self.cost.device.startswith("cuda")
 
     def shortage(self) -> str | None:
-        """Return what to say where the machine has less memory than is foretold, or None."""
+        """Return a warning if the machine has less memory than the run is expected to need."""
         needed = self.picture_bytes + (0 if self._on_gpu else self.cost.memory * self.devices)
         if self.there is None or needed <= self.there:
             return None
@@ -61,7 +61,7 @@ class Estimate(NamedTuple):
         )
 
     def as_json(self, plan: Plan) -> dict[str, Any]:
-        """Return the numbers."""
+        """Return the numbers, ready for JSON."""
         return {
             "device": self.cost.device,
             "devices": self.devices,

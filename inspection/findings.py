@@ -1,4 +1,4 @@
-"""What `mode=check` finds: what is in the way, what the user should know, and numbers."""
+"""What `mode=check` finds: errors, warnings, notes and numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,25 +10,25 @@ from inspection.class_counts import Row as ClassRow
 class Problem(NamedTuple):
     """What is wrong with one picture: a row of `check_problems.csv`."""
 
-    path: str  # as the list has it, or its row
+    path: str  # as the list has it; for images in memory, `row <number>`
     split: str  # noisy, probe, or a test set
     problem: str
     detail: str
 
 
 class Warned(NamedTuple):
-    """What training goes on in spite of."""
+    """A warning, which does not keep training from starting."""
 
     sentence: str
-    examples: Sequence[str] = ()  # for the terminal, a line each; all are among the problems
+    examples: Sequence[str] = ()  # for the terminal, a line each; the problems list all
 
 
 @dataclass(eq=False)
 class Findings:
-    """All of it, collected before anything is said.
+    """All findings, collected before anything is printed.
 
     Attributes:
-        blocks: why training should not start, a sentence each.
+        blocks: errors, which keep training from starting, a sentence each.
         warnings: what the user should think about.
         notes: what the user may like to know, a sentence each.
         problems: about single pictures.

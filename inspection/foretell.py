@@ -1,4 +1,4 @@
-"""Foretell how long a run takes and what memory it needs, from a few of its steps."""
+"""Estimate a run's time and memory from a few of its steps."""
 
 import time
 
@@ -18,7 +18,7 @@ from lightning_modules.base import NoisyLabelModule
 from runs.build import Plan
 from runs.settings import Settings
 
-# Pictures that are read to learn how long one takes.
+# Pictures that are read to time the reading of one.
 _READ = 8
 
 
@@ -29,12 +29,12 @@ def foretell(
     plan: Plan,
     devices: int,
 ) -> Estimate:
-    """Take a few steps of a run and foretell the rest; the module is of no use afterwards.
+    """Take a few steps of a run and estimate the whole; the module cannot be used afterwards.
 
     Args:
         settings: of the run.
         data: laid out or set up.
-        module: the method, new.
+        module: the method, untrained.
         plan: how long the run is.
         devices: how many share its batches.
 
@@ -73,12 +73,12 @@ def foretell(
 
 
 def _read(examples: LabelledImages, count: int, place: Place | None) -> tuple[Batch, float]:
-    """Return so many examples, the same few again and again, and the seconds it takes to read them.
+    """Return `count` examples, a few of them repeated, and the seconds it takes to read so many.
 
-    Pictures that are in memory when a run trains take no time.
+    Pictures that a run holds in memory take no time.
     """
     some = np.arange(min(_READ, len(examples)))
-    examples[some[:1]]  # the first time, libraries wake up
+    examples[some[:1]]  # warm up: the first read loads libraries
     began = time.perf_counter()
     batch = examples[some] if place is None else examples.at(some, place)
     seconds = (time.perf_counter() - began) / len(some)
@@ -89,7 +89,7 @@ def _read(examples: LabelledImages, count: int, place: Place | None) -> tuple[Ba
 
 
 def _picture_bytes(data: NoisyLabelDataModule) -> int:
-    """Return how much whole pictures need, of the whole training list and of all test sets."""
+    """Return the bytes of the whole pictures of the training list and of all test sets."""
     lists = [one.images for one in (data.train_set, *data.test_sets.values())]
     return sum(
         len(images) * 3 * images.side**2 for images in lists if isinstance(images, WholePictures)

@@ -1,4 +1,4 @@
-"""`mode=check`: look for everything that is wrong before anything is trained."""
+"""`mode=check`: look for everything that is wrong, before any training."""
 
 import time
 from pathlib import Path
@@ -21,17 +21,17 @@ from runs.training import Run, announce, prepare, refuse_folder, refuse_network
 
 
 def check(settings: Settings) -> dict[str, Any]:
-    """Do all that comes before training, look at everything, and say whether it would start.
+    """Do all that comes before training, check all data, and report whether training would start.
 
-    What is found is written and printed.
+    The findings are printed and written to files.
 
     Returns:
-        What was checked, and where that is.
+        What was checked, and the path of `check.json`; on other ranks than the first, {}.
 
     Raises:
-        ValueError: if something is in the way: all of it, each begun by `error:`.
+        ValueError: if training would not start; what is found in the data comes all at once.
     """
-    if not is_first_rank():  # one process looks for all
+    if not is_first_rank():  # one process checks for all
         return {}
     console = Console()
     run = prepare(settings)
@@ -56,12 +56,12 @@ def check(settings: Settings) -> dict[str, Any]:
 
 
 def look_through(run: Run, folder: Path, console: Console) -> Findings:
-    """Return all that is found; nothing is written.
+    """Return all findings; nothing is written.
 
     Args:
-        run: one that has not begun, its data laid out; its module is of no use afterwards.
-        folder: where it will be written.
-        console: where bars go.
+        run: not begun, its data laid out; its module cannot be used afterwards.
+        folder: where the findings will be written.
+        console: where progress is shown.
     """
     findings, data = Findings(), run.data
     _add_pictures(findings, data, folder, console)
@@ -69,7 +69,7 @@ def look_through(run: Run, folder: Path, console: Console) -> Findings:
     add_classes(findings, data, method, run.module.uses_probe)
     _add_memory(findings, data)
     if run.module.uses_probe and not data.num_probe:
-        # where pictures are missing, those to be trusted cannot be chosen among them
+        # a list of pictures to label first is made by reading them, so none may be missing
         kind = NoisyLabelDataModule if findings.facts[MISSING] else type(data)
         findings.blocks.append(kind.without_probe(data))
     else:

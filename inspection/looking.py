@@ -1,8 +1,8 @@
-"""Every picture that a run would look at, looked at once.
+"""Look at every picture of a run once, and find unreadable ones and duplicates.
 
-Two pictures are the same if their pixels are: decoded whole, upright, in 8 bits of red, green and
-blue, and of one size, which is what training sees. A copy that was saved anew without loss, or with
-other remarks in its file, is found; one that was made smaller or compressed again is another.
+Two pictures are the same if they have the same size and the same pixels when decoded as training
+does: whole, upright, in 8 bits of red, green and blue. A copy saved again without loss, or with
+other metadata, is found; one that was resized or compressed again is not.
 """
 
 import hashlib
@@ -24,29 +24,29 @@ from datamodules.workers import cores, leave_signals_to_the_run
 
 MISSING, UNREADABLE = "missing", "unreadable"
 
-# Processes are only worth their start where there is this much to do.
+# With up to this many files, starting processes is not worth it.
 FEW = 1000
 _CHUNK = 64
-_DIGEST = 16  # bytes; of the largest lists there are, no two will agree by chance
+_DIGEST = 16  # bytes: enough that no two pictures of the largest lists agree by chance
 _SECONDS_BETWEEN_LINES = 30.0
 
 
 class Seen(NamedTuple):
-    """What was found where a picture should be."""
+    """What was found in place of a picture."""
 
-    digest: bytes = b""  # of its pixels; b"": there are none to see
+    digest: bytes = b""  # of its pixels; b"" if it cannot be read
     problem: str = ""  # MISSING or UNREADABLE
     detail: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """What was found at the pictures of a split, in its order.
+    """What was found in the pictures of a split, in its order.
 
     Args:
         of: the pictures with their labels.
-        digests: of each one's pixels, b"" where there are none.
-        trouble: place → what is wrong there.
+        digests: of each picture's pixels, b"" if it cannot be read.
+        trouble: place in the split → what is wrong there.
     """
 
     of: LabelledImages
@@ -54,24 +54,24 @@ class Split:
     trouble: dict[int, Seen] = field(default_factory=dict)
 
     def name(self, place: int) -> str:
-        """Return what a picture is called: its path as the list has it, or its row."""
+        """Return a picture's name: its path as the list has it, or its row."""
         row = int(self.of.index[place])
         images = self.of.images
         return images.name(row) if isinstance(images, PictureFiles) else f"row {row}"
 
     def add(self, seen: Seen) -> None:
-        """Take in the next one."""
+        """Add the next picture's."""
         if seen.problem:
             self.trouble[len(self.digests)] = seen
         self.digests.append(seen.digest)
 
 
 def look_at_all(splits: Mapping[str, LabelledImages], console: Console) -> dict[str, Split]:
-    """Look at every picture of some splits, on all cores, with a bar.
+    """Look at every picture of some splits, on all cores, with a progress bar.
 
     Args:
         splits: name → pictures and labels.
-        console: where the bar goes; without a terminal, a line now and then.
+        console: where the bar goes; if it is no terminal, a line now and then.
     """
     total, done, said = sum(map(len, splits.values())), 0, time.monotonic()
     found = {name: Split(of) for name, of in splits.items()}
@@ -90,7 +90,7 @@ def look_at_all(splits: Mapping[str, LabelledImages], console: Console) -> dict[
 
 
 def look_at(images: Images, rows: Rows) -> Iterator[list[Seen]]:
-    """Yield what is found at rows (N,), some at a time, in their order."""
+    """Yield what is found in rows (N,), in their order, some at a time."""
     chunks = np.array_split(rows, -(-len(rows) // _CHUNK)) if len(rows) else []
     if not isinstance(images, PictureFiles):
         for chunk in chunks:
@@ -107,7 +107,7 @@ def look_at(images: Images, rows: Rows) -> Iterator[list[Seen]]:
 
 
 def look_at_file(path: Path) -> Seen:
-    """Open a picture, decode all of it, and return the digest of its pixels."""
+    """Decode a whole picture; return the digest of its pixels, or what is wrong."""
     try:
         picture = open_picture(path)
         if picture.mode != "RGB":
@@ -129,7 +129,7 @@ def look_at_pixels(images: Images, rows: Rows) -> list[Seen]:
 
 
 class _Chunks(Dataset[list[Seen]]):
-    """Some files at a time, so that processes speak seldom."""
+    """Chunks of files, so that processes seldom have to communicate."""
 
     def __init__(self, files: PictureFiles, chunks: list[Rows]) -> None:
         self.files = files

@@ -1,4 +1,4 @@
-"""What is said of single pictures: missing, unreadable, there twice, on both sides."""
+"""Findings about single pictures: missing, unreadable, duplicate, in training and test data."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,15 +11,15 @@ from inspection.looking import MISSING, UNREADABLE, Split
 
 LEAK, OTHER_LABEL, SAME_LABEL = "leak", "copy_other_label", "copy_same_label"
 
-# Lines of examples on the terminal.
+# Examples shown on the terminal.
 _SHOWN = 5
 
 
 class Pictures:
-    """Adds to findings what was seen in some splits.
+    """Adds what was seen in some splits to the findings.
 
     Args:
-        findings: where to.
+        findings: what to add to.
         found: split → what was seen.
         class_names: of the classes.
         file: where all problems will be listed.

@@ -1,7 +1,7 @@
-"""A few real steps of the configured method on the real device, timed; nothing of them is kept.
+"""A few real training steps on the real device, timed; nothing of them is kept.
 
-Small steps come first and foretell larger ones, up to those of a whole batch, which are timed if
-they fit into the time and memory there is; else they stay foretold.
+Small steps come first, and the cost of larger ones is extrapolated from them. Steps of a whole
+batch are timed if they fit into the time and memory available; otherwise the extrapolation stands.
 """
 
 import time
@@ -28,11 +28,11 @@ from runs.settings import Settings
 
 # Seconds for timing steps.
 BUDGET = 20.0
-# Examples of steps before whole ones.
+# Examples in the steps before those of a whole batch.
 SMALL = (2, 4, 16)
-# Whole steps, the first for warming up, where there is time for all.
+# Steps of a whole batch, the first to warm up, if there is time for all.
 WHOLE = 4
-# Share of the memory there is that a step may be foretold to need.
+# A step is taken if it is expected to need less than this share of the available memory.
 _DARING = 0.8
 
 
@@ -42,11 +42,11 @@ class Cost(NamedTuple):
     Attributes:
         seconds: of one step.
         memory: bytes it needs beyond what was held before.
-        held: bytes held at most, of the whole process or, on a GPU, of its memory.
-        image_seconds: of judging one image.
-        device: where.
-        timed: examples in the steps that were timed; fewer than in the run's: they were scaled.
-        steps: how many those are.
+        held: peak bytes, of the whole process or, on a GPU, of the GPU's memory.
+        image_seconds: of evaluating one image.
+        device: the device.
+        timed: examples in the timed steps; if fewer than in the run's, the cost is extrapolated.
+        steps: how many steps of this size were averaged.
     """
 
     seconds: float
@@ -59,7 +59,7 @@ class Cost(NamedTuple):
 
 
 class Point(NamedTuple):
-    """What a step of so many examples cost."""
+    """The measured cost of a step of `size` examples."""
 
     size: int
     seconds: float
@@ -69,12 +69,12 @@ class Point(NamedTuple):
 def rehearse(
     settings: Settings, module: NoisyLabelModule, data: NoisyLabelDataModule, drawn: Drawn
 ) -> Cost:
-    """Train for some steps and say what they cost; the module is of no use afterwards.
+    """Train for some steps and return the cost of one; the module cannot be used afterwards.
 
     Args:
         settings: of the run; one device stands for all.
-        module: the method, new.
-        data: who makes the views.
+        module: the method, untrained.
+        data: makes the views.
         drawn: one device's examples of a step.
 
     Raises:
@@ -86,11 +86,11 @@ def rehearse(
         return _fit(settings, module, data, [_first(drawn, one) for one in sizes])
 
     two, four, middle = (min(one, size) for one in SMALL)
-    # it would compile, and record, for each size anew
+    # not for small steps: each size would be compiled and recorded again
     passes, module.passes = module.passes, Passes(module.net)
     repeated, module.repeated = module.repeated, None
     first = run([two])
-    # a first step warms up, which is little of a slow one
+    # the first step includes the warm-up, which hardly matters if steps are slow
     slow = first.seconds[0] > BUDGET / 8
     watch = run([four] if slow else [two, four])
     warm = first if slow else watch
@@ -106,7 +106,7 @@ def rehearse(
         there = memory.available()
         fits = watch.on_gpu or there is None or needed < _DARING * there
         times = min(int((ends - time.perf_counter()) / seconds), WHOLE if more == size else 1)
-        # the first of these compiles, records or warms up
+        # steps to leave out, which compile, record or warm up
         settling = WARM_UP + 1 if module.repeated else 1
         if times and (module.repeated or isinstance(module.passes, CompiledPasses)):
             times = max(times, settling + 1)
@@ -131,23 +131,23 @@ def rehearse(
 
 
 def scaled(points: Sequence[Point], size: int) -> tuple[float, float]:
-    """Return the seconds and bytes of a step by the last two that were measured, smaller ones.
+    """Return the seconds and bytes of a step of `size` examples, from the last two sizes measured.
 
-    A part does not depend on the number of examples, another grows with it.
+    The cost is a constant plus a part proportional to the number of examples.
     """
     last = points[-1]
     before = next((one for one in reversed(points) if one.size < last.size), last)
 
     def line(low: float, high: float) -> float:
         each = (high - low) / max(last.size - before.size, 1)
-        # a little noise must not make further examples free
+        # so that noise in the measurements cannot make further examples free
         return high + max(each, high / last.size / 4) * (size - last.size)
 
     return line(before.seconds, last.seconds), line(before.memory, last.memory)
 
 
 class _InMemory(pl.LightningDataModule):
-    """Batches that are there already; a data module makes their views."""
+    """Batches in memory; a data module makes their views."""
 
     def __init__(self, data: NoisyLabelDataModule, batches: list[Drawn]) -> None:
         super().__init__()
@@ -182,7 +182,7 @@ def _fit(
 
 
 def one_device(trainer: dict[str, Any]) -> dict[str, Any]:
-    """Return the Trainer's settings for the first of its devices alone."""
+    """Return the Trainer's settings for only the first of its devices."""
     devices = trainer.get("devices", 1)
     first = devices[:1] if isinstance(devices, list) else 1
     return {**trainer, "devices": first, "num_nodes": 1, "strategy": "auto"}

@@ -1,4 +1,4 @@
-"""What `mode=check` found, on the terminal and in files that are no run's."""
+"""The output of `mode=check`, on the terminal and in a folder that is not a run's."""
 
 import json
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ from inspection.findings import Findings, Problem
 
 CHECK, PROBLEMS = "check.json", "check_problems.csv"
 
-# Classes in the table on the terminal; the file has all.
+# Classes shown on the terminal; the file has all.
 _SHOWN = 30
 
 
 def check_folder(name: str) -> Path:
-    """Return where the findings about a data set go."""
+    """Return the folder for the findings about a data set."""
     return Path("outputs") / f"check-{name}"
 
 
@@ -31,11 +31,11 @@ def write(findings: Findings, facts: dict[str, Any], folder: Path) -> None:
 
     Args:
         findings: what was found.
-        facts: what else belongs into the former.
-        folder: where to; it is made.
+        facts: further entries of `check.json`.
+        folder: where to write; made if needed.
 
     Raises:
-        ValueError: if it cannot be written.
+        ValueError: if the folder cannot be written.
     """
     said = {
         **facts,
@@ -58,7 +58,7 @@ def write(findings: Findings, facts: dict[str, Any], folder: Path) -> None:
 
 
 def show(findings: Findings, folder: Path, console: Console) -> None:
-    """Print it: counts, notes, warnings, and where all of it is."""
+    """Print counts, notes, warnings, and where the files are; not the errors."""
     if not console.is_terminal:
         console.width = 120
     console.print(class_table(findings.classes, findings.splits))
@@ -73,7 +73,7 @@ def show(findings: Findings, folder: Path, console: Console) -> None:
 
 
 def class_table(rows: Sequence[Row], splits: Sequence[str]) -> Table:
-    """Return the table of classes; of many, those with the fewest noisy examples."""
+    """Return the table of classes; if there are many, of those with the fewest noisy examples."""
     table = Table(title="Examples of each class")
     table.add_column("class", overflow="fold")
     wrong = [

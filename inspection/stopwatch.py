@@ -1,4 +1,4 @@
-"""What the steps of a Trainer cost, one by one."""
+"""Time and memory of each step of a Trainer."""
 
 import time
 from typing import Any
@@ -12,13 +12,13 @@ from datamodules.batch import Step, Views
 
 
 class Stopwatch(Callback):
-    """Time each step and what it needs, and the judging of its images.
+    """Measure the time and memory of each step, and after the last the evaluation of its images.
 
     Attributes:
-        seconds: of each step, its views included.
-        before: bytes held before the first.
-        held: bytes held at most in each, of the process or, on a GPU, of its memory.
-        image_seconds: of judging one image.
+        seconds: of each step, including making its views.
+        before: bytes held before the first step.
+        held: peak bytes of each step, of the process or, on a GPU, of the GPU's memory.
+        image_seconds: of evaluating one image.
     """
 
     def __init__(self) -> None:
@@ -31,11 +31,11 @@ class Stopwatch(Callback):
 
     @property
     def on_gpu(self) -> bool:
-        """Whether memory is that of a GPU."""
+        """Whether the memory measured is a GPU's."""
         return self.device.type == "cuda"
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start."""
+        """Note the memory held, and start the clock."""
         self.device = pl_module.device
         self.before = self._now()
         self._start()
@@ -48,7 +48,7 @@ class Stopwatch(Callback):
         batch: Step,
         batch_idx: int,
     ) -> None:
-        """Note the step; after the last, judge its images."""
+        """Note the step; after the last, evaluate its images."""
         self._wait()
         self.seconds.append(time.perf_counter() - self._since)
         peak = torch.cuda.max_memory_allocated(self.device) if self.on_gpu else memory.peak()

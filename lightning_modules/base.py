@@ -1,4 +1,4 @@
-"""What every method shares: the one descent step, the averaged network, evaluation."""
+"""What all methods share: the SGD step, the averaged network and evaluation."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -25,30 +25,31 @@ from lightning_modules.schedules import Schedule
 
 
 class NoisyLabelModule(pl.LightningModule):
-    """A network, how it descends, and how it is judged. A method only adds its `objective`.
+    """A network with its training step and its evaluation. A method only adds its `objective`.
 
-    Optimisation is manual, and this is the only place that does it: one optimiser (SGD with
-    momentum, no Nesterov), one backward pass, and the learning rate set anew before each step.
+    Optimisation is manual and happens only here: one optimiser (SGD with momentum, no Nesterov),
+    one backward pass per step, and the learning rate set before each step.
 
     Args:
-        net: images `(B, 3, H, W)` → logits `(B, num_classes)`.
+        net: maps images `(B, 3, H, W)` to logits `(B, num_classes)`.
         num_classes: C.
-        schedule: completed steps → learning rate.
-        seed: all random draws of a step are functions of it, the step and the rank.
+        schedule: maps the number of completed steps to the learning rate.
+        seed: all random draws of a step are functions of the seed, the step and the rank.
         weight_decay: factor of ½ Σ w² in the loss.
-        decayed: `kernels` (weights of convolutions and dense layers) or `all` parameters.
-        momentum: SGD's.
-        ema_decay: the largest decay of the averaged network; 0: it is the network as it is.
-        ema_order: whether the average takes in the weights `before` or `after` the step moves them.
-        grad_clip: the largest norm of the gradient, or None.
-        test_names: of the sets it is judged on, in the order of their loaders.
-        compile: whether the passes of training go through `torch.compile`.
-        cuda_graph: whether a step's gradient is recorded once, as a CUDA graph, and repeated.
+        decayed: the parameters that decay: `kernels` (weights of convolutions and dense layers)
+            or `all`.
+        momentum: of SGD.
+        ema_decay: largest decay of the averaged network; 0: no averaging.
+        ema_order: whether the average is updated `before` or `after` the weights.
+        grad_clip: largest norm of the gradient; None: no clipping.
+        test_names: names of the test sets, in the order of their loaders.
+        compile: whether training's passes through the network use `torch.compile`.
+        cuda_graph: whether the gradient of a step is recorded once as a CUDA graph and replayed.
     """
 
     uses_probe: ClassVar[bool] = False
     uses_strong_view: ClassVar[bool] = False
-    learns_probe: ClassVar[bool] = False  # whether the network descends on the probe's labels
+    learns_probe: ClassVar[bool] = False  # whether the network is trained on the probe labels
 
     def __init__(
         self,
@@ -84,7 +85,7 @@ class NoisyLabelModule(pl.LightningModule):
         self.weight_decay = weight_decay
         self.momentum = momentum
         self.ema_decay = ema_decay
-        # what is not averaged does not lag
+        # without averaging, the copy must not lag a step behind
         self.ema_order = ema_order if ema_decay else "after"
         self.grad_clip = grad_clip
         # BatchNorm's scales and shifts and all biases have one dimension
@@ -98,24 +99,26 @@ class NoisyLabelModule(pl.LightningModule):
 
     @abstractmethod
     def objective(self, train: Views, probe: Views | None, draws: Any) -> Objective:
-        """Return what this step descends, and what it believes of the labels.
+        """Return the loss of this step, and what the method believes about the labels.
 
-        What differs from step to step has to come by the arguments: a CUDA graph repeats the rest.
+        Whatever changes from step to step must come in through the arguments: a CUDA graph replays
+        everything else as it was recorded.
         """
 
     def draw(self, generator: torch.Generator, train: Views, probe: Views | None) -> Any:
-        """Return what else `objective` needs, a tuple of tensors; most methods need nothing.
+        """Return what else `objective` needs, as a tuple of tensors; most methods need nothing.
 
-        Random draws come from the generator; what follows from `global_step` belongs here too.
+        Take random draws from the generator. What depends on `global_step` belongs here too.
         """
         return None
 
     def training_step(self, step: Step, batch_idx: int) -> dict[str, Any]:
-        """Take one step of descent; return what callbacks watch."""
+        """Take one training step; return its objective and batch for the callbacks."""
         generator = torch_generator(self.seed, "method", self.global_step, self.global_rank)
         draws = self.draw(generator, step.train, step.probe)
         draws = move_data_to_device(draws, step.train.label.device)
-        if self.repeated is None:  # a recording cannot be told; networks that draw are refused
+        # A CUDA graph cannot be reseeded: with it, networks that draw random numbers are refused.
+        if self.repeated is None:
             self.passes.seed = torch_generator(
                 self.seed, "network", self.global_step, self.global_rank
             ).initial_seed()
@@ -125,15 +128,15 @@ class NoisyLabelModule(pl.LightningModule):
         return {"objective": objective, "batch": step.batch}
 
     def differentiate(self, train: Views, probe: Views | None, draws: Any) -> Objective:
-        """Return the objective; leave its gradient, the mean over ranks, at the parameters."""
+        """Return the objective; leave the gradient, averaged over ranks, in the parameters."""
         self._optimiser().zero_grad()
         objective = self.objective(train, probe, draws)
-        # not loss.backward(): that leaves the ranks' gradients apart, silently
+        # not loss.backward(), which would silently skip the averaging over ranks
         self.manual_backward(objective.loss)
         return objective._replace(loss=objective.loss.detach())
 
     def descend(self) -> None:
-        """Move the weights one step down their gradients, and average them."""
+        """Take one SGD step at the scheduled learning rate, and update the averaged network."""
         optimiser = self._optimiser()
         for group in optimiser.param_groups:
             group["lr"] = self.schedule(self.global_step)
@@ -148,7 +151,7 @@ class NoisyLabelModule(pl.LightningModule):
             self.averaged.copy_buffers(self.net)
 
     def _optimiser(self) -> LightningOptimizer:
-        """Return the one optimiser in Lightning's wrapping, whose steps `global_step` counts."""
+        """Return the optimiser in Lightning's wrapper, whose steps `global_step` counts."""
         optimiser = self.optimizers()
         assert isinstance(optimiser, LightningOptimizer)
         return optimiser
@@ -157,27 +160,27 @@ class NoisyLabelModule(pl.LightningModule):
         self.averaged.update(self.net, averaging_decay(self.global_step, self.ema_decay))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return the one optimiser; weight decay is part of the loss."""
+        """Return the SGD optimiser, without weight decay, which is part of the loss."""
         return torch.optim.SGD(self.net.parameters(), lr=self.schedule(0), momentum=self.momentum)
 
     # What the methods build their losses from.
 
     def theta(self) -> dict[str, Tensor]:
-        """Return the network's parameters θ by name, but for those that are frozen."""
+        """Return θ, the network's trainable parameters, by name."""
         return {name: one for name, one in self.net.named_parameters() if one.requires_grad}
 
     def logits(self, image: Tensor, theta: Params | None = None) -> Tensor:
-        """Return the network's logits, `(B, C)`: at θ, or at its own parameters."""
+        """Return the network's logits, `(B, C)`, at θ; None: at its own parameters."""
         return self.passes.at(theta, image)
 
     def penalty(self, theta: Params) -> Tensor:
-        """Return the weight decay of the training and look-ahead losses, scalar."""
+        """Return the weight decay in the training and look-ahead losses, a scalar."""
         return l2_penalty(
             (theta[name] for name in theta if name in self._decayed), self.weight_decay
         )
 
     def full_penalty(self, theta: Params) -> Tensor:
-        """Return the weight decay of the meta loss: over all parameters, whatever `decayed` is."""
+        """Return the weight decay in the meta loss: of all parameters, whatever `decayed` is."""
         return l2_penalty(theta.values(), self.weight_decay)
 
     def momentum_buffers(self) -> dict[str, Tensor] | None:
@@ -189,7 +192,7 @@ class NoisyLabelModule(pl.LightningModule):
         }
         return None if any(buffer is None for buffer in buffers.values()) else buffers
 
-    # Evaluation: the averaged network, by whichever Trainer, always the same numbers.
+    # Evaluation of the averaged network, with the same numbers under any Trainer.
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the averaged network's logits, `(B, C)`."""
@@ -197,20 +200,20 @@ class NoisyLabelModule(pl.LightningModule):
         return logits.to(image.dtype)
 
     def on_validation_start(self) -> None:
-        """Judge with rank 0's running statistics on all ranks: they are what a checkpoint holds."""
+        """Give all ranks the running statistics of rank 0, which are those in a checkpoint."""
         if together():
             for buffer in self.averaged.net.buffers():
                 distributed.broadcast(buffer, src=0)
 
     def validation_step(self, views: Views, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Judge one batch of a test set."""
+        """Evaluate one batch of a test set."""
         judge: Any = self._judges[dataloader_idx]
         judge.update(self(views.weak), views.label)
 
     def on_validation_epoch_end(self) -> None:
-        """Publish `test/…` and the like, each example counted once over all ranks.
+        """Publish each test set's results, such as `test/acc`, over all ranks' examples.
 
-        Not to the loggers: Lightning would name the wrong step; `Evaluations` sends them.
+        `Evaluations` sends them to the loggers, because Lightning would log the wrong step.
         """
         judges: Any = self._judges
         for judge in judges:

@@ -1,4 +1,4 @@
-"""Which forward passes move BatchNorm's running statistics: the weak view's, and no other."""
+"""Keeps BatchNorm's running statistics to the weak view's forward pass."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +9,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 @contextmanager
 def batch_statistics_only(net: nn.Module) -> Iterator[None]:
-    """Let training-mode passes normalise by their own batch and leave the running statistics.
+    """Let training-mode passes use batch statistics without updating the running statistics.
 
-    IEG passes four batches through the network in a step (weak, strong, mixed, probe); in the
-    reference only the weak one moves the averages that evaluation uses.
+    A step of IEG passes four batches through the network (weak, strong, mixed, probe); as in the
+    reference, only the weak one updates the running statistics that evaluation uses.
     """
     layers = [layer for layer in net.modules() if isinstance(layer, _BatchNorm)]
     tracking = [layer.track_running_stats for layer in layers]

@@ -1,11 +1,11 @@
-"""BatchNorm's forward-mode derivative by the kernel of its backward pass.
+"""BatchNorm's forward-mode derivative, computed by the kernel of its backward pass.
 
-With x̂ = (x − mean) / σ the normalisation's Jacobian is symmetric, so that the derivative along a
-tangent ẋ is what its backward pass makes of ẋ as a gradient:
+Let y = γ x̂ + β with x̂ = (x − mean) / σ. Along the tangents ẋ, γ̇ and β̇ its derivative is
 
-    ẏ = γ/σ [ẋ − mean(ẋ) − x̂ mean(x̂ ẋ)] + γ̇ x̂ + β̇
+    ẏ = γ/σ [ẋ − mean(ẋ) − x̂ mean(x̂ ẋ)] + γ̇ x̂ + β̇.
 
-torch spells this out in a dozen passes over x; here they are three.
+The Jacobian of x̂ is symmetric, so the first term is what the backward pass returns for the output
+gradient ẋ. torch's own rule takes a dozen passes over x; this one takes three.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,9 +18,9 @@ from torch.overrides import TorchFunctionMode
 
 
 class FusedBatchNorm(TorchFunctionMode):
-    """While it is entered, BatchNorm by batch statistics is `_BatchNorm`, the rest as ever.
+    """Context in which BatchNorm by batch statistics runs as `_BatchNorm`.
 
-    For passes whose tangents are wanted and whose gradients are not.
+    For passes that need tangents but no gradients: `_BatchNorm` has no backward pass.
     """
 
     def __torch_function__(
@@ -46,7 +46,7 @@ def _batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Tensor:
-    """Take `F.batch_norm`'s arguments; only what moves no running statistics is done otherwise."""
+    """Replace `F.batch_norm` where it uses batch statistics and updates no running ones."""
     if not training or running_mean is not None or weight is None:
         return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
     normalised: Tensor = _BatchNorm.apply(x, weight, bias, eps)[0]
@@ -64,7 +64,7 @@ class _BatchNorm(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         x, weight, _, ctx.eps = inputs
-        _, mean, inverse = output  # of σ
+        _, mean, inverse = output  # inverse is 1/σ
         ctx.mark_non_differentiable(mean, inverse)
         ctx.save_for_forward(x, weight, mean, inverse)
 

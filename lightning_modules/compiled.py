@@ -1,4 +1,4 @@
-"""A network's passes by `torch.compile`, which fuses what lies between its convolutions."""
+"""A network's passes under `torch.compile`, which fuses the operations between convolutions."""
 
 import logging
 from typing import Any
@@ -11,24 +11,24 @@ from lightning_modules.passes import Params, Passes, refuse_inference_mode
 
 
 class CompiledPasses(Passes):
-    """Passes that are compiled when they first meet a shape; their gradients have no graph."""
+    """Passes compiled at the first call with each shape. They cannot be differentiated twice."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__(net)
-        import torch._dynamo  # a second and more
+        import torch._dynamo  # here, because this takes a second or more
         import torch._functorch.config
         import torch._inductor.config
 
-        # Numbers that a network draws are torch's own: all passes of a step draw the same.
+        # Draw torch's own random numbers, so that all passes of a step draw the same.
         torch._inductor.config.fallback_random = True
-        # One graph may be gone through more than once: the look-ahead's losses are descended later.
+        # A graph may be differentiated more than once: the training loss reuses the look-ahead's.
         torch._functorch.config.donated_buffer = False
-        # Jobs of a multirun share what is compiled where their shapes agree; 8 variants, if nobody
-        # sets a limit, do not last long.
+        # Jobs of a multirun share compiled code where their shapes agree; the default limit of 8
+        # variants would soon be reached.
         torch._dynamo.config.recompile_limit = 64
-        # Our passes are inside DDP's, but are no part of it to be cut along its buckets.
+        # Our passes run inside DDP's forward, but must not be split along its gradient buckets.
         torch._dynamo.config.optimize_ddp = False
-        # On a CPU it misses a CUDA that nobody asked for.
+        # On a CPU it warns that CUDA is missing, which is no problem.
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
 
         def at(theta: Params, image: Tensor) -> Tensor:
@@ -38,9 +38,9 @@ class CompiledPasses(Passes):
         def along(theta: Params, direction: Params, image: Tensor) -> Any:
             return jvp(lambda there: at(there, image), (dict(theta),), (dict(direction),))
 
-        # Not dynamic: a run has two or three shapes, and code for just these is faster.
-        # One graph or an error: what is compiled in part, or beyond the limit not at all, would
-        # only be slow, and round otherwise than when it goes on elsewhere.
+        # Not dynamic: a run has two or three shapes, and code specialised to them is faster.
+        # One full graph or an error: a pass compiled in part, or not at all beyond the limit, would
+        # be slow, and its rounding could change when the run is resumed.
         self._at = torch.compile(at, dynamic=False, fullgraph=True)
         self._along = torch.compile(along, dynamic=False, fullgraph=True)
 

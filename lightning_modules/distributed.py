@@ -32,7 +32,7 @@ class AllRanks(Alone):
         self.size = distributed.get_world_size()
 
     def mean(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """Return the mean over ranks of each tensor, by one all-reduce of them all."""
+        """Return the mean over ranks of each tensor, by a single all-reduce."""
         flat = torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
         distributed.all_reduce(flat)
         parts = (flat / self.size).split([tensor.numel() for tensor in tensors])
@@ -46,5 +46,5 @@ class AllRanks(Alone):
 
 
 def ranks(scope: str) -> Alone:
-    """Return who decides together: all ranks for `global`, each for itself for `replica`."""
+    """Return the ranks that decide together: all for `global`, each by itself for `replica`."""
     return AllRanks() if scope == "global" and together() else Alone()

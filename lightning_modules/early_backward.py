@@ -1,4 +1,4 @@
-"""A part of a loss is differentiated at once, so that its graph is gone before the next is made."""
+"""Differentiates a part of the loss early, to free its graph before the next one is built."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,10 +8,10 @@ from torch import Tensor
 
 
 def differentiated(loss: Tensor, theta: Sequence[Tensor]) -> Tensor:
-    """Return the same scalar and, when it is differentiated by θ, the same gradient.
+    """Return a scalar with the value of `loss` and its gradient by θ, but without its graph.
 
-    The gradient is taken now, and the graph freed. Descending the sum with other losses adds them
-    up in one backward pass as ever, so that DDP averages once.
+    The gradient is computed now and the graph freed. The result can be added to other losses as
+    usual: one backward pass adds up all gradients, and DDP averages them once.
     """
     gradient = torch.autograd.grad(loss, theta, materialize_grads=True)
     found: Tensor = _Known.apply(loss.detach(), gradient, *theta)
@@ -19,7 +19,7 @@ def differentiated(loss: Tensor, theta: Sequence[Tensor]) -> Tensor:
 
 
 class _Known(torch.autograd.Function):
-    """A number whose gradient is known."""
+    """A scalar whose gradient is already known."""
 
     @staticmethod
     def forward(ctx: Any, value: Tensor, gradient: tuple[Tensor, ...], *theta: Tensor) -> Tensor:

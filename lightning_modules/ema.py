@@ -1,7 +1,7 @@
-"""The averaged network: an exponential moving average of the weights, and what is evaluated.
+"""The averaged network: an exponential moving average of the weights. It is what is evaluated.
 
-It is part of the module, not a callback that swaps weights in and out: whoever evaluates, from
-whatever file and with whatever Trainer, evaluates the same network. (Lightning 2.6's
+It is part of the module rather than a callback that swaps weights in and out, so every evaluation
+is of the same network, whatever the checkpoint file and the Trainer. (Lightning 2.6's
 `EMAWeightAveraging` tests the raw weights when `trainer.test` loads a checkpoint after `fit`.)
 """
 
@@ -12,14 +12,15 @@ from torch import Tensor, nn
 
 
 def averaging_decay(updates: int, largest: float) -> float:
-    """Return min(largest, (1 + t) / (10 + t)) of the reference, t the number of updates so far."""
+    """Return the reference's min(largest, (1 + t) / (10 + t)) after t updates of the weights."""
     return min(largest, (1 + updates) / (10 + updates))
 
 
 class AveragedNetwork(nn.Module):
-    """A copy of a network whose parameters are averaged and whose buffers are the network's own.
+    """A copy of a network with averaged parameters and copied buffers.
 
-    BatchNorm's running statistics are averages already; the reference does not average them again.
+    BatchNorm's running statistics are averages already; as in the reference, they are not averaged
+    again.
     """
 
     def __init__(self, net: nn.Module) -> None:
@@ -28,7 +29,7 @@ class AveragedNetwork(nn.Module):
 
     @torch.no_grad()
     def update(self, net: nn.Module, decay: float) -> None:
-        """Move each parameter to decay · itself + (1 − decay) · the network's; copy the buffers."""
+        """Set each parameter to decay · itself + (1 − decay) · the network's; copy the buffers."""
         averaged: list[Tensor] = list(self.net.parameters())
         current: list[Tensor] = list(net.parameters())
         torch._foreach_lerp_(averaged, current, 1 - decay)
@@ -36,7 +37,7 @@ class AveragedNetwork(nn.Module):
 
     @torch.no_grad()
     def copy_buffers(self, net: nn.Module) -> None:
-        """Take over the network's running statistics."""
+        """Copy the network's running statistics."""
         for mine, theirs in zip(self.net.buffers(), net.buffers(), strict=True):
             mine.copy_(theirs)
 

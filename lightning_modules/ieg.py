@@ -1,9 +1,10 @@
 """IEG: Zhang et al., "Distilling Effective Supervision from Severe Label Noise", CVPR 2020.
 
-Each step asks the probe set two things about each noisy example: how much it should weigh (ω), and
-whether its given label or the network's own guess should teach (λ). On top come mixup with the
-probe and consistency between two views. Where paper and released code differ, this is the code:
-the first two losses are halved, and no threshold on ω splits the batch.
+At each step the probe set decides two things about every noisy example: how much weight it gets
+(ω), and whether it is trained on its given label or on the network's pseudo-label (λ). Two more
+losses are mixup with the probe examples and consistency between two views. Where the paper and the
+released code differ, this follows the code: L_ω and L_λ are halved, and no threshold on ω splits
+the batch.
 """
 
 from typing import Any, ClassVar, NamedTuple
@@ -27,33 +28,31 @@ class IEGDraws(NamedTuple):
     """What a step needs beside its examples."""
 
     mixup: MixupDraws
-    ramp: Tensor | None = None  # scalar: how much of p and k counts by now; None: all
+    ramp: Tensor | None = None  # scalar in [0, 1]: ramp-up of p and k; None: 1
 
 
 class IEG(MetaStepModule):
-    """The whole of IEG.
+    """The IEG method.
 
     Args:
-        meta_momentum: μ, how much of the optimiser's momentum the look-ahead step takes along.
+        meta_momentum: μ, the factor on the optimiser's momentum in the look-ahead step.
         initial_label_mix: ε₀, the share of the given label in the look-ahead step and in L_ω.
-        temperature: of the guessed labels.
-        ce_factor: p, the weight of the guessed labels' mixup loss.
+        temperature: for sharpening the pseudo-labels.
+        ce_factor: p, the weight of the mixup loss on pseudo-labels.
         consistency_factor: k, the weight of the consistency loss.
-        mixup_factor: of L_β; 0: nothing is mixed, and the trusted labels are not trained on.
-        mixup_share: how much of itself a mixed example keeps: `released` (the released code's
-            1 − u²/2), `beta` (the paper's Beta(½, ½), folded to [½, 1]) or `none` (all: it is not
-            mixed).
-        relabel: whether the probe chooses between given label and guess (λ); if not, L_λ falls
-            away, L_ω is not halved, and ε is 1.
-        guess_rampup_epochs: over which p and k grow from 0, evenly; 0: they are whole from the
-            start (paper, released code).
-        guess_trust: the power of the probe's accuracy by which p and k shrink: they are multiplied
-            by max(0, (a − 1/C) / (1 − 1/C)) to this power, a being the accuracy on the probe batch
-            one look-ahead step on, so that guesses no better than chance teach nothing; 0: they do
-            not shrink (paper, released code).
-        differentiable_guess: whether the look-ahead differentiates the guess G too, as the
-            released code does; without, the strong view's derivative is saved.
-        args: see `MetaStepModule`, as for all other keywords.
+        mixup_factor: the weight of L_β; 0: no mixup, so the trusted labels are not trained on.
+        mixup_share: an example's share of itself in its mixture: `released` (the released code's
+            1 − u²/2), `beta` (the paper's Beta(½, ½), folded to [½, 1]) or `none` (1: no mixing).
+        relabel: whether the probe chooses between given label and pseudo-label (λ); if not, L_λ is
+            dropped, L_ω is not halved, and ε is 1.
+        guess_rampup_epochs: epochs over which p and k grow linearly from 0; 0: no ramp-up (paper,
+            released code).
+        guess_trust: exponent t of the factor max(0, (a − 1/C) / (1 − 1/C))^t on p and k, where a
+            is the accuracy on the probe batch at θ'. A network no better than chance thus has
+            p = k = 0. 0: no such factor (paper, released code).
+        differentiable_guess: whether the look-ahead also differentiates the pseudo-labels G, as the
+            released code does; if not, the strong view needs no derivative.
+        args: see `MetaStepModule`, also for the other keywords.
     """
 
     uses_strong_view: ClassVar[bool] = True
@@ -100,7 +99,7 @@ class IEG(MetaStepModule):
         self.differentiable_guess = differentiable_guess
 
     def draw(self, generator: torch.Generator, train: Views, probe: Views | None) -> IEGDraws:
-        """Return the draws of mixup, and how far the guesses' share has grown."""
+        """Return mixup's random draws, and the current ramp-up of p and k."""
         assert probe is not None
         mixup = draw_mixup(generator, len(train.label), len(probe.label))
         steps = self.guess_rampup_epochs * self.schedule.steps_per_epoch
@@ -108,20 +107,20 @@ class IEG(MetaStepModule):
         return IEGDraws(mixup, ramp)
 
     def objective(self, train: Views, probe: Views | None, draws: IEGDraws) -> Objective:
-        """Return L = (L_λ + L_ω) / 2 + L_β + k L_KL + reg(θ), or what the ablation leaves of it.
+        """Return L = (L_λ + L_ω) / 2 + L_β + k L_KL + reg(θ), without the terms switched off.
 
-        The letters below are those of docs/differences.md (and of reference 3.5), which sets paper,
-        released code and these lines side by side. (b) comes last: it needs nothing of the
-        meta-step, and its graph is the largest.
+        The letters below are those of docs/differences.md (and of reference 3.5), which compares
+        the paper, the released code and this code. (b) comes last because its graph is the largest
+        and no other term needs it.
         """
         assert probe is not None
         assert train.strong is not None
         given = one_hot(train.label, self.num_classes)
         penalty = self.penalty(self.theta())
 
-        # (a) Logits z and ẑ of both views, and the labels G they guess.
+        # (a) Logits z and ẑ of the weak and the strong view, and the pseudo-labels G.
         with self.in_float32():
-            z = self.logits(train.weak)  # the one pass that moves the running statistics
+            z = self.logits(train.weak)  # the only pass that updates the running statistics
             with batch_statistics_only(self.net):
                 z_strong = self.logits(train.strong)
         pseudo_label = guess_labels(z, z_strong, self.temperature).detach()
@@ -129,7 +128,7 @@ class IEG(MetaStepModule):
         # (d) The meta-step: ω* and λ*, constants from here on.
         verdict = self._ask_probe(given, z, z_strong, pseudo_label, penalty, train, probe)
 
-        # (e) The chosen weights, at the initial labels; the chosen labels, all alike in weight.
+        # (e) L_ω: weights ω*, label mix ε₀. L_λ: equal weights, label mix λ*.
         losses = LabelLosses.of(z, given, pseudo_label)
         loss_labels = verdict.weighted_sum(losses.mixed(self.initial_label_mix))  # L_ω
         terms = {"train/loss_weighted": loss_labels.detach()}
@@ -146,9 +145,9 @@ class IEG(MetaStepModule):
         terms["train/loss_consistency"] = loss_consistency.detach()
         loss = loss_labels + loss_consistency + penalty
 
-        # (b) Probe and noisy examples, mixed.
+        # (b) L_β: mixup of probe and noisy examples.
         if self.mixup_factor:
-            # Both views' graphs go before the mixed batch, three times as large, makes its own.
+            # Free both views' graphs before building that of the mixed batch, three times as large.
             loss = differentiated(loss, list(self.theta().values()))
             mixed = mix(train, pseudo_label, probe, draws.mixup, self.mixup_share)
             with batch_statistics_only(self.net):
@@ -169,7 +168,7 @@ class IEG(MetaStepModule):
         )
 
     def _share_of_guesses(self, verdict: Verdict, probe: Views, ramp: Tensor | None) -> Tensor:
-        """Return how much of p and k counts at this step, scalar from 0 to 1."""
+        """Return the factor on p and k at this step, a scalar in [0, 1]."""
         if ramp is None:
             ramp = torch.ones_like(verdict.probe_loss)
         if not self.guess_trust:
@@ -188,7 +187,7 @@ class IEG(MetaStepModule):
         train: Views,
         probe: Views,
     ) -> Verdict:
-        """Take the meta-step from ω = 1/B and ε = ε₀, with the guess moving along with θ or not."""
+        """Take the meta-step at ω = 1/B and ε = ε₀; `differentiable_guess`: G depends on θ too."""
         assert train.strong is not None
         images, logits = [train.weak], [z]
         if self.relabel and self.differentiable_guess:

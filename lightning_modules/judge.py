@@ -1,4 +1,4 @@
-"""How a network is judged on one test set."""
+"""The metrics of a network on one test set."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from lightning_modules.losses import cross_entropy
 
 
 class Judge(nn.Module):
-    """Accuracy, its mean over classes, loss, calibration, and from ten classes on five guesses'.
+    """Accuracy, balanced accuracy, loss, calibration error and, from ten classes on, top-5.
 
     The calibration error (ECE) is the mean difference between confidence and accuracy over fifteen
-    bins of confidence (Guo et al. 2017). Of each example only these two numbers are kept.
+    bins of confidence (Guo et al. 2017). For it, two numbers of each example are kept.
 
     Args:
-        name: of the test set; what is computed is called `<name>/acc` and so on.
+        name: of the test set; the results are named `<name>/acc` and so on.
         num_classes: C.
     """
 
@@ -35,7 +35,7 @@ class Judge(nn.Module):
         self.ece = MulticlassCalibrationError(num_classes, n_bins=15, norm="l1")
 
     def update(self, logits: Tensor, label: Tensor) -> None:
-        """Take in logits (B, C) and true classes (B,); none where ranks outnumber examples."""
+        """Add logits (B, C) and true classes (B,); B is 0 where ranks outnumber examples."""
         if not len(label):
             return
         for accuracy in self.accuracies.values():
@@ -44,7 +44,7 @@ class Judge(nn.Module):
         self.loss.update(cross_entropy(nn.functional.one_hot(label, self.num_classes), logits))
 
     def results(self) -> dict[str, Tensor]:
-        """Return the results over all ranks, and begin anew."""
+        """Return the results over all ranks, and reset."""
         metrics = {**self.accuracies, "loss": self.loss, "ece": self.ece}
         results = {f"{self.name}/{what}": metric.compute() for what, metric in metrics.items()}
         for metric in metrics.values():

@@ -11,10 +11,10 @@ from lightning_modules.objective import Objective
 
 
 class L2R(MetaStepModule):
-    """Weigh each example by how much a step on it would help the probe set.
+    """Weight each example by how much a step on it would lower the probe loss.
 
-    As the IEG authors' baseline does it: the look-ahead starts from weights of 0 and without
-    momentum, over all parameters (their newest release takes the last layer only).
+    As in the IEG authors' baseline, the look-ahead is at ω = 0, without momentum, and over all
+    parameters (their newest release uses the last layer only).
     """
 
     def objective(self, train: Views, probe: Views | None, draws: None = None) -> Objective:
@@ -30,7 +30,8 @@ class L2R(MetaStepModule):
         look_ahead = LookAhead(self.meta_step_size)
         verdict = self.meta_step(penalty, [train.weak], losses_of, probe, look_ahead)
 
-        # only now: nothing above needs this pass's graph, so memory never holds it and the probe's
+        # After the meta-step, which does not need this graph, so that it is never in memory
+        # together with the probe's.
         logits = self.logits(train.weak)
         losses = cross_entropy(given, logits)
         return Objective(

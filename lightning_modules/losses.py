@@ -1,9 +1,8 @@
-"""Per-example losses and label guesses of IEG, as pure functions of logits.
+"""Per-example losses and pseudo-labels of IEG, as pure functions of logits.
 
 Notation, here and in the methods: B examples, C classes, z weak-view logits, ẑ strong-view logits,
-y given labels, G guessed (pseudo) labels, N(·) logits divided by their root mean square.
-Sources: Zhang et al., CVPR 2020 ("IEG"), and where the released code differs from the paper, the
-code; each function says so.
+y given labels, G pseudo-labels, N(·) logits divided by their root mean square.
+Source: Zhang et al., CVPR 2020 ("IEG"); where the released code differs from the paper, the code.
 """
 
 from collections.abc import Iterable
@@ -29,15 +28,15 @@ def cross_entropy(target: Tensor, logits: Tensor) -> Tensor:
 def unit_rms(logits: Tensor) -> Tensor:
     """Return N(v) = v / √(mean(v²) + 1e-8), the mean taken over *all* B·C entries.
 
-    One scalar for the whole tensor, not one per row, so it depends on the batch. In the released
-    code only. It caps the confidence of a softmax: at most 0.757 for 10 classes if every row looks
+    One scalar for the whole tensor, not one per row, so the result depends on the batch. In the
+    released code only. It caps the confidence of a softmax: at 0.757 for 10 classes if all rows are
     alike.
     """
     return logits / torch.sqrt(logits.square().mean() + 1e-8)
 
 
 def sharpen(probability: Tensor, temperature: float) -> Tensor:
-    """Return the rows of `(B, C)` raised to 1/temperature and scaled to sum 1 (MixMatch, Eq. 7)."""
+    """Return the rows of `(B, C)` to the power 1/temperature, scaled to sum 1 (MixMatch, Eq. 7)."""
     power = probability ** (1.0 / temperature)
     return power / power.sum(dim=1, keepdim=True)
 
@@ -60,7 +59,7 @@ def guess_labels(weak: Tensor, strong: Tensor, temperature: float) -> Tensor:
 
 
 def consistency(weak: Tensor, strong: Tensor) -> Tensor:
-    """Return KL(softmax(z) ‖ softmax(ẑ)) of each example; only the strong view is taught.
+    """Return KL(softmax(z) ‖ softmax(ẑ)) of each example; gradients flow to ẑ only.
 
     Args:
         weak: z, `(B, C)`: the target, held constant.

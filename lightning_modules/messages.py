@@ -1,6 +1,7 @@
-"""What the ranks of a run tell one another about the run itself: small messages between CPUs.
+"""Small messages between the ranks of a run, about the run itself.
 
-Never through a GPU: a step must not wait for it. Alone, a rank hears itself.
+They go from CPU to CPU, because a step must not wait for its GPU. Without other ranks, each
+function returns the process's own value.
 """
 
 from typing import Any, TypeVar
@@ -12,12 +13,12 @@ from lightning_modules.distributed import together
 
 T = TypeVar("T")
 
-# The default group these messages belong to, and theirs.
+# The default process group, and the group of these messages that was made for it.
 _groups: tuple[Any, Any] = (None, None)
 
 
 class AgreedError(ValueError):
-    """A reason to stop, in a sentence for the user, that every rank has and the first one tells."""
+    """An error, worded for the user, that every rank raises and only rank 0 reports."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -25,12 +26,12 @@ class AgreedError(ValueError):
 
 
 def rank() -> int:
-    """Return this process's place among the ranks."""
+    """Return this process's rank."""
     return distributed.get_rank() if together() else 0
 
 
 def largest(*values: int) -> list[int]:
-    """Return the largest of each value over all ranks."""
+    """Return the maximum of each value over all ranks."""
     if not together():
         return list(values)
     message = torch.tensor(values)
@@ -47,7 +48,7 @@ def total(value: torch.Tensor) -> torch.Tensor:
 
 
 def everyones(value: T) -> list[T]:
-    """Return every rank's value, in order; tensors should lie on the CPU."""
+    """Return every rank's value, in order of rank; tensors should be on the CPU."""
     if not together():
         return [value]
     values: list[Any] = [None] * distributed.get_world_size()
@@ -56,10 +57,10 @@ def everyones(value: T) -> list[T]:
 
 
 def mine(values: list[T]) -> T:
-    """Return this rank's of what `everyones` gave.
+    """Return this rank's entry of a list that `everyones` returned.
 
     Raises:
-        ValueError: if it was of another number of ranks.
+        ValueError: if there was a different number of ranks then.
     """
     ranks = distributed.get_world_size() if together() else 1
     if len(values) != ranks:

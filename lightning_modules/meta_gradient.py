@@ -1,24 +1,25 @@
-"""The meta-step: how the probe loss depends on each example's weight and label mix.
+"""The meta-gradient: the derivatives of the probe loss by example weights and label mixes.
 
-One look-ahead step of gradient descent is taken on the weighted loss of a noisy batch,
+For a noisy batch with example weights ω and label mixes ε, take one look-ahead step of gradient
+descent on the weighted loss J, with step size α and the fraction μ of the momentum m:
 
     J(θ; ω, ε) = Σ_i ω_i [ ε_i CE(y_i, z_i) + (1 − ε_i) CE(G_i, z_i) ] + reg(θ)
     θ'         = θ − α ( μ m + ∇_θ J )
 
-and the loss M(θ') of the trusted probe batch is differentiated with respect to ω and ε (IEG's
-meta-step; L2R, Ren et al. 2018, Eq. 5 to 7, is ω = 0, ε = 1, μ = 0).
+The loss M(θ') of the trusted probe batch is then differentiated with respect to ω and ε. This is
+IEG's meta-step; L2R (Ren et al. 2018, Eq. 5 to 7) is the case ω = 0, ε = 1, μ = 0.
 
-Both enter J linearly. So with v = ∇_θ' M(θ') and D[·] the derivative at θ along v,
+J is linear in ω and in ε. Let v = ∇_θ' M(θ'), and let D[·] be the derivative at θ along v. Then
 
     ∂M/∂ω_i = −α D[ ε_i CE(y_i, z_i) + (1 − ε_i) CE(G_i, z_i) ]
     ∂M/∂ε_i = −α ω_i D[ CE(y_i, z_i) − CE(G_i, z_i) ]
 
-exactly, and one forward-mode pass gives D for the whole batch without a second-order graph. That
-is the engine `forward_mode`. `double_backward` differentiates ∇_θ J once more instead; it costs
-more time and memory and serves as a check.
+exactly. One forward-mode pass gives D for the whole batch, without a second-order graph: this is
+the engine `forward_mode`. The engine `double_backward` differentiates ∇_θ J once more instead. It
+takes more time and memory, and serves as a check.
 
-BatchNorm normalises by the batch, so CE(·, z_i) depends on all of the batch's examples; D follows
-that dependence. Nothing here touches running statistics: that is the caller's affair.
+BatchNorm normalises by the batch, so CE(·, z_i) depends on all examples of the batch; D includes
+that dependence. The running statistics are left to the caller.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,14 +37,14 @@ ENGINES = ("forward_mode", "double_backward")
 
 
 class LabelLosses(NamedTuple):
-    """What each of B examples costs under each of its two labels."""
+    """The losses of B examples, each under its two labels."""
 
     given: Tensor  # (B,) CE(y_i, z_i)
     guess: Tensor | None = None  # (B,) CE(G_i, z_i); None: ε is 1 and has no gradient
 
     @classmethod
     def of(cls, logits: Tensor, given: Tensor, guess: Tensor) -> "LabelLosses":
-        """Return both costs of logits `(B, C)` from given and guessed labels `(B, C)`."""
+        """Return both losses of logits `(B, C)`, from given labels and pseudo-labels `(B, C)`."""
         return cls(cross_entropy(given, logits), cross_entropy(guess, logits))
 
     def mixed(self, label_mix: Tensor | float) -> Tensor:
@@ -53,7 +54,7 @@ class LabelLosses(NamedTuple):
         return label_mix * self.given + (1 - label_mix) * self.guess
 
 
-# From the logits `(B, C)` of one view or two.
+# Maps the logits `(B, C)` of one or two views to their losses.
 LossesOf = Callable[..., LabelLosses]
 
 
@@ -62,21 +63,21 @@ class LookAhead(NamedTuple):
 
     step_size: float  # α, independent of the learning rate
     momentum_factor: float = 0.0  # μ
-    weight: float = 0.0  # ω of every example; the mean over ranks of J uses it as it is
+    weight: float = 0.0  # ω of every example in its rank's J, which is averaged over ranks
     label_mix: float = 1.0  # ε of every example
 
 
 class MetaGradient(NamedTuple):
-    """What the meta-step found."""
+    """The result of `meta_gradient`."""
 
     weight: Tensor  # (B,) ∂M/∂ω
-    label_mix: Tensor | None  # (B,) ∂M/∂ε
+    label_mix: Tensor | None  # (B,) ∂M/∂ε; None without pseudo-labels
     inner_loss: Tensor  # scalar J(θ), of this rank's noisy batch
-    inner_gradient: dict[str, Tensor]  # ∇_θ J, over the ranks that decide together
+    inner_gradient: dict[str, Tensor]  # ∇_θ J, averaged over the ranks that decide together
     theta_ahead: dict[str, Tensor]  # θ'
     probe_loss: Tensor  # scalar M(θ'), of this rank's probe batch
     probe_logits: Tensor  # logits of the probe batch at θ'
-    probe_gradient: dict[str, Tensor]  # v, over the ranks that decide together
+    probe_gradient: dict[str, Tensor]  # v, averaged over the ranks that decide together
 
 
 def meta_gradient(
@@ -93,23 +94,23 @@ def meta_gradient(
     ranks: Alone | None = None,
     engine: str = "forward_mode",
 ) -> MetaGradient:
-    """Return ∂M/∂ω and ∂M/∂ε at the look-ahead step's constants.
+    """Return ∂M/∂ω and ∂M/∂ε at the ω and ε of the look-ahead step.
 
-    The graphs of `logits` and `penalty` are kept: the same passes may serve the final loss.
+    The graphs of `logits` and `penalty` are kept, so that the same passes can serve the final loss.
 
     Args:
         theta: the parameters θ, leaves that require gradients.
-        penalty: reg(θ), scalar, with its graph.
-        passes: of the network, by batch statistics.
+        penalty: reg(θ), a scalar with its graph.
+        passes: forward passes through the network, by batch statistics.
         images: the noisy batch's views that the label losses depend on, each `(B, 3, H, W)`.
         losses_of: computes the label losses from the logits of these views.
-        logits: of the views at θ, with their graph, if they are there already. A look-ahead from
-            ω = 0 by `forward_mode` does without, and so without their graph in memory.
-        probe_loss: computes M, and the logits it came from, from θ'.
+        logits: the views' logits at θ with their graph, if already computed. `forward_mode` at
+            ω = 0 does not need them, which saves the memory of their graph.
+        probe_loss: maps θ' to M(θ') and the probe batch's logits.
         look_ahead: α, μ, ω and ε.
-        momentum: m, the optimiser's buffers, by θ's names; None before the first step.
-        ranks: who looks ahead together: the gradient of J and v are averaged over them, and
-            nothing else crosses ranks.
+        momentum: m, the optimiser's momentum buffers by parameter name; None before the first step.
+        ranks: the ranks that decide together: ∇_θ J and v are averaged over them, and nothing else
+            crosses ranks.
         engine: `forward_mode` or `double_backward`.
     """
     ranks = ranks or Alone()
@@ -123,12 +124,12 @@ def meta_gradient(
         weight = torch.full_like(losses.given, look_ahead.weight).detach().requires_grad_(double)
         label_mix = torch.full_like(weight, look_ahead.label_mix).requires_grad_(double)
         inner = inner + weight @ losses.mixed(label_mix)
-    # materialize_grads: a parameter that J does not touch (no decay, ω = 0) does not move
+    # materialize_grads: a parameter that J does not depend on (no decay, ω = 0) has gradient 0
     gradient = torch.autograd.grad(
         inner, leaves, retain_graph=True, create_graph=double, materialize_grads=True
     )
     inner_gradient = [slope.detach() for slope in gradient]
-    if look_ahead.weight:  # else it is the decay's alone, and all ranks have the same
+    if look_ahead.weight:  # otherwise only the decay has a gradient, the same on all ranks
         inner_gradient = ranks.mean(inner_gradient)
     theta_ahead = _step(theta, inner_gradient, momentum, look_ahead)
 
@@ -143,7 +144,7 @@ def meta_gradient(
         by_weight, by_mix = _push_forward(moved, losses_of, look_ahead)
     return MetaGradient(
         weight=by_weight,
-        # J is a mean over ranks, so an example's share of it is ω / ranks
+        # averaged over ranks, J weights an example by ω / ranks; ∂M/∂ω is by that weight
         label_mix=None if by_mix is None else by_mix / ranks.size,
         inner_loss=inner.detach(),
         inner_gradient=dict(zip(names, inner_gradient, strict=True)),
@@ -157,7 +158,7 @@ def meta_gradient(
 def _step(
     theta: Params, gradient: list[Tensor], momentum: Params | None, look_ahead: LookAhead
 ) -> dict[str, Tensor]:
-    """Return θ' as new leaves: M is differentiated there, not through it."""
+    """Return θ' as new leaves, so that M is differentiated at θ', not through the step."""
     ahead = {}
     for (name, value), move in zip(theta.items(), gradient, strict=True):
         if momentum is not None:

@@ -1,4 +1,4 @@
-"""The meta-step as L2R and IEG use it: one network, a noisy batch, a trusted batch."""
+"""The meta-step of L2R and IEG: example weights and label mixes from the probe batch."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -26,35 +26,35 @@ from lightning_modules.passes import Params
 
 
 class Verdict(NamedTuple):
-    """What the probe batch says of the noisy batch's labels; all constants."""
+    """What the probe batch says about the noisy batch's labels; nothing here has a gradient."""
 
     weight: Tensor  # (B,) example weights ω*, summing to at most 1 over `ranks`
     label_mix: Tensor | None  # (B,) λ*: 1 keeps the given label, 0 takes the guess
     probe_loss: Tensor  # scalar M(θ'), of this rank's probe batch
     probe_logits: Tensor  # (B, C) at θ'
-    ranks: Alone  # those who decided together
+    ranks: Alone  # the ranks that decided together
 
     def probe_accuracy(self, probe: Views) -> Tensor:
-        """Return the share of this rank's probe batch that is right at θ', scalar."""
+        """Return the accuracy on this rank's probe batch at θ', a scalar."""
         return (self.probe_logits.argmax(dim=1) == probe.label).to(self.probe_loss.dtype).mean()
 
     def weighted_sum(self, losses: Tensor) -> Tensor:
         """Return Σ ω_i ℓ_i, scaled so that the mean over ranks is the sum over all examples."""
-        # not `@`, which autocast would take in bfloat16
+        # not `@`, which autocast would compute in bfloat16
         return self.ranks.size * (self.weight * losses).sum()
 
 
 class MetaStepModule(NoisyLabelModule):
-    """A method that asks the probe batch which labels of the noisy batch help.
+    """A method that decides by the probe batch which labels of the noisy batch help.
 
     Args:
-        meta_step_size: α of the look-ahead step; constant, whatever the learning rate does.
-        meta_engine: `forward_mode` or `double_backward`: the same numbers at another price.
-        meta_scope: `global` (all ranks look ahead and weigh together) or `replica` (each rank for
-            itself, as the reference's replicas did).
-        meta_float32: whether the meta-step, and the passes it shares, stay in float32 under mixed
-            precision.
-        args: see `NoisyLabelModule`, as for all other keywords.
+        meta_step_size: α of the look-ahead step; constant, whatever the learning rate.
+        meta_engine: `forward_mode` or `double_backward`: the same numbers at different cost.
+        meta_scope: `global` (all ranks share the look-ahead step and the weights' normalisation)
+            or `replica` (each rank by itself, as the reference's replicas did).
+        meta_float32: whether the meta-step, and the passes it shares with the training loss, stay
+            in float32 under mixed precision.
+        args: see `NoisyLabelModule`, also for the other keywords.
     """
 
     uses_probe: ClassVar[bool] = True
@@ -83,16 +83,16 @@ class MetaStepModule(NoisyLabelModule):
         self.meta_float32 = meta_float32
 
     def training_step(self, step: Step, batch_idx: int) -> dict[str, Any]:
-        """Take one step of descent; return what callbacks watch."""
-        # attention's fused kernels have neither derivatives in forward mode nor second ones
+        """Take one training step; return its objective and batch for the callbacks."""
+        # fused attention kernels have neither forward-mode nor second derivatives
         with sdpa_kernel(SDPBackend.MATH):
             return super().training_step(step, batch_idx)
 
     def in_float32(self) -> AbstractContextManager[Any]:
-        """Return what keeps passes in float32 under mixed precision.
+        """Return a context that keeps passes in float32 under mixed precision.
 
-        Single examples' derivatives decide, and often no more than their signs; bfloat16 moves the
-        weights by 1 to 9 % (benchmarks/rounding.py).
+        The meta-step decides by the derivatives of single examples, often by their signs alone;
+        bfloat16 changes the example weights by 1 to 9 % (benchmarks/rounding.py).
         """
         kind = self.device.type
         if not self.meta_float32 or not torch.amp.is_autocast_available(kind):
@@ -108,12 +108,13 @@ class MetaStepModule(NoisyLabelModule):
         look_ahead: LookAhead,
         logits: Sequence[Tensor] | None = None,
     ) -> Verdict:
-        """Weigh the noisy batch, and choose between its two labels:
+        """Weight the examples of the noisy batch, and choose between their two labels:
 
             ω*_i = max(0, −∂M/∂ω_i) / (Σ_j max(0, −∂M/∂ω_j) + 1e-5)
             λ*_i = 1 where ∂M/∂ε_i < 0, else 0
 
-        All weights are 0 where no example helps. See `meta_gradient` for the arguments.
+        The sum is over the ranks that decide together; if no example helps, all weights are 0. See
+        `meta_gradient` for the arguments.
         """
         together = ranks(self.meta_scope)
         target = one_hot(probe.label, self.num_classes)
@@ -141,10 +142,10 @@ class MetaStepModule(NoisyLabelModule):
         weight = helpful / (together.sum(helpful.sum()) + 1e-5)
         by_mix = gradient.label_mix
         label_mix = None if by_mix is None else (by_mix < 0).to(weight.dtype)
-        # not the gradient itself: θ' and two gradients need not lie in memory any longer
+        # do not keep `gradient` itself: it holds θ' and two gradients in memory
         return Verdict(weight, label_mix, gradient.probe_loss, gradient.probe_logits, together)
 
     @staticmethod
     def meta_terms(verdict: Verdict, probe: Views) -> dict[str, Tensor]:
-        """Return the meta-step's scalars, of the network one look-ahead step away."""
+        """Return the probe batch's loss and accuracy at θ', for the log."""
         return {"meta/loss": verdict.probe_loss, "meta/acc": verdict.probe_accuracy(probe)}

@@ -27,7 +27,7 @@ class Mixed(NamedTuple):
 
 
 def draw_mixup(generator: torch.Generator, batch_size: int, probe_size: int) -> MixupDraws:
-    """Draw what one mixed batch needs, on the CPU."""
+    """Return the random draws of one mixed batch, on the CPU."""
     rows = 3 * batch_size
     return MixupDraws(
         probe_row=torch.randint(probe_size, (batch_size,), generator=generator),
@@ -39,8 +39,8 @@ def draw_mixup(generator: torch.Generator, batch_size: int, probe_size: int) -> 
 def released_share(uniform: Tensor) -> Tensor:
     """Return each row's share of itself, λ = max(u²/2, 1 − u²/2) = 1 − u²/2, in [½, 1].
 
-    The released code's stand-in for the paper's Beta(½, ½) folded to [½, 1]: u² / 2 is not that
-    distribution, but its mean, 5/6, is close (0.818).
+    The released code uses it in place of the paper's Beta(½, ½), folded to [½, 1]. It is another
+    distribution, but its mean, 5/6, is close to the folded Beta's, 0.818.
     """
     return 1 - uniform.square() / 2
 
@@ -72,7 +72,7 @@ def mix(
     draws: MixupDraws,
     share_of: Share = released_share,
 ) -> Mixed:
-    """Mix trusted, weak and strong rows, each with a partner from anywhere among the 3B.
+    """Mix each trusted, weak and strong row with a partner from any of the 3B rows.
 
     A row keeps at least half of itself, so the first B rows stay mostly trusted.
 
@@ -80,8 +80,8 @@ def mix(
         train: both views, B examples.
         guess: pseudo-labels, `(B, C)`, the labels of both views.
         probe: trusted examples, weak view, any number of them.
-        draws: see `draw_mixup`, on the images' device; B must be the same.
-        share_of: one of `SHARES`: a row's share of itself from its uniform draw.
+        draws: from `draw_mixup` for the same B, on the images' device.
+        share_of: maps a row's uniform draw to its share of itself; one of `SHARES`.
     """
     probe_row, uniform, partner = draws
     assert train.strong is not None
@@ -102,7 +102,7 @@ def _blend(rows: Tensor, partner: Tensor, share: Tensor) -> Tensor:
 def mixup_losses(logits: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
     """Return the mean cross-entropy of the trusted rows and of the other two thirds.
 
-    Each third of the logits is divided by a root mean square of its own (released code).
+    Each third of the logits is divided by its own root mean square (released code).
 
     Args:
         logits: `(3B, C)`.

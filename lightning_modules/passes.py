@@ -1,4 +1,4 @@
-"""How images pass through a network, at its own parameters or at others."""
+"""Forward passes through a network, at its own parameters or at given ones."""
 
 from collections.abc import Mapping
 
@@ -13,16 +13,16 @@ Params = Mapping[str, Tensor]
 
 
 class Passes:
-    """Passes as torch runs them, operation by operation.
+    """Eager passes, operation by operation.
 
-    Logits are of the images' type, so that losses are in float32 under mixed precision too.
+    Logits have the images' dtype, so that losses are in float32 under mixed precision too.
 
     Args:
-        net: images `(B, 3, H, W)` → logits `(B, C)`.
+        net: maps images `(B, 3, H, W)` to logits `(B, C)`.
 
     Attributes:
-        seed: of what the network draws itself, as dropout does; None: it draws as it comes. All
-            passes of a step draw the same, so that what is differentiated is what is descended.
+        seed: for random draws inside the network, such as dropout's; None: not seeded. All passes
+            of a step draw the same, so that the meta-step differentiates the loss that is trained.
     """
 
     def __init__(self, net: nn.Module) -> None:
@@ -38,7 +38,7 @@ class Passes:
             found = functional_call(self.net, dict(theta), (image,))
         return found.to(image.dtype)
 
-    @torch.no_grad()  # no graph is kept; tangents flow all the same
+    @torch.no_grad()  # builds no graph; tangents propagate all the same
     def along(self, theta: Params, direction: Params, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits at θ and their derivative along a direction, each `(B, C)`.
 
@@ -56,16 +56,16 @@ class Passes:
         return primal, tangent
 
     def draw_anew(self, device: torch.device) -> None:
-        """Let the network on a device draw what it drew in the step's other passes."""
+        """Reseed, so that the network draws the same in every pass of a step."""
         if self.seed is None:
             return
         if device.type == "cpu":
-            torch.default_generator.manual_seed(self.seed)  # the line below takes 80 µs
+            torch.default_generator.manual_seed(self.seed)  # torch.manual_seed takes 80 µs
         else:
             torch.manual_seed(self.seed)
 
 
 def refuse_inference_mode() -> None:
-    """Refuse where derivatives vanish; Lightning evaluates there."""
+    """Refuse inference mode, where derivatives are lost; Lightning evaluates in it."""
     if torch.is_inference_mode_enabled():
         raise RuntimeError("the meta-step's derivatives are lost: it cannot run in inference mode")

@@ -1,7 +1,7 @@
-"""A step's gradient recorded once, as a CUDA graph, and from then on repeated without Python.
+"""A step's gradient, recorded once as a CUDA graph and from then on replayed without Python.
 
-A step of a small network is thousands of short kernels. Asked for one by one, they leave a GPU
-waiting: it has done each before Python has asked for the next.
+A step of a small network is thousands of short kernels. Launched one by one, they leave a GPU idle:
+each is done before Python launches the next.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,23 +13,23 @@ from torch import Tensor, nn
 
 from lightning_modules.objective import Objective
 
-# Steps before the recording, in which libraries settle; the first of all finds no momentum yet.
+# Steps before the recording, in which libraries set themselves up; the first has no momentum yet.
 WARM_UP = 3
 
 Work = Callable[..., Objective]
 
 
 class Recorder(Protocol):
-    """What records work: a CUDA graph, or what stands for one in a test."""
+    """Records and replays work: a CUDA graph, or a stand-in for one in a test."""
 
     def warm_up(self, work: Callable[[], Objective]) -> Objective:
-        """Do the work as is needed before it is recorded."""
+        """Run the work in the way required before a recording."""
 
     def record(self, work: Callable[[], Objective]) -> Objective:
-        """Record the work without doing it; what it returns is filled by each replay."""
+        """Record the work without running it; each replay fills the tensors it returns."""
 
     def replay(self) -> None:
-        """Do what was recorded, on the very tensors it was recorded with."""
+        """Run the recorded work, on the very tensors it was recorded with."""
 
 
 class CudaGraph:
@@ -39,7 +39,7 @@ class CudaGraph:
         self._graph = torch.cuda.CUDAGraph()
 
     def warm_up(self, work: Callable[[], Objective]) -> Objective:
-        """Do the work away from the default stream, which cannot be recorded."""
+        """Run the work on a side stream, because the default stream cannot be recorded."""
         here, aside = torch.cuda.current_stream(), torch.cuda.Stream()
         aside.wait_stream(here)
         with torch.cuda.stream(aside):
@@ -48,26 +48,26 @@ class CudaGraph:
         return found
 
     def record(self, work: Callable[[], Objective]) -> Objective:
-        """Record the work, whose memory stays taken."""
-        # by default no other thread may call CUDA meanwhile, and the loader's pins memory
+        """Record the work; its memory stays reserved."""
+        # by default no other thread may call CUDA meanwhile, but the loader's pins memory
         with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
             return work()
 
     def replay(self) -> None:
-        """Start all kernels by one call."""
+        """Launch all kernels by one call."""
         self._graph.replay()
 
 
 class Repeated:
-    """Work that leaves gradients at parameters, recorded at its fourth call and then repeated.
+    """Work that leaves gradients in parameters: recorded at its fourth call, then replayed.
 
-    A recording knows tensors and nothing of Python: what differs from call to call has to be among
-    the arguments, or in a tensor that is changed in place.
+    A recording knows tensors but no Python: whatever changes from call to call must be an argument,
+    or a tensor that is changed in place.
 
     Args:
-        work: from tensors on the device, alone or in tuples, to an objective without a graph.
-        parameters: where it leaves gradients.
-        recorder: makes what records it, when it is first called.
+        work: maps tensors on the device, alone or in tuples, to an objective without a graph.
+        parameters: those that it leaves gradients in.
+        recorder: makes the recorder, at the first call.
     """
 
     def __init__(
@@ -81,13 +81,13 @@ class Repeated:
         self._make = recorder
         self._recorder: Recorder | None = None
         self._calls = 0
-        # what the recording reads, and what it writes
+        # what the recording reads, and what it writes to
         self._given: tuple[Any, ...] = ()
         self._found: Objective | None = None
         self._gradient: list[Tensor | None] = []
 
     def __call__(self, *given: Any) -> Objective:
-        """Do the work, on arguments of the same shapes as ever."""
+        """Run or replay the work; the arguments must have the same shapes at every call."""
         if self._recorder is None:
             self._recorder = self._make()
         self._calls += 1
@@ -101,11 +101,11 @@ class Repeated:
         self._recorder.replay()
         for parameter, slope in zip(self._parameters, self._gradient, strict=True):
             parameter.grad = slope
-        # the next call overwrites it
+        # copied, because the next replay overwrites it
         found: Objective = apply_to_collection(self._found, Tensor, torch.clone)
         return found
 
 
 def _fill(place: Tensor, value: Tensor) -> None:
-    assert place.shape == value.shape  # `copy_` would stretch it
+    assert place.shape == value.shape  # `copy_` would broadcast
     place.copy_(value)

@@ -1,9 +1,9 @@
-"""Learning-rate curves: the rate of a step as a pure function of its number.
+"""Learning-rate schedules: the rate of a step as a pure function of its number.
 
-A step's number is how many steps were completed before it, so the first is 0. Lengths are given in
-epochs or steps as the fields say; `steps_per_epoch` may be any whole number. Sources: the released
-code (its `cosine`, `cosine_one`, `custom_step`, `exponential` and `cosine_warmup`) and Loshchilov &
-Hutter 2017 for the restarts.
+A step's number is how many steps were completed before it, so the first is 0. Field names say
+whether a length is in epochs or steps; `steps_per_epoch` may be any whole number. Sources: the
+released code (its `cosine`, `cosine_one`, `custom_step`, `exponential` and `cosine_warmup`) and
+Loshchilov & Hutter 2017 for the restarts.
 """
 
 import math
@@ -15,7 +15,7 @@ from datamodules.bounds import above, within
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """A constant rate after a linear warm-up from 0; the curves below refine `after_warmup`."""
+    """A constant rate after a linear warm-up from 0; subclasses override `after_warmup`."""
 
     learning_rate: float
     steps_per_epoch: int
@@ -30,7 +30,7 @@ class Schedule:
 
     @property
     def warmup_steps(self) -> int:
-        """Steps before the curve itself begins."""
+        """Steps before the schedule proper begins."""
         return round(self.warmup_epochs * self.steps_per_epoch)
 
     def __call__(self, step: int) -> float:
@@ -40,7 +40,7 @@ class Schedule:
         return self.learning_rate * self.after_warmup(step - self.warmup_steps)
 
     def after_warmup(self, step: int) -> float:
-        """Return the share of `learning_rate` at `step` steps after the warm-up."""
+        """Return the factor on `learning_rate` at `step` steps after the warm-up."""
         return 1.0
 
     def cycle_ends(self) -> list[int]:
@@ -50,7 +50,7 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True)
 class CosineRestarts(Schedule):
-    """Cosine cycles, each `cycle_growth` times longer and starting `peak_decay` times lower.
+    """Cosine cycles, each `cycle_growth` times as long, with `peak_decay` times the peak rate.
 
     The reference's default (SGDR; its `cosine`). A network is at its best at the end of a cycle.
     """
@@ -109,10 +109,10 @@ class Cosine(Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class Steps(Schedule):
-    """The rate times `factor` from each of the steps `at` on (the reference's `custom_step`).
+    """Multiplies the rate by `factor` from each of the steps `at` on (reference: `custom_step`).
 
-    The reference numbers steps from 1, so the rate falls with the step *before* which `at` − 1
-    steps are completed; kept.
+    As in the reference, `at` numbers steps from 1: when the rate falls, `at` − 1 steps are
+    completed.
     """
 
     at: tuple[int, ...]
@@ -134,7 +134,7 @@ class Steps(Schedule):
 
 @dataclass(frozen=True, kw_only=True)
 class Exponential(Schedule):
-    """The rate times `factor` every `every_epochs` epochs, in steps of a staircase."""
+    """Multiplies the rate by `factor` every `every_epochs` epochs, as a staircase."""
 
     factor: float = 0.9
     every_epochs: float = 1.0
@@ -149,5 +149,5 @@ class Exponential(Schedule):
 
 
 def _completed(periods: float) -> int:
-    """Return how many whole periods are over; rounding must not take back one that just is."""
+    """Return the number of completed periods; rounding must not undo one that has just ended."""
     return math.floor(periods + 1e-9)

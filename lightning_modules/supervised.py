@@ -1,4 +1,4 @@
-"""Plain supervised training on the noisy labels: what every method has to beat."""
+"""Plain supervised training on the noisy labels: the baseline."""
 
 from torch.nn.functional import one_hot
 
@@ -11,11 +11,11 @@ from lightning_modules.objective import Objective
 class Supervised(NoisyLabelModule):
     """Mean cross-entropy of the given labels plus weight decay, on the weak view.
 
-    The probe set, if there is one, stays out of training, as for the other methods.
+    The probe set, if there is one, is held out of the noisy examples and not trained on.
     """
 
     def objective(self, train: Views, probe: Views | None, draws: None) -> Objective:
-        """Return the mean cross-entropy of the given labels."""
+        """Return the mean cross-entropy of the given labels plus weight decay."""
         logits = self.logits(train.weak)
         given = one_hot(train.label, self.num_classes)
         loss = cross_entropy(given, logits).mean() + self.penalty(self.theta())

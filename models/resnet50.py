@@ -1,7 +1,7 @@
 """ResNet-50 version 2 of the official TensorFlow models, which the reference uses for WebVision.
 
 Pre-activation bottlenecks (He et al. 2016, arXiv:1603.05027) with the stride on the 3x3
-convolution. torchvision's ResNet-50 is version 1 and a different function.
+convolution. torchvision's ResNet-50 is version 1, a different function.
 """
 
 import torch.nn.functional as F
@@ -64,7 +64,7 @@ class ResNet50V2(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        """Draw convolutions truncated normal by fan-in and the dense layer Glorot uniform."""
+        """Initialise convolutions truncated normal by fan-in, the dense layer Glorot uniform."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 fan_in = module.in_channels * module.kernel_size[0] * module.kernel_size[1]

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from datamodules.bounds import switch
 
-# Standard deviation of a standard normal that is cut at two standard deviations.
+# Standard deviation of a standard normal truncated at two standard deviations.
 TRUNCATED_STD = 0.87962566103423978
 
 
 def truncated_normal_(weight: Tensor, variance: float) -> None:
-    """Fill `weight` from a normal cut at two sigma whose variance after the cut is `variance`."""
+    """Fill `weight` from a normal truncated at two sigma, with `variance` after truncation."""
     sigma = variance**0.5 / TRUNCATED_STD
     nn.init.trunc_normal_(weight, std=sigma, a=-2 * sigma, b=2 * sigma)
 
@@ -56,14 +56,14 @@ class ResNetCifar(nn.Module):
 
     The reference leaves out a ReLU: the first BatchNorm of every block feeds its first convolution
     directly. That is the default here, because it is the network the reference trains;
-    `first_activation=True` puts the ReLU back. The very first block has no BatchNorm of its own,
-    since it follows the stem's BatchNorm and ReLU.
+    `first_activation=True` puts the ReLU back. The very first block has no first BatchNorm, since
+    it follows the stem's BatchNorm and ReLU.
 
-    Pooling is global, which at 32x32 is the reference's 8x8 pooling and allows other sizes.
+    Pooling is global: at 32x32 it equals the reference's 8x8 pooling, and it allows other sizes.
 
     Args:
         num_classes: number of classes C.
-        depth: 9n + 2 with n blocks a stage: 11, 20, 29, ...
+        depth: 9n + 2 with n blocks per stage: 11, 20, 29, ...
         first_activation: whether a ReLU follows the first BatchNorm of a block.
 
     Raises:
@@ -102,7 +102,7 @@ class ResNetCifar(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        """Draw convolutions Glorot normal (truncated) and the dense layer Glorot uniform."""
+        """Initialise convolutions Glorot normal (truncated), the dense layer Glorot uniform."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 pixels = module.kernel_size[0] * module.kernel_size[1]

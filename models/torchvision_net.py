@@ -1,4 +1,4 @@
-"""Networks of torchvision, from scratch or with weights that the user has."""
+"""Networks of torchvision, from scratch or with given weights."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torchvision import models
 
-# Mean and standard deviation of ImageNet's pixels, 0 to 1, for which their weights are made.
+# Mean and standard deviation of ImageNet's pixels in [0, 1], which torchvision's weights expect.
 _MEAN, _SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 _COUNTER = ".num_batches_tracked"
@@ -19,8 +19,8 @@ class TorchvisionNet(nn.Module):
     Args:
         num_classes: C.
         name: in `torchvision.models`, such as `resnet18`.
-        weights: None: drawn; `DEFAULT`: torchvision fetches them; or a file with a state dict. The
-            last layer is drawn anew where it does not fit.
+        weights: None: random; `DEFAULT`: downloaded by torchvision; or a file with a state dict.
+            The last layer stays random if it does not fit.
 
     Raises:
         ValueError: if there is no such network or file, or the weights are another network's.
@@ -46,7 +46,7 @@ class TorchvisionNet(nn.Module):
         saved = _fetched(name) if weights == "DEFAULT" else _read(weights)
         ours = self.net.state_dict()
         last = list(self.net.named_parameters())[-1][0].rpartition(".")[0]
-        # torch, too, does without the counters, which early files lack
+        # early files lack these counters, and torch does not insist on them either
         missing = [key for key in ours if key not in saved and not key.endswith(_COUNTER)]
         wrong = [
             key
@@ -68,7 +68,7 @@ class TorchvisionNet(nn.Module):
 
 def _fetched(name: str) -> Mapping[str, Tensor]:
     try:
-        # not the file as it is: torchvision gives some of its names anew
+        # not the file itself: torchvision renames some of its keys
         return models.get_model(name, weights="DEFAULT").state_dict()
     except OSError as error:
         raise ValueError(
@@ -79,7 +79,7 @@ def _fetched(name: str) -> Mapping[str, Tensor]:
 def _read(weights: str) -> Mapping[str, Tensor]:
     try:
         return torch.load(Path(weights).expanduser(), map_location="cpu", weights_only=True)
-    except Exception as error:  # of unpickling, of many kinds
+    except Exception as error:  # unpickling raises many kinds
         reason = str(error).partition("\n")[0]
         raise ValueError(
             f"model.net.weights={weights} cannot be read ({reason}): give a file with a state "

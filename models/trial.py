@@ -1,4 +1,4 @@
-"""Whether a network takes the data set's pictures and answers with its classes."""
+"""Check that a network accepts the data set's images and returns logits of its classes."""
 
 import copy
 
@@ -10,20 +10,20 @@ from torch import Tensor, nn
 def refuse_misfit(
     net: nn.Module, pictures: Tensor, num_classes: int, device: str, *, recorded: bool = False
 ) -> None:
-    """Try a network on two grey pictures; it stays as it is, and so do all random draws.
+    """Try a network on two grey images, without changing it or any random state.
 
     Args:
         net: on the CPU.
-        pictures: (…, 3, H, W), whose size the grey ones have.
+        pictures: (…, 3, H, W), whose size the grey images have.
         num_classes: C.
-        device: kind of that where it will train. If that is not the CPU, a network that fails here
-            is let through: it may be made for a GPU alone.
-        recorded: whether its steps are recorded as a CUDA graph, whose passes cannot be told to
-            draw the same.
+        device: type of the device it will train on. Unless that is `cpu`, a network that raises an
+            error here is let through: it may need a GPU.
+        recorded: whether its steps are recorded as a CUDA graph, whose passes cannot be made to
+            draw the same random numbers.
 
     Raises:
-        ValueError: if it cannot take them, does not return logits (2, C), or draws random numbers
-            where it must not.
+        ValueError: if it fails, does not return logits (2, C), or draws random numbers although
+            `recorded`.
     """
     tried, (height, width) = copy.deepcopy(net).train(), pictures.shape[-2:]
     try:
@@ -31,7 +31,7 @@ def refuse_misfit(
             before = torch.get_rng_state()
             found = tried(torch.zeros(2, 3, height, width))
             draws = not torch.equal(torch.get_rng_state(), before)
-    except Exception as error:  # whatever a network trips over
+    except Exception as error:  # a network may raise anything
         if device != "cpu":
             return
         reason = str(error).partition("\n")[0].rstrip(".") or type(error).__name__

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 def widen(x: Tensor, channels: int, stride: int) -> Tensor:
-    """Pool x (B, c, H, W) to (B, channels, H / stride, W / stride), zeros half on each side."""
+    """Pool x (B, c, H, W) to (B, channels, H / stride, W / stride), half the zeros on each side."""
     if stride > 1:
         x = F.avg_pool2d(x, stride)
     missing = channels - x.shape[1]
@@ -56,7 +56,7 @@ class WideResNet(nn.Module):
 
     Args:
         num_classes: number of classes C.
-        depth: 6n + 4 with n blocks a group: 10, 16, 22, 28, ...
+        depth: 6n + 4 with n blocks per group: 10, 16, 22, 28, ...
         width: factor on the groups' channels 16, 32 and 64.
 
     Raises:
@@ -88,11 +88,11 @@ class WideResNet(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        """Draw convolutions He normal by fan-out, the dense layer uniform in ±1/√C."""
+        """Initialise convolutions He normal by fan-out, the dense layer uniform in ±1/√C."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        # By the number of classes, not of inputs: so the reference has it.
+        # As in the reference, by the number of classes, not of inputs.
         bound = self.dense.out_features**-0.5
         nn.init.uniform_(self.dense.weight, -bound, bound)
         nn.init.zeros_(self.dense.bias)

@@ -1,4 +1,4 @@
-"""Which class is taken for which: transition matrices, and what is suggested instead."""
+"""Which classes are confused: transition matrices, and what is suggested instead."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -11,10 +11,10 @@ from datamodules.noise import transition_counts
 from report.marks import shade
 from report.svg import Axis, Figure, Frame, letters, percent
 
-NAMED = 14  # classes, at most, whose matrix has names and numbers
-DRAWN = 100  # classes, at most, whose matrix is drawn
+NAMED = 14  # with up to this many classes, a matrix shows names and numbers
+DRAWN = 100  # with up to this many classes, a matrix is drawn
 _LISTED = 12
-_LONGEST = 12  # letters of a class beside a matrix
+_LONGEST = 12  # letters of a class name beside a matrix
 
 
 class Change(NamedTuple):
@@ -23,21 +23,21 @@ class Change(NamedTuple):
     given: str
     suggested: str
     changed: int
-    share: float  # of all labels that were given so
-    right: float | None  # share of these suggestions that are the true class, where it is known
+    share: float  # of all labels of the given class
+    right: float | None  # share of these suggestions that are right, where the true class is known
 
 
 class Flip(NamedTuple):
-    """A true class that was given another's label."""
+    """A true class that was given the label of another."""
 
     true: str
     given: str
-    true_share: float | None  # of the true class
-    estimated_share: float | None  # of the class by the audit
+    true_share: float | None  # of the examples of the true class
+    estimated_share: float | None  # the same by the classes that the audit believes
 
 
 def changes(audit: Audit, class_names: Sequence[str]) -> list[Change]:
-    """Return what is suggested for suspicious labels, the most frequent first."""
+    """Return the commonest suggestions for suspicious labels, the most frequent first."""
     size = len(class_names)
     changed = audit.believed != audit.given
     given, suggested, clean = (
@@ -65,12 +65,12 @@ def changes(audit: Audit, class_names: Sequence[str]) -> list[Change]:
 class Transitions(NamedTuple):
     """How often each class (a row) was given each label (a column), counts (C, C)."""
 
-    true: NDArray[Any]  # of the examples whose class is known; perhaps none
+    true: NDArray[Any]  # over the examples of known true class, perhaps none
     estimated: NDArray[Any]  # by the classes that the audit believes
 
 
 def transitions(audit: Audit, num_classes: int) -> Transitions:
-    """Count them."""
+    """Return the counts."""
     known = audit.clean >= 0
     return Transitions(
         transition_counts(audit.clean[known], audit.given[known], num_classes),
@@ -79,7 +79,7 @@ def transitions(audit: Audit, num_classes: int) -> Transitions:
 
 
 def matrices(counts: Transitions, class_names: Sequence[str]) -> list[Figure]:
-    """Return the heat maps of the transition matrices there are; of too many classes, none."""
+    """Return heat maps of the transition matrices that are not empty; none for too many classes."""
     if len(class_names) > DRAWN:
         return []
     return [
@@ -90,7 +90,7 @@ def matrices(counts: Transitions, class_names: Sequence[str]) -> list[Figure]:
 
 
 def flips(counts: Transitions, class_names: Sequence[str]) -> list[Flip]:
-    """Return the largest entries off the diagonal, where they cannot be read off the heat maps."""
+    """Return the largest estimated off-diagonal entries, if the heat maps do not show numbers."""
     if len(class_names) <= NAMED:
         return []
     off = np.array(counts.estimated, dtype=np.float64)
@@ -110,7 +110,7 @@ def flips(counts: Transitions, class_names: Sequence[str]) -> list[Flip]:
 
 
 def shares(counts: NDArray[Any]) -> NDArray[np.float64]:
-    """Return counts as shares of their row; an empty row stays empty."""
+    """Return counts as shares of their row; an empty row stays 0."""
     counts = np.asarray(counts, dtype=np.float64)
     return counts / np.maximum(counts.sum(axis=1, keepdims=True), np.finfo(float).tiny)
 

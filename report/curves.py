@@ -1,4 +1,4 @@
-"""What changed over the steps of a run: accuracies, the search for wrong labels, weights."""
+"""Charts over a run's steps: accuracies, how well wrong labels are found, weights, memory."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
@@ -83,11 +83,11 @@ _TRANSITION = _Chart(
 )
 _MEMORY = _Chart("Memory", "GiB", plain, {"memory_bytes": ("in use", "blue")}, from_zero=True)
 
-_MARKED = 25  # points of a curve, at most, that are marked: more would hide it
+_MARKED = 25  # up to this many points of a curve are marked; more would hide it
 
 
 def learning_curves(metrics: Mapping[str, Curve]) -> list[Figure]:
-    """Return the charts of what a run learnt; those without a number are left out."""
+    """Return the charts of what a run learnt; those without data are left out."""
     charts = (_Chart("Accuracy", "accuracy", percent, _accuracies(metrics)), *_NOISE)
     return _drawn(charts, metrics)
 
@@ -98,7 +98,7 @@ def mean_weights(metrics: Mapping[str, Curve]) -> list[Figure]:
 
 
 def transition_error(metrics: Mapping[str, Curve]) -> list[Figure]:
-    """Return the chart of how far the estimated transition matrix was off, if it is known."""
+    """Return the chart of the estimated transition matrix's error, if it is known."""
     return _drawn([_TRANSITION], metrics)
 
 
@@ -137,7 +137,7 @@ def _draw(chart: _Chart, metrics: Mapping[str, Curve]) -> Figure | None:
     said = "; ".join(f"{key.name} {key.value}" for key in keys)
     y = numbers(chart.unit, min(values), max(values), chart.text)
     frame = Frame(f"{chart.title} by training step; at the end: {said}", steps(last), y)
-    # the first of them, which matters most, comes last and so lies above
+    # the first curve matters most: drawn last, it lies on top
     for name in reversed(curves):
         line(frame, curves[name], chart.styles[name][1], marked=len(curves[name]) <= _MARKED)
     return Figure(chart.title, frame.svg, keys)

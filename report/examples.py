@@ -17,16 +17,16 @@ CORRECTIONS, OF_A_CLASS = 100, 10
 
 
 class Example(NamedTuple):
-    """A card: a picture and what is said of its label."""
+    """A card: a picture, its given label, and the run's judgement of it."""
 
     row: int  # of the training list
     given: str
     suggested: str | None  # None: the network agrees
     trust: float
     confidence: float
-    verdict: str  # what is known of its true class, or nothing
-    wrong: bool | None  # whether the given label is, where that is known
-    right: bool | None  # whether the suggestion is that class, where it is known
+    verdict: str  # what is known about the true class; "" if nothing
+    wrong: bool | None  # whether the given label is wrong, where that is known
+    right: bool | None  # whether the suggestion is right, where the true class is known
     picture: Thumbnail | None
     file: str | None
 
@@ -35,19 +35,19 @@ class Corrections(NamedTuple):
     """The surest corrections to one class."""
 
     name: str
-    changed: int  # of all corrections to it
+    changed: int  # how many corrections to it there are
     examples: list[Example]
 
 
 class Shown(NamedTuple):
     """All examples that are shown."""
 
-    suspicious: list[Example]  # the first of `labels.csv`, in its order
+    suspicious: list[Example]  # the first rows of `labels.csv`, in its order
     corrections: list[Corrections]
 
 
 def shown(story: Story) -> Shown:
-    """Return the cards; their pictures are asked for once."""
+    """Return the cards; all pictures are fetched in one call."""
     audit = story.audit
     first = audit.order[:SUSPICIOUS]
     by_class = surest(audit)
@@ -68,7 +68,7 @@ def shown(story: Story) -> Shown:
 
 
 def judged(examples: Sequence[Example]) -> str:
-    """Return how many of the suspicious labels are wrong, and suggestions right, or nothing."""
+    """Return a sentence: how many of the labels are wrong, and suggestions right; "" if unknown."""
     wrong = [one.wrong for one in examples if one.wrong is not None]
     if not wrong:
         return ""
@@ -81,9 +81,9 @@ def judged(examples: Sequence[Example]) -> str:
 
 
 def surest(audit: Audit) -> dict[int, tuple[NDArray[np.int64], int]]:
-    """Return, for each suggested class, where its surest corrections are, and how many it has.
+    """Return class → its surest corrections, as places in the audit, and how many it has in all.
 
-    Of more classes than there may be corrections, those with the most are kept.
+    Of more classes than there is room for, those with the most corrections are kept.
     """
     changed = np.flatnonzero(audit.believed != audit.given)
     changed = changed[np.argsort(-audit.confidence[changed], kind="stable")]

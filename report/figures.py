@@ -1,7 +1,7 @@
-"""The picture of a run, from numbers to PNG files.
+"""The figure of a run, as a PNG file.
 
-Matplotlib is imported when a picture is drawn; figures are drawn without pyplot, so that no window
-system and no global state is touched.
+Matplotlib is imported only when a figure is drawn, and without pyplot: neither a window system nor
+global state is touched.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Curve = list[tuple[int, float]]
 
-# Okabe and Ito's colours, told apart by colour-blind readers too
+# Okabe and Ito's colours, which colour-blind readers can tell apart
 _BLUE, _ORANGE, _GREEN, _PURPLE, _YELLOW, _SKY = (
     "#0072B2",
     "#D55E00",
@@ -38,11 +38,11 @@ def draw_run(
     """Draw a run: accuracy, how well it detects noise, and what it trusts.
 
     Args:
-        metrics: what `read_metrics` returns; curves that are missing are left out.
-        title: what run it is.
+        metrics: what `read_metrics` returns; missing curves are left out.
+        title: names the run.
         path: the PNG file to write.
         trust: the trust score of training labels, `(N,)` in [0, 1], or None.
-        wrong: which of these labels are wrong, `(N,)` bool, or None where nobody knows.
+        wrong: which of these labels are wrong, `(N,)` bool, or None if unknown.
     """
     has_trust = trust is not None and len(trust) > 0
     figure, (axes,) = canvas(1, 3 if has_trust else 2, (4.6, 4.4))
@@ -81,7 +81,7 @@ def draw_run(
 def canvas(
     rows: int, columns: int, panel: tuple[float, float], widths: Sequence[float] | None = None
 ) -> tuple[Any, "list[list[Axes]]"]:
-    """Return a figure and its panels, `panel` inches each; `widths` relative to one another."""
+    """Return a figure and its panels by row; `panel`: size in inches; `widths`: relative ones."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -103,7 +103,7 @@ def _curves(axis: "Axes", metrics: Mapping[str, Curve], styles: Mapping[str, Any
         if curve := metrics.get(name):
             steps, values = zip(*curve, strict=True)
             above = 3 if name.startswith("test/") else 2
-            # a few points need their marks, a thousand would hide the line
+            # few points need marks; a thousand marks would hide the line
             marker = "o" if len(curve) <= 20 else ""
             axis.plot(
                 steps,
@@ -143,6 +143,6 @@ def _legend(axis: "Axes") -> None:
 
 
 def save(figure: Any, path: str | Path) -> None:
-    """Write a PNG file, and the folder that it lies in."""
+    """Write a PNG file; make its folder if needed."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)

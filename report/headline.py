@@ -1,4 +1,4 @@
-"""The numbers of a run, as one says them."""
+"""The numbers of a run, as text."""
 
 from typing import Any, NamedTuple
 
@@ -7,7 +7,7 @@ from report.story import Story
 
 
 class Fact(NamedTuple):
-    """A number, what it is, and what more is to be said of it."""
+    """A number as text, its name, and a remark."""
 
     name: str
     value: str
@@ -15,13 +15,13 @@ class Fact(NamedTuple):
 
 
 def title(story: Story) -> str:
-    """Return what run it is."""
+    """Return the method and the data set."""
     results = story.results
     return f"{results.get('method') or 'Training'} on {results.get('dataset') or 'a data set'}"
 
 
 def subtitle(story: Story) -> list[str]:
-    """Return the rest of what run it is."""
+    """Return model, seed, nominal noise and number of classes, as far as they are known."""
     results = story.results
     parts = [results.get("model"), _with("seed", results.get("seed"))]
     if results.get("noise") is not None:
@@ -31,7 +31,7 @@ def subtitle(story: Story) -> list[str]:
 
 
 def unfinished(story: Story) -> str:
-    """Return that the run is not finished, or nothing."""
+    """Return a note that the run is not finished; "" if it is."""
     if story.results.get("finished"):
         return ""
     steps = story.results.get("steps")
@@ -43,7 +43,7 @@ def unfinished(story: Story) -> str:
 
 
 def headline(story: Story) -> list[Fact]:
-    """Return the numbers that come first."""
+    """Return the numbers at the top of the page."""
     return [_accuracy(story), _found(story), _wrong(story), _suspicious(story), _time(story)]
 
 

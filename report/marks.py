@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from report.svg import Frame
 
-# Shades of a heat map; on the deepest, too, the page's text can be read.
+# Shades of a heat map, and the opacity of the deepest, on which text can still be read.
 SHADES, DEEPEST = 16, 0.75
 
 
 def line(
     frame: Frame, points: Sequence[tuple[float, float]], colour: str, marked: bool = False
 ) -> None:
-    """Draw a curve, its points marked if wanted."""
+    """Draw a curve; `marked`: with its points."""
     places = [f"{frame.x(x):.1f} {frame.y(y):.1f}" for x, y in points]
     frame.path("M" + "L".join(places), f"line {colour}")
     if marked:
@@ -24,7 +24,7 @@ def line(
 
 
 def thinned(curve: Iterable[tuple[int, float]], most: int = 250) -> list[tuple[int, float]]:
-    """Return at most that many finite points of a curve, evenly; the first and the last stay."""
+    """Return the finite points of a curve, at most `most` of them: evenly, with both ends."""
     points = [(step, value) for step, value in curve if math.isfinite(value)]
     if len(points) <= most:
         return points
@@ -32,7 +32,7 @@ def thinned(curve: Iterable[tuple[int, float]], most: int = 250) -> list[tuple[i
 
 
 def area(frame: Frame, edges: Sequence[float], values: Sequence[float], colour: str) -> None:
-    """Draw a histogram as one outline over its floor."""
+    """Draw a histogram as one outline above 0."""
     outline = f"M{frame.x(edges[0]):.1f} {frame.y(0):.1f}"
     for value, right in zip(values, edges[1:], strict=True):
         outline += f"V{frame.y(value):.1f}H{frame.x(right):.1f}"
@@ -47,16 +47,16 @@ def shade(
     colour: str,
     deepest: float,
 ) -> None:
-    """Draw a heat map, one path a shade; what is the same side by side is one rectangle.
+    """Draw a heat map with one path per shade; equal neighbours in a row are one rectangle.
 
-    Shades grow with the square root of the value, so that little is seen, too.
+    The shade is the square root of the value, so that small values can be seen.
 
     Args:
         frame: where to draw.
         values: (R, S), not negative.
         x_edges: (S + 1,) where the columns begin and end.
-        y_edges: (R + 1,) where the rows do.
-        colour: a class.
+        y_edges: (R + 1,) where the rows begin and end.
+        colour: a class of the page's style.
         deepest: the value that has the deepest shade.
     """
     shapes: dict[int, list[str]] = {}

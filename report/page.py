@@ -1,4 +1,4 @@
-"""`report.html`: a run told on one page, which needs no network and no other file to be seen."""
+"""`report.html`: a run on one page, which can be seen without a network and other files."""
 
 from pathlib import Path
 
@@ -12,16 +12,16 @@ def write_report(path: str | Path, story: Story) -> None:
     """Write the page of a run.
 
     Args:
-        path: of the file to write; `labels.csv`, to which it points, is looked for beside it.
+        path: of the file to write; it links to `labels.csv` in the same folder.
         story: what to tell.
     """
-    page = render(story).encode("utf-8", "backslashreplace")  # file names in whatever encoding
+    page = render(story).encode("utf-8", "backslashreplace")  # file names may be any bytes
     with replacing(Path(path)) as partial:
         partial.write_bytes(page)
 
 
 def render(story: Story) -> str:
-    """Return the page."""
+    """Return the page, as HTML."""
     import yaml
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 

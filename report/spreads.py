@@ -1,4 +1,4 @@
-"""How trust is spread at the end of a run, and example weights in its course."""
+"""Distributions: of trust at the end of a run, and of example weights over its steps."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from report.svg import Axis, Figure, Frame, Key, numbers, percent, plain, steps
 
 _BINS = 40
 _POINTS = 250  # of a curve
-_COLUMNS = 60  # of a heat map over time, at most
+_COLUMNS = 60  # at most, of a heat map over time
 
 _RIGHT, _WRONG = ("right labels", "blue"), ("wrong labels", "orange")
 _UNKNOWN, _ALL = ("not known", "purple"), ("all labels", "purple")
@@ -20,7 +20,7 @@ _QUARTERS = (0, 0.25, 0.5, 0.75, 1)
 
 
 def trust(audit: Audit) -> Figure | None:
-    """Return the histogram of trust: right labels against wrong ones, or all; None without any."""
+    """Return the histogram of trust, of right, wrong and unknown labels apart; None without any."""
     known, wrong = audit.known, audit.wrong
     groups = {_RIGHT: known & ~wrong, _WRONG: wrong, _UNKNOWN: ~known}
     if not known.any():
@@ -47,9 +47,9 @@ def trust(audit: Audit) -> Figure | None:
 
 
 def found(audit: Audit) -> Figure | None:
-    """Return how many wrong labels are found by who looks through the least trusted first.
+    """Return the chart of how many wrong labels one finds by checking the least trusted first.
 
-    None where it is not known which are wrong, or all or none are.
+    None if no truth is known, or if all or none of the known labels are wrong.
     """
     order = np.argsort(audit.trust[audit.known], kind="stable")
     wrong = audit.wrong[audit.known][order]
@@ -57,7 +57,7 @@ def found(audit: Audit) -> Figure | None:
         return None
     share = float(wrong.mean())
     hits = np.concatenate([[0], wrong.cumsum()]) / wrong.sum()
-    # what is found by who looks through as many as there are wrong ones
+    # share of the wrong labels found by checking as many labels as are wrong
     hit = float(hits[wrong.sum()])
     keys = [
         Key(colour, name, f"{percent(value)} at {percent(share)}")
@@ -80,7 +80,7 @@ def found(audit: Audit) -> Figure | None:
 
 
 def weights_over_time(weights: WeightHistory | None) -> list[Figure]:
-    """Return a heat map for each group of labels: which weights it had, as the run went on."""
+    """Return a heat map for each group of labels: the distribution of its weights over the run."""
     if weights is None or not weights.counts:
         return []
     until, counts = _joined(weights)  # (T,), (T, 3, bins)
@@ -106,7 +106,7 @@ def weights_over_time(weights: WeightHistory | None) -> list[Figure]:
 
 
 def _joined(weights: WeightHistory) -> tuple[list[int], NDArray[np.float64]]:
-    """Return the history with neighbours added up until it is short enough to be drawn."""
+    """Return the history, neighbouring entries added up to at most `_COLUMNS` of them."""
     steps_, counts = zip(*weights.counts, strict=True)
     together = -(-len(steps_) // _COLUMNS)
     table = np.stack([np.asarray(one, dtype=np.float64) for one in counts])
@@ -116,7 +116,7 @@ def _joined(weights: WeightHistory) -> tuple[list[int], NDArray[np.float64]]:
 
 
 def _weight_ticks(edges: Sequence[float]) -> list[tuple[float, str]]:
-    """Return where zero and powers of ten are; bin k lies between k and k + 1."""
+    """Return ticks for zero and the powers of ten; bin k lies between k and k + 1."""
     logs = np.log10(edges[1:])
     if not len(logs):
         return [(0.5, "0")]

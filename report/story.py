@@ -1,4 +1,4 @@
-"""What is told of a run: plain data, at the end of it or out of an old run's files alike."""
+"""What the page of a run is made from: plain data, from the run itself or from its files."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -11,15 +11,15 @@ Curve = list[tuple[int, float]]
 
 
 class WeightHistory(NamedTuple):
-    """How the example weights were spread, evaluation after evaluation.
+    """Histograms of the example weights, one entry per evaluation.
 
     Bin 0 holds the weights that are zero, bin k those in (edges[k - 1], edges[k]], the last bin
     those above `edges[-1]`.
     """
 
     edges: Sequence[float]  # (bins - 1,), ascending from 0
-    # after which step, and (3, bins) counts since the entry before: of labels that are right, that
-    # are wrong, and of which nobody knows
+    # the step, and (3, bins) counts since the previous entry: of right labels, of wrong ones, and
+    # of those of unknown truth
     counts: Sequence[tuple[int, Any]]
 
 
@@ -28,13 +28,13 @@ class Story(NamedTuple):
 
     results: Mapping[str, Any]  # `results.json`; any key may be missing or None
     metrics: Mapping[str, Curve]  # as `read_metrics` returns them; any may be missing
-    audit: Audit  # a row a visited example; perhaps none
+    audit: Audit  # of the audited examples; perhaps none
     class_names: Sequence[str]  # of the C classes
-    command: str  # what does this run again
+    command: str  # what runs it again
     settings: Mapping[str, Any]  # the resolved config
-    next_steps: Sequence[tuple[str, str]] = ()  # what can be done next: what for, and the command
+    next_steps: Sequence[tuple[str, str]] = ()  # what can be done next: purpose and command
     # rows of the training list, (B,) int64 → their pictures, (B, 3, H, W) uint8, as `Images.plain`;
-    # asked once, for the few that are shown; None: the pictures are not at hand
+    # called once, for the few that are shown; None: the pictures are not available
     pictures: Callable[[Tensor], Tensor] | None = None
-    files: Sequence[str] | None = None  # path of each row of the training list
+    files: Sequence[str] | None = None  # path of each row of the training list, if it has files
     weights: WeightHistory | None = None

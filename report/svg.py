@@ -1,7 +1,7 @@
-"""Frames of charts, as SVG: axes, grid, names, and where a value lies between them.
+"""Frames of charts as SVG: axes, grid, titles, and the mapping from values to places.
 
-A mark's class says what it is, and the page's style gives it its colour: the same chart is seen in
-light and in dark. Lengths are the chart's own units; a narrow screen shows it about one to one.
+Colours come from the page's style by the class of each element, so the same chart serves light and
+dark mode. Lengths are in units of the viewBox, about one pixel each on a narrow screen.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 from markupsafe import Markup
 
 WIDTH, HEIGHT = 350, 250
-_LETTER = 6.8  # width of a letter of the labels, about
+_LETTER = 6.8  # approximate width of a letter of the labels
 
 
 class Key(NamedTuple):
@@ -24,49 +24,49 @@ class Key(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """A chart and what stands around it."""
+    """A chart with its title and legend."""
 
     title: str
     svg: Markup
     keys: Sequence[Key] = ()
-    shades: Sequence[str] = ()  # of a heat map: what no, half and the deepest shade mean
+    shades: Sequence[str] = ()  # of a heat map: the values of no, half and the deepest shade
     colour: str = "blue"  # of the shades
 
 
 class Axis(NamedTuple):
-    """What runs from `low`, left or at the bottom, to `high`."""
+    """An axis from `low`, on the left or at the bottom, to `high`; `low` may be the larger."""
 
     title: str
     low: float
     high: float
     ticks: Sequence[tuple[float, str]]
-    slanted: bool = False  # its names would run into one another
+    slanted: bool = False  # tick labels are slanted, where they would overlap
     grid: bool = False
 
 
 def letters(text: str) -> int:
-    """Return how wide a text is, in letters; such as Chinese and Japanese ones count two."""
+    """Return the width of a text in letters; wide ones, such as Chinese, count two."""
     return sum(2 if east_asian_width(one) in "WF" else 1 for one in text)
 
 
 def percent(share: float) -> str:
-    """Return a share as a tick or a legend says it."""
+    """Return a share in per cent, for a tick or a legend."""
     return f"{100 * share:.3g}%"
 
 
 def plain(number: float) -> str:
-    """Return a number as a tick or a legend says it."""
+    """Return a number as text, for a tick or a legend."""
     return f"{number:.3g}"
 
 
 def numbers(title: str, low: float, high: float, text: Callable[[float], str]) -> Axis:
-    """Return a vertical axis that ends at round numbers around what it is to show.
+    """Return a vertical axis that ends at round numbers around the given range.
 
     Args:
         title: what the numbers are, with their unit.
-        low: the smallest.
+        low: the smallest number to show.
         high: the largest.
-        text: how a number is written.
+        text: writes a tick's number.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -85,20 +85,20 @@ def steps(last: int) -> Axis:
 
 
 class Frame:
-    """An SVG with two axes, to be drawn into.
+    """An SVG with two axes, to draw into.
 
     Args:
-        label: what a listener is told instead.
+        label: a description for screen readers.
         x: the horizontal axis.
-        y: the vertical one.
-        square: the plot is as high as it is wide.
+        y: the vertical axis.
+        square: whether the plot is as high as it is wide.
     """
 
     def __init__(self, label: str, x: Axis, y: Axis, square: bool = False) -> None:
         self._x, self._y = x, y
         longest = max((letters(text) for _, text in y.ticks), default=0)
         self.left, self.top = 12 + longest * _LETTER, 26.0
-        # half of the last label stands beyond the plot
+        # half of the last tick label is to the right of the plot
         beyond = max([len(text) * _LETTER / 2 for at, text in x.ticks if at == x.high], default=0)
         self.width = WIDTH - self.left - max(12, beyond)
         below = max((letters(text) for _, text in x.ticks), default=0) * _LETTER * 0.7
@@ -127,20 +127,20 @@ class Frame:
         self.path(f"M{self.left:.1f} {floor:.1f}H{right:.1f}", "floor")
 
     def x(self, value: float) -> float:
-        """Return where a value lies from left to right."""
+        """Return the horizontal place of a value."""
         return self.left + self.width * (value - self._x.low) / (self._x.high - self._x.low)
 
     def y(self, value: float) -> float:
-        """Return where a value lies from top to bottom."""
+        """Return the vertical place of a value, from the top."""
         share = (value - self._y.low) / (self._y.high - self._y.low)
         return self.top + self.height * (1 - share)
 
     def path(self, shape: str, kind: str, **more: str) -> None:
-        """Add a path of a class."""
+        """Add a path of class `kind`."""
         ElementTree.SubElement(self.root, "path", {"d": shape, "class": kind, **more})
 
     def text(self, x: float, y: float, words: str, kind: str, turned: int = 0) -> None:
-        """Add words of a class."""
+        """Add a text of class `kind`; `turned`: degrees, clockwise."""
         place = {"x": f"{x:.1f}", "y": f"{y:.1f}", "class": kind}
         if turned:
             place["transform"] = f"rotate({turned} {x:.1f} {y:.1f})"
@@ -148,5 +148,5 @@ class Frame:
 
     @property
     def svg(self) -> Markup:
-        """What was drawn, escaped."""
+        """The chart as markup; its texts are escaped."""
         return Markup(ElementTree.tostring(self.root, encoding="unicode"))

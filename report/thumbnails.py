@@ -1,4 +1,4 @@
-"""Pictures small enough to stand in the page itself."""
+"""Pictures small enough to be embedded in the page."""
 
 from base64 import b64encode
 from io import BytesIO
@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-SIDE = 96  # of a thumbnail on the page, in pixels
-_EXACT = 40  # sides up to this are kept as they are
+SIDE = 96  # the longer side of a thumbnail on the page, in pixels
+_EXACT = 40  # pictures with sides up to this keep their exact pixels
 
 
 class Thumbnail(NamedTuple):
-    """A picture in the page."""
+    """A picture embedded in the page."""
 
     uri: str
     width: int  # on the page
     height: int
-    pixelated: bool  # it is so small that its pixels are shown
+    pixelated: bool  # whether it is small enough to show its pixels
 
 
 def thumbnails(pictures: Tensor) -> list[Thumbnail]:
-    """Return pictures (B, 3, H, W) uint8 as thumbnails; small ones are not changed at all."""
+    """Return pictures (B, 3, H, W) uint8 as thumbnails; small ones keep their exact pixels."""
     return [_thumbnail(one.permute(1, 2, 0).contiguous().cpu().numpy()) for one in pictures]
 
 

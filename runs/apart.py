@@ -1,9 +1,9 @@
-"""What tells compared runs apart, and which of them count.
+"""Which settings tell compared runs apart, and which runs count.
 
 Some settings follow from others: a method has factors of its own, a data set its number of steps.
-So a setting is compared in company: among the runs on the same data set, and one that belongs to a
-method, a model or a schedule among those that chose the same. There, it is named where it differs,
-except at the runs that have what most have: that is told once for all of them.
+So a setting is compared only among the runs on the same data set and, if it belongs to a method, a
+model or a schedule, among those that chose the same one. If it differs within such a group, each
+run names its value, except those with the majority's value, which is stated once for all of them.
 """
 
 import json
@@ -14,20 +14,21 @@ from typing import Any, NamedTuple
 from runs.rows import Row, problem
 from runs.settings import ADDED, LENGTH, before, identity, is_harmless
 
-# They have columns of their own.
+# Settings with columns of their own.
 COLUMNS = ("dataset", "noise", "method", "model")
 
-# A key, and what the runs share among which it is compared: the data set and the group's choice.
+# A key, and what the runs among which it is compared share: the data set and the group's choice.
 _Company = tuple[str, Any, Any]
 
 
 class Comparison(NamedTuple):
-    """Runs told apart.
+    """Compared runs, with the settings that tell them apart.
 
     Attributes:
         rows: one for each run, with `settings` as text, such as `augment=none max_steps=20`, and
-            with `error` where it does not count.
-        usual: for data sets, and methods and so on, what holds where `settings` does not name it.
+            with `error` if it does not count.
+        usual: for each data set (and method and so on), the values that hold where `settings` does
+            not name others.
     """
 
     rows: list[Row]
@@ -45,7 +46,7 @@ class Comparison(NamedTuple):
 
 
 def told_apart(rows: Sequence[Mapping[str, Any]]) -> Comparison:
-    """Return the runs told apart; one that was done twice, in all that can change a number, once.
+    """Return the runs with the settings that tell them apart; a repeated experiment counts once.
 
     Args:
         rows: as `runs.rows.find` gives them.
@@ -84,7 +85,7 @@ def name_of(row: Mapping[str, Any]) -> str:
 def _usual(
     rows: Sequence[Mapping[str, Any]], made: Sequence[Mapping[str, str]]
 ) -> dict[_Company, str | None]:
-    """Return the settings that differ in their company, with what more than half of it have."""
+    """Return the settings that differ among their runs, with the majority's value or None."""
     keys = dict.fromkeys(key for settings in made for key in settings)
     values: dict[_Company, Counter[str]] = defaultdict(Counter)
     for key in keys:
@@ -112,7 +113,7 @@ def _spoken(settings: Mapping[str, str]) -> str:
 
 
 def _company(row: Mapping[str, Any], key: str) -> _Company:
-    """Return what the runs share among which a setting is compared."""
+    """Return what the runs among which a setting is compared have in common."""
     group, nested, _ = key.partition(".")
     chosen = nested and group != "dataset" and not is_harmless(group)
     choice = row["settings"].get("choices", {}).get(group) if chosen else None
@@ -120,7 +121,7 @@ def _company(row: Mapping[str, Any], key: str) -> _Company:
 
 
 def _comparable(row: Mapping[str, Any]) -> dict[str, str]:
-    """Return the settings that have no column of their own, as text, each once."""
+    """Return the settings without a column of their own, as text, without repetitions."""
     made = row.get("settings")
     if not made:
         return {}
@@ -132,7 +133,7 @@ def _comparable(row: Mapping[str, Any]) -> dict[str, str]:
         for key, value in flat.items()
         if key.partition(".")[0] not in groups
     }
-    # by whatever it was given: steps, epochs, or the data set's default
+    # however it was given: as steps, as epochs, or by the data set's default
     settings = {"max_steps": _text(row.get("steps"))}
     for group in sorted(groups - set(COLUMNS)):
         if not is_harmless(group):
@@ -150,7 +151,7 @@ def _comparable(row: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _absent(key: str, row: Mapping[str, Any]) -> str:
-    """Return what a run that lacks a key did: of keys older than all that is known, null."""
+    """Return the value that a run without this key had: the one before it was added, else null."""
     return _text(before(key, row["settings"]) if key in ADDED else None)
 
 

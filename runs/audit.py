@@ -1,4 +1,4 @@
-"""`mode=audit`: the lists and pages about labels, made anew from a checkpoint."""
+"""`mode=audit`: write the lists of labels and the report again, from a checkpoint."""
 
 import os
 from collections.abc import Mapping
@@ -22,20 +22,20 @@ Results = dict[str, Any]
 
 
 def audit(settings: Settings) -> Results:
-    """Look at every label with a checkpoint's network; write what the end of a run writes.
+    """Judge every label by a checkpoint's network, and write what a run writes at its end.
 
-    What only the run itself could measure is taken over from its results, where it has some.
+    What only the run itself could measure is copied from its results, if it has any.
 
     Args:
-        settings: of the command; `audit` decides what is written, `run_dir` where, unless the
-            checkpoint lies in the folder of a run.
+        settings: of the command; `audit` decides what is written, `run_dir` where; null: to the
+            run folder that the checkpoint lies in.
 
     Returns:
-        What is written, and the checkpoint's `settings`, by which a multirun tells it apart.
+        The results, and the checkpoint's `settings`, by which a multirun tells them apart.
 
     Raises:
-        ValueError: if there is no such checkpoint, it is of something else or holds no audit, or
-            what is found cannot be written.
+        ValueError: if there is no such checkpoint, it does not fit the settings or the data, it
+            holds no audit, or the results cannot be written.
     """
     if not is_first_rank():  # one process looks at all labels
         return {}
@@ -56,7 +56,7 @@ def audit(settings: Settings) -> Results:
 
 
 def _place(settings: Settings, opened: Reopened) -> Path:
-    """Return where to write: what the run itself left is only replaced by its last checkpoint."""
+    """Return where to write; only its last checkpoint may replace a run's own results."""
     own = opened.folder
     if own is not None and opened.path.name != LAST:
         own = own / f"audit-{opened.path.stem}"
@@ -91,9 +91,9 @@ def _make(folder: Path) -> None:
 
 
 def _measured(folder: RunFolder, saved: Mapping[str, Any], here: Results) -> Results:
-    """Return what only the run itself knew: of one that ended here, or else what there is now."""
+    """Return what the run measured, if it ended at this checkpoint, else what holds now."""
     told = folder.told()
-    # not this command: the page says how to go on with the run
+    # the run's command, not this one: the report says how to continue the run
     here = {**here, "command": saved["experiment"].get("command", here["command"])}
     if told.get("steps") != saved["global_step"]:
         return here

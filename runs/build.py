@@ -1,4 +1,4 @@
-"""From settings to the objects of a run: data, module, callbacks, loggers, trainer."""
+"""Builds the parts of a run from its settings: data, module, callbacks, trainer."""
 
 import logging
 import math
@@ -31,18 +31,18 @@ from lightning_modules.schedules import Schedule
 from runs.folder import RunFolder
 from runs.settings import Settings, command
 
-# The longest any list of evaluations gets, so that small data sets are not evaluated at every turn.
+# Most evaluations by default, beside those at cycle ends: epochs of small data sets are short.
 MOST_EVALUATIONS = 400
 
-# The most steps taken after one whose loss was not finite.
+# Most steps taken before a loss that is not finite is noticed.
 MOST_STEPS_UNSEEN = 100
 
-# What Python says of an argument that a function does not have.
+# Python's message about an argument that a function does not have.
 _UNKNOWN = re.compile(r"unexpected keyword argument '(\w+)'")
 
 
 class Plan(NamedTuple):
-    """How long a run is, and where it stops to be evaluated."""
+    """The length of a run, and the steps after which it is evaluated."""
 
     max_steps: int
     evaluate_at: frozenset[int]
@@ -50,12 +50,12 @@ class Plan(NamedTuple):
 
 
 def build_data(settings: Settings) -> NoisyLabelDataModule:
-    """Return the data module; it has read nothing yet."""
+    """Return the data module; its images are yet to be read."""
     return _make("dataset", settings["dataset"])
 
 
 def build_schedule(settings: Settings, data: NoisyLabelDataModule) -> tuple[Schedule, Plan]:
-    """Return the learning-rate curve, and the plan that follows from it."""
+    """Return the learning-rate schedule, and the plan that follows from it."""
     per_epoch = data.steps_per_epoch
     steps, epochs = settings["max_steps"], settings["max_epochs"]
     if steps is not None and epochs is not None:
@@ -67,7 +67,7 @@ def build_schedule(settings: Settings, data: NoisyLabelDataModule) -> tuple[Sche
     schedule = _schedule(settings, per_epoch, budget)
     ends = schedule.cycle_ends()
     if steps is None and epochs is None and ends and ends[-1] < budget:
-        # Nobody asked for this length: stop where the curve ends a cycle, not near its next peak.
+        # A default length, so stop where the schedule ends a cycle, not near its next peak.
         budget = ends[-1]
         schedule = _schedule(settings, per_epoch, budget)
         ends = schedule.cycle_ends()
@@ -85,7 +85,7 @@ def _schedule(settings: Settings, steps_per_epoch: int, max_steps: int) -> Sched
 def build_module(
     settings: Settings, data: NoisyLabelDataModule, schedule: Schedule
 ) -> NoisyLabelModule:
-    """Return the method around a freshly initialised network, a function of the seed."""
+    """Return the method with a newly initialised network, which is a function of the seed."""
     pl.seed_everything(settings["seed"], verbose=False)
     model, speed = settings["model"], _speed(settings)
     return _make(
@@ -109,7 +109,7 @@ def build_net(settings: Settings, num_classes: int) -> nn.Module:
     multiply_float32(tf32=speed.get("tf32", False))
     net: nn.Module = _make("model.net", settings["model"]["net"], num_classes=num_classes)
     if speed.get("channels_last", False):
-        net = net.to(memory_format=torch.channels_last)  # images follow at the first convolution
+        net = net.to(memory_format=torch.channels_last)  # the first convolution converts the images
     return net
 
 
@@ -119,17 +119,17 @@ def _speed(settings: Settings) -> Settings:
 
 
 def multiply_float32(*, tf32: bool) -> None:
-    """Say how a GPU multiplies float32; torch by itself takes TF32 for convolutions alone."""
+    """Set whether a GPU multiplies float32 as TF32; torch's default: in convolutions only."""
     torch.backends.cudnn.allow_tf32 = tf32
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
 
 
 class Identity(Callback):
-    """Writes into each checkpoint what it is of, so that nobody takes it for another's.
+    """Writes into each checkpoint which experiment it belongs to, so that no other resumes it.
 
     Args:
         settings: the run's settings, plain types.
-        data: what it is trained on, whose draws are known once it is read.
+        data: what the run is trained on; its draws are known once it is read.
     """
 
     def __init__(self, settings: Settings, data: NoisyLabelDataModule) -> None:
@@ -161,7 +161,7 @@ def build_callbacks(
     folder: RunFolder,
     signals: StopSignals,
 ) -> list[Callback]:
-    """Return those who watch a run."""
+    """Return the callbacks of a run, in order."""
     log = TrainingLog(settings["log_every"])
     return [
         signals,
@@ -186,10 +186,10 @@ def build_callbacks(
 def build_trainer(
     settings: Settings, max_steps: int, callbacks: list[Callback], plugins: Sequence[Any] = ()
 ) -> pl.Trainer:
-    """Return a Trainer that leaves to us what it would do otherwise.
+    """Return a Trainer with everything switched off that this project does itself.
 
-    One endless epoch of `max_steps` steps; samplers, checkpoints, evaluation times and the bar are
-    ours (see `datamodules.samplers` and `callbacks`).
+    Training is one endless epoch of `max_steps` steps. Samplers, checkpoints, evaluation times and
+    the progress bar are ours (see `datamodules.samplers` and `callbacks`).
     """
     _quieten()
     trainer: pl.Trainer = _make(
@@ -197,7 +197,7 @@ def build_trainer(
         settings["trainer"],
         max_steps=max_steps,
         callbacks=callbacks,
-        logger=False,  # they come when the run's folder is open
+        logger=False,  # set later, when the run's folder is open
         log_every_n_steps=1,
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
@@ -207,14 +207,14 @@ def build_trainer(
         enable_model_summary=False,
         plugins=[CheckpointFile(), *plugins],
     )
-    # Lightning's answer to SIGTERM sends a message to the other ranks amid a step, which may wait
-    # for ever, and ends with code 0; SLURM's it answers with a checkpoint of its own.
+    # Lightning's handler of SIGTERM sends a message to the other ranks in the middle of a step,
+    # which may hang, and exits with code 0; its handler for SLURM saves a checkpoint of its own.
     trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
     return trainer
 
 
 def _quieten() -> None:
-    """Silence what Lightning says about choices that were made on purpose, and its adverts."""
+    """Silence Lightning's warnings about deliberate choices, and its adverts."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",
@@ -229,10 +229,10 @@ def _quieten() -> None:
 
 
 def _make(key: str, settings: Settings, *args: Any, **extra: Any) -> Any:
-    """Call a `_target_` with its settings and with objects that are none of Hydra's business.
+    """Call a `_target_` with its settings, and with objects that Hydra does not know.
 
     Raises:
-        ValueError: if there is a setting, below the config key, that it does not know.
+        ValueError: if the target does not know one of the settings, which are below `key`.
     """
     make = instantiate(OmegaConf.create(settings), _partial_=True, _convert_="all")
     try:

@@ -1,7 +1,7 @@
-"""Values that cannot work, refused in a sentence before anything is read or built.
+"""Refuses settings that cannot work, with a clear message, before anything is read or built.
 
-Data sets, methods and schedules check what is theirs in their constructors; here is what belongs to
-none of them, or to several.
+Data sets, methods and schedules check their own settings in their constructors; here are those that
+belong to none of them, or to several.
 """
 
 import os
@@ -21,7 +21,7 @@ from runs.trainer_arguments import check_trainer
 _WHOLE = {"batch_size": 1, "log_every": 1, "default_steps": 1, "seed": 0}
 _WHOLE_OR_NULL = {"probe_per_class": 0, "max_steps": 1, "max_epochs": 1, "evaluate_every": 1}
 
-# What the project's methods say of themselves; importing one takes seconds.
+# `uses_probe` of the project's methods, here because importing one takes seconds.
 _USES_PROBE = {
     "lightning_modules.supervised.Supervised": False,
     "lightning_modules.l2r.L2R": True,
@@ -31,12 +31,12 @@ _USES_PROBE = {
 _GROUPS = ("dataset", "method", "model", "schedule", "trainer", "logger")
 _LOGGERS = ("wandb", "tensorboard", "csv", "none")
 
-# What a model's file says.
+# The keys that a model's file must have.
 _MODEL = ("name", "net", "weight_decay", "decayed")
 
 
 def check(settings: Settings, sweeping: bool = False) -> None:
-    """Refuse what cannot work.
+    """Refuse settings that cannot work.
 
     Args:
         settings: of one job.
@@ -46,11 +46,11 @@ def check(settings: Settings, sweeping: bool = False) -> None:
         ValueError: naming the key, what was given, what is allowed and what to change.
     """
     one_of("mode", settings["mode"], list(MODES))
-    if settings["mode"] == "compare":  # no other key chooses anything
+    if settings["mode"] == "compare":  # uses no other key
         _check_compared(settings["run_dir"], sweeping)
         return
     for group in _GROUPS:
-        if group not in settings["choices"]:  # of a list, only the last would be there
+        if group not in settings["choices"]:  # of a list, only the last would be used
             raise ValueError(f"{group}= takes one choice, and no list of them: give one.")
     for key, least in _WHOLE.items():
         whole(key, settings[key], least)
@@ -94,11 +94,11 @@ def check(settings: Settings, sweeping: bool = False) -> None:
         _check_speed(settings["speed"], settings["trainer"])
     if settings["mode"] not in ("evaluate", "audit", "predict"):
         check_batch(settings["trainer"], settings["batch_size"])
-    if settings["mode"] not in ("audit", "predict"):  # where one process does all
+    if settings["mode"] not in ("audit", "predict"):  # there one process does everything
         check_processes(settings["trainer"])
     _check_meta(settings)
     if sweeping and settings["trainer"].get("devices", 1) != 1 and not _is_launched():
-        # Lightning starts the other ranks by running this command again: the whole sweep
+        # Lightning starts the other ranks by rerunning this command, which is the whole sweep
         raise ValueError(
             f"trainer.devices={settings['trainer']['devices']} in a multirun would start the whole "
             "sweep once more on every device: sweep jobs of one device, or launch each job by "
@@ -177,7 +177,7 @@ def _check_speed(speed: dict[str, Any], trainer: dict[str, Any]) -> None:
 
 
 def check_batch(trainer: dict[str, Any], batch_size: int) -> None:
-    """Raise a `ValueError` if the devices cannot share a batch; how many may not be known yet."""
+    """Raise a `ValueError` if the devices, where counted already, cannot share a batch evenly."""
     count = ranks(trainer)
     if count is not None and batch_size % count:
         raise ValueError(
@@ -188,7 +188,7 @@ def check_batch(trainer: dict[str, Any], batch_size: int) -> None:
 
 
 def _uses_probe(method: dict[str, Any], name: str | None) -> bool:
-    """Return whether a method needs trusted examples; one of the project's own is not imported."""
+    """Return whether a method needs trusted examples, without importing the project's own."""
     target = method.get("_target_")
     if target in _USES_PROBE:
         return _USES_PROBE[target]

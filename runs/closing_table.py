@@ -59,7 +59,7 @@ def show(results: Results, folder: Path, console: Console | None = None) -> None
 
 
 def _labels(results: Results) -> Iterator[tuple[str, str]]:
-    """Yield what is to be said of the labels, row by row."""
+    """Yield the rows about the labels, each as (name, text)."""
     rate = results["noise/effective_rate"]
     if (area := results.get("noise/auroc")) is not None:
         weight = results.get("noise/auroc_weight")

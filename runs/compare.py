@@ -1,4 +1,4 @@
-"""A table and a figure over runs, which `mode=compare` makes and in which a multirun ends."""
+"""The table and figure that compare runs, for `mode=compare` and at the end of a multirun."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,15 +16,15 @@ from runs.table import show, write_tables
 
 FIGURE = "comparison.png"
 
-# Where runs go that are given no folder.
+# Where runs without a `run_dir` go.
 _DEFAULT = "outputs"
 
 
 def compare(settings: Settings) -> dict[str, Any]:
     """Compare the runs in `run_dir`: a folder, a pattern, or a list of these; null: `outputs`.
 
-    Everything is written into a multirun's folder, into `compare/` in any other, or into
-    `outputs/compare/` for a pattern or a list.
+    The comparison is written into a multirun's folder, into `compare/` in any other folder, and
+    into `outputs/compare/` for a pattern or a list.
 
     Raises:
         ValueError: if there is nothing to compare, or no place to write to.
@@ -60,7 +60,7 @@ def destination(given: str | Sequence[str]) -> Path:
 def write(
     rows: Sequence[Mapping[str, Any]], folder: str | Path, console: Console | None = None
 ) -> None:
-    """Print the table, and write it beside a figure.
+    """Print the table; write it and the figure.
 
     Args:
         rows: as `runs.rows.find` gives them.
@@ -68,7 +68,7 @@ def write(
         console: where to print.
     """
     compared, folder = told_apart(rows), Path(folder)
-    # a log file has no width: keep a line of the table one line
+    # a log file has no width: print each row of the table on one line
     console = console or Console(width=None if sys.stdout.isatty() else 160)
     show(compared, console)
     write_tables(compared, folder)

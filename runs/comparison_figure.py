@@ -25,7 +25,7 @@ Row = Mapping[str, Any]
 
 
 class _Panel(NamedTuple):
-    """One data set: over its noise rates, or where there is one only, over what was compared."""
+    """One data set: over its noise rates or, if there is only one, over the compared methods."""
 
     title: str
     rates: list[float]
@@ -33,7 +33,7 @@ class _Panel(NamedTuple):
 
     @property
     def width(self) -> float:
-        """In inches; names side by side need their room."""
+        """In inches; wide enough for names side by side."""
         longest = max(len(line) for name in self.runs for line in _broken(name).splitlines())
         beside = max(3.6, 0.7 + len(self.runs) * max(0.9, 0.15 + 0.068 * longest))
         return 4.6 if self.rates else beside
@@ -42,7 +42,7 @@ class _Panel(NamedTuple):
 def draw_comparison(rows: Sequence[Row], path: str | Path) -> None:
     """Draw a column of panels for each data set: accuracy, and below it noise detection if known.
 
-    Over several noise rates each method is a line. At one rate, or where noise is not drawn, the
+    Over several noise rates each method is a line; at one rate, or where noise is not drawn, the
     methods stand side by side.
 
     Args:
@@ -52,7 +52,7 @@ def draw_comparison(rows: Sequence[Row], path: str | Path) -> None:
     """
     named = _named(rows)
     names = sorted({name for name, _ in named}, key=_plain_first)
-    # where colours begin anew, marks do not: 36 of them all differ
+    # colours repeat after 6 names, but pairs of colour and marker only after 36
     marks = {
         name: (CYCLE[place % 6], _MARKERS[(place + place // 6) % 6])
         for place, name in enumerate(names)
@@ -79,7 +79,7 @@ def draw_comparison(rows: Sequence[Row], path: str | Path) -> None:
 
 
 def _legend(figure: Any, axes: "Sequence[Axes]") -> None:
-    """Name the lines, below all panels, on as much more height as that takes."""
+    """Add a legend below all panels, and the height that it takes."""
     handles = {
         fill(name, 60): handle
         for axis in axes
@@ -104,7 +104,7 @@ def _legend(figure: Any, axes: "Sequence[Axes]") -> None:
 
 
 def _panels(named: Sequence[tuple[str, Row]]) -> list[_Panel]:
-    """Return a panel for each data set, and one more where its noise was both drawn and not."""
+    """Return a panel for each data set, and one more if only some of its runs drew noise."""
     groups: dict[tuple[str, bool], list[tuple[str, Row]]] = {}
     for name, row in named:
         groups.setdefault((str(row["dataset"]), row["noise"] is None), []).append((name, row))
@@ -149,13 +149,13 @@ def _over_noise(
         axis.plot(rates, means, marker=bar, markersize=12, markeredgewidth=1.5, color=colour)
         low, high = [min(seeds[rate]) for rate in rates], [max(seeds[rate]) for rate in rates]
         axis.fill_between(rates, low, high, color=colour, alpha=0.15, linewidth=0)
-        # beside one another, or points of one method would hide another's
+        # shifted, or the points of one method would hide another's
         shift = step * (place - (len(values) - 1) / 2) if several else 0.0
         points = [(rate + shift, value) for rate in rates for value in seeds[rate]]
         _points(axis, points, colour, marker)
         axis.plot([], [], color=colour, marker=marker, markersize=5, label=name)
     axis.set_xticks(panel.rates)
-    # the same in all panels of a data set, whichever have no value at a rate
+    # the same in all panels of a data set, even where values are missing at a rate
     axis.set_xlim(panel.rates[0] - 0.05 * width, panel.rates[-1] + 0.05 * width)
     axis.set_xlabel("nominal noise rate (fraction)")
 
@@ -185,18 +185,18 @@ def _points(axis: "Axes", points: Sequence[tuple[float, float]], colour: str, ma
 
 
 def _plain_first(name: str) -> tuple[Any, ...]:
-    """Return what gives methods as such the first colours, whatever variants there are."""
+    """Return a sort key that gives the plain methods the first colours, before any variants."""
     return name.count(","), order(name)
 
 
 def _broken(name: str) -> str:
-    """Return a name in short lines."""
+    """Return a name broken into short lines."""
     parts = name.replace(", ", " ").split()
     return "\n".join(part.replace("=", "=\n") if len(part) > 16 else part for part in parts)
 
 
 def _named(rows: Sequence[Row]) -> list[tuple[str, Row]]:
-    """Return each run with its line's name; the usual model of a data set is not told."""
+    """Return each run with its line's name, which omits the usual model of a data set."""
     models: dict[Any, Counter[str]] = defaultdict(Counter)
     for row in rows:
         models[row["dataset"]][row["model"]] += 1

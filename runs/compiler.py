@@ -1,4 +1,4 @@
-"""What `torch.compile` needs and pip does not bring; known before torch is imported."""
+"""What `torch.compile` needs and pip does not install; found out without importing torch."""
 
 import os
 import shlex
@@ -7,7 +7,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-# As torch chooses where CXX does not say.
+# torch's choice where CXX is not set.
 _COMPILER = {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
 
 

@@ -1,4 +1,4 @@
-"""How many devices a run has, where the settings say: all there are."""
+"""Counts the devices of a run where the settings ask for all there are."""
 
 import torch
 
@@ -11,13 +11,14 @@ _COUNTED = ("auto", "gpu", "cuda")
 
 
 def counted(settings: Settings) -> Settings:
-    """Return the settings with the number of devices in place of all.
+    """Return the settings with "all devices" replaced by their number.
 
-    A run on eight devices is another experiment than one on four, and is not to go on from it: each
-    has batch statistics of its own.
+    Each device has its own batch statistics, so a run on eight devices is a different experiment
+    from one on four, and must not resume it.
 
     Raises:
-        ValueError: if the batch cannot be shared by so many, or others were started.
+        ValueError: if so many cannot share a batch evenly, or a launcher started another number of
+            processes.
     """
     trainer = settings["trainer"]
     if trainer.get("devices") not in ALL or trainer.get("accelerator") not in _COUNTED:
@@ -27,7 +28,7 @@ def counted(settings: Settings) -> Settings:
     elif trainer["accelerator"] == "auto" and trainer["devices"] == "auto":
         count = 1
     else:
-        return settings  # Lightning says what is missing
+        return settings  # Lightning reports what is missing
     trainer = {**trainer, "devices": count}
     check_batch(trainer, settings["batch_size"])
     if settings["mode"] != "audit":

@@ -1,4 +1,4 @@
-"""`mode=evaluate`: judge a checkpoint, and get the very number that training reported."""
+"""`mode=evaluate`: evaluate a checkpoint; the numbers are exactly those of its training run."""
 
 import json
 from typing import Any
@@ -12,10 +12,10 @@ Results = dict[str, Any]
 
 
 def evaluate(settings: Settings) -> Results:
-    """Evaluate a checkpoint on the test set of its own data set; print what was found.
+    """Evaluate a checkpoint on its data set's test sets; print the results and return them.
 
     Raises:
-        ValueError: if there is no such checkpoint, or it is of something else.
+        ValueError: if there is no such checkpoint, or it does not fit the settings or the data.
     """
     path, saved, made, data, _, module = opened = reopen(settings, "test")
     trainer = build_trainer(made, max_steps=1, callbacks=[])

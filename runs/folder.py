@@ -1,4 +1,4 @@
-"""A run's folder: new, unfinished or finished, and what it may be used for."""
+"""A run's folder: whether it is new, unfinished or finished, and which run may use it."""
 
 import fcntl
 import json
@@ -15,12 +15,12 @@ from runs.settings import LENGTH, Settings, default_run_dir, differences
 
 
 class RunFolder:
-    """Where everything of a run lies: `config.yaml`, checkpoints, results.
+    """The folder of a run, with its `config.yaml`, checkpoints and results.
 
-    The same command finds the same folder, and so goes on where it stopped.
+    The same command finds the same folder, and so resumes the run.
 
     Args:
-        settings: the run's settings; `run_dir` decides, or their hash where it is null.
+        settings: the run's settings; `run_dir` names the folder; null: their hash does.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -29,7 +29,7 @@ class RunFolder:
         self._lock: TextIO | None = None
 
     def close(self) -> None:
-        """Let other processes train here."""
+        """Release the lock, so that other processes may train here."""
         if self._lock is not None:
             self._lock.close()
 
@@ -40,17 +40,17 @@ class RunFolder:
 
     @property
     def last(self) -> Path:
-        """The checkpoint to go on from."""
+        """The checkpoint to resume from."""
         return self.checkpoints / LAST
 
     @property
     def saved(self) -> list[Path]:
-        """The checkpoints there are, the newest first; a run may die with only the previous."""
+        """The existing checkpoints, newest first; a killed run may have only the previous one."""
         both = (self.last, self.checkpoints / PREVIOUS)
         return [path for path in both if path.exists()]
 
     def saved_settings(self) -> Settings | None:
-        """Return the settings of the run that is here, or None.
+        """Return the settings of the run in this folder; None: there is none.
 
         Raises:
             ValueError: if they cannot be read.
@@ -70,12 +70,12 @@ class RunFolder:
         )
 
     def results(self) -> dict[str, Any] | None:
-        """Return the results if a run is finished here; see `told`."""
+        """Return the results of a finished run, else None; see `told`."""
         results = self.told()
         return results if results.get("finished") else None
 
     def told(self) -> dict[str, Any]:
-        """Return what `results.json` says, {} where there is none.
+        """Return the content of `results.json`; {}: there is none.
 
         Raises:
             ValueError: if it cannot be read.
@@ -94,7 +94,7 @@ class RunFolder:
         )
 
     def set_aside(self) -> Path | None:
-        """Rename the folder of a run, if there is one, to a name that is free; delete nothing.
+        """Rename the folder of a run, if there is one, and return its new path; delete nothing.
 
         Raises:
             ValueError: if another process trains in it.
@@ -109,11 +109,12 @@ class RunFolder:
         return here.rename(aside)
 
     def check(self) -> None:
-        """Raise a `ValueError` if the folder is no place for this run.
+        """Raise a `ValueError` if this run cannot use the folder.
 
         Raises:
-            ValueError: if it holds something else (with the settings that differ), is no folder,
-                or cannot be written.
+            ValueError: if it holds another experiment (naming the settings that differ) or other
+                files, is not a folder, cannot be written, or holds inputs of this run that
+                fresh=true would move.
         """
         config = self.path / "config.yaml"
         if self.settings["fresh"] and config.exists():
@@ -138,10 +139,10 @@ class RunFolder:
                 )
 
     def _refuse_to_move_inputs(self) -> None:
-        """Refuse to set the folder aside with what this very run is to read."""
+        """Refuse to set the folder aside if it holds files that this run is to read."""
         here = self.path.resolve()
         inputs = {f"dataset.{key}": value for key, value in self.settings["dataset"].items()}
-        inputs["dataset.labels"] = None  # where there is one, it repeats `labels`
+        inputs["dataset.labels"] = None  # if there is one, it repeats `labels`
         for key, value in {**inputs, "labels": self.settings["labels"]}.items():
             for name in value if isinstance(value, list) else [value]:
                 path = Path(name).expanduser() if isinstance(name, str) and name else None
@@ -152,7 +153,7 @@ class RunFolder:
                     )
 
     def open(self) -> None:
-        """Make the folder, lock it for as long as this process lives, and write `config.yaml`.
+        """Create the folder, lock it until `close` or the process's end, and write `config.yaml`.
 
         Raises:
             ValueError: if the folder cannot be written, or another process trains in it.
@@ -172,7 +173,7 @@ class RunFolder:
     def _take_lock(self) -> None:
         self._lock = (self.path / ".lock").open("w")
         try:
-            # Not flock: a killed run's loader processes would hold it for some seconds more.
+            # Not flock, which a killed run's loader processes would hold for some seconds more.
             fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Memory that a step frees stays with the process: the next step needs the same again."""
+"""Keeps the memory that a step frees in the process, because the next step needs it again."""
 
 import ctypes
 import platform
@@ -6,14 +6,14 @@ import platform
 # glibc's names and numbers (malloc.h).
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _NEVER = -1
-_LARGEST = 1 << 30  # bytes; what is larger, a whole data set, goes back when it is freed
+_LARGEST = 1 << 30  # bytes; larger blocks, such as a whole data set, are returned when freed
 
 
 def keep_freed_memory() -> None:
-    """Tell glibc's malloc not to hand freed memory back to the system; elsewhere do nothing.
+    """Tell glibc's malloc to keep freed memory; do nothing where there is no glibc.
 
-    By default it maps every tensor above 32 MiB anew, and the system clears page after page of it
-    each time it is written first: on a CPU a tenth (supervised) to a fifth (IEG) of a step.
+    By default it maps every tensor above 32 MiB anew, and the system clears each page at the first
+    write: on a CPU this takes a tenth (supervised) to a fifth (IEG) of a step.
     """
     if platform.libc_ver()[0] == "glibc":
         malloc = ctypes.CDLL(None)

@@ -1,6 +1,6 @@
-"""A multirun's jobs that train nothing, listed: what an evaluation found, where a check's file is.
+"""The list of a multirun's jobs that train nothing: evaluations, predictions and checks.
 
-There is nothing to take means of, and a job that returned is a success.
+They have no means over seeds, and a job that returned is a success.
 """
 
 import sys
@@ -23,12 +23,12 @@ _NOT_SHOWN = ("settings", "mode")
 
 
 def write_list(rows: Sequence[Row], folder: Path) -> None:
-    """Write `jobs.csv`, one line a job."""
+    """Write `jobs.csv`, one line per job."""
     write_rows(_shown(rows), folder / FILE)
 
 
 def show_list(rows: Sequence[Row], folder: Path, console: Console | None = None) -> None:
-    """Print the list, and why a job has no result."""
+    """Print the list, and why the failed jobs have no result."""
     console = console or Console(width=None if sys.stdout.isatty() else 160)
     done = _shown([row for row in rows if "error" not in row])
     if done:

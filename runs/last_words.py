@@ -1,4 +1,4 @@
-"""How to go on with what a signal or an error ended."""
+"""Says how to resume a run that a signal or an error ended."""
 
 import os
 import shlex
@@ -18,17 +18,17 @@ from runs.folder import RunFolder
 from runs.results import saved_step
 from runs.settings import command
 
-# Runs a multirun's jobs in its own process: a signal ends all of them.
+# The launcher that runs a multirun's jobs in its own process: a signal ends all of them.
 _HERE = "BasicLauncher"
 
 
 def last_words(folder: RunFolder, trainer: pl.Trainer, signum: int) -> str:
-    """Return what was saved, and what to type.
+    """Return a message that says what was saved and which command resumes.
 
     Args:
         folder: the run's.
         trainer: the run's.
-        signum: the signal that ended it; 0: an error did, which ends no more than this job.
+        signum: the signal that ended the run; 0: an error did, which ends only this job.
     """
     state = f"saved after step {saved_step(trainer):,}" if folder.saved else "nothing saved"
     reason, again = "an error", command()
@@ -38,7 +38,7 @@ def last_words(folder: RunFolder, trainer: pl.Trainer, signum: int) -> str:
 
 
 def _multirun() -> str | None:
-    """Return the command of the multirun that this process does, or None."""
+    """Return the command of the multirun whose jobs this process runs, or None."""
     if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
         return None
     hydra = HydraConfig.get()
@@ -51,10 +51,11 @@ def _multirun() -> str | None:
 
 
 class LastWords(Callback):
-    """Say how to go on where a signal ends the process at once: when training is over.
+    """Says how to resume when a signal ends the process at once, as it does after training.
 
-    Labels are looked at once more then, and all is written. Ranks say nothing: a handler waits for
-    the call that it strikes, and among several that may be one that waits for ever.
+    By then the labels are judged once more, and the results are written. With several ranks it says
+    nothing: Python runs a handler only after the current call, which may wait for another rank
+    for ever.
     """
 
     def __init__(self, folder: RunFolder) -> None:
@@ -63,7 +64,7 @@ class LastWords(Callback):
         self._process = 0
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Take the signals; `StopSignals` gives them back."""
+        """Take over the signals; `StopSignals` restores their handlers."""
         self._trainer, self._process = trainer, os.getpid()
         if trainer.world_size > 1 or threading.current_thread() is not threading.main_thread():
             return
@@ -72,7 +73,7 @@ class LastWords(Callback):
                 signal.signal(one, self._end)
 
     def _end(self, signum: int, frame: FrameType | None) -> None:
-        if os.getpid() == self._process:  # and not a loader's process
+        if os.getpid() == self._process:  # not in a loader's process
             text = last_words(self._folder, self._trainer, signum)
             # not print: the signal may have struck inside one
             os.write(2, f"{text}\n".encode(errors="surrogateescape"))

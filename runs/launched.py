@@ -1,18 +1,18 @@
-"""Processes that torchrun or srun started, and how many the settings make of them.
+"""Checks that the processes started by torchrun or srun make up one run.
 
-Each of them would be a run of its own if the settings said so: all in one folder, each replacing
-what the others wrote.
+With fewer devices in the settings, each process would be a run of its own: all in one folder, each
+overwriting what the others wrote.
 """
 
 import os
 from typing import Any, NamedTuple
 
-# Jobs of these names are shells to work in, as Lightning sees it, too.
+# Jobs with these names are interactive shells; Lightning also treats them so.
 _SHELLS = ("bash", "interactive")
 
 
 class Launched(NamedTuple):
-    """What started this process as one of several, or could have."""
+    """The launcher that started this process, and how many processes and nodes it started."""
 
     by: str
     processes: int
@@ -20,10 +20,10 @@ class Launched(NamedTuple):
 
 
 def launched() -> Launched | None:
-    """Return what started this process, or None: it was neither torchrun nor srun.
+    """Return the launcher of this process; None: it was neither torchrun nor srun.
 
-    A script of sbatch and a shell of salloc know the job's tasks, too, but are not one of them:
-    only srun counts the tasks of a step. Lightning's own ranks are neither's.
+    An sbatch script or a salloc shell also sees the number of the job's tasks, but is not one of
+    them; only srun sets the number of a step's tasks. Ranks that Lightning starts have no launcher.
     """
     if "TORCHELASTIC_RUN_ID" in os.environ:
         processes = _number("WORLD_SIZE")
@@ -34,7 +34,7 @@ def launched() -> Launched | None:
 
 
 def check_processes(trainer: dict[str, Any]) -> None:
-    """Raise a `ValueError` unless the settings make one run of what a launcher started."""
+    """Raise a `ValueError` unless the settings make one run of a launcher's processes."""
     found, count = launched(), ranks(trainer)
     if found is None or count is None or found.processes == count:
         return
@@ -51,7 +51,7 @@ def check_processes(trainer: dict[str, Any]) -> None:
 
 
 def ranks(trainer: dict[str, Any]) -> int | None:
-    """Return the number of processes that the settings make one run, or None: not known yet."""
+    """Return the number of ranks that the settings ask for; None: not known yet."""
     devices = trainer.get("devices", 1)
     if isinstance(devices, list):
         devices = len(devices)

@@ -1,4 +1,4 @@
-"""Who keeps the metrics: `metrics.csv` always, and what `logger=` asks for beside it."""
+"""The loggers of a run: `metrics.csv` always, and the one that `logger=` adds."""
 
 import netrc
 import os
@@ -19,7 +19,7 @@ def build_loggers(settings: Settings, folder: Path, facts: Facts) -> list[Logger
     """Return the loggers of a run.
 
     Args:
-        settings: the run's settings, which W&B is given as its config.
+        settings: the run's settings, which become W&B's config.
         folder: the run's folder.
         facts: what is measured before training, such as the effective noise rate.
     """
@@ -35,7 +35,7 @@ def build_loggers(settings: Settings, folder: Path, facts: Facts) -> list[Logger
 def _wandb(settings: Settings, folder: Path, facts: Facts) -> WandbLog:
     offline = not has_wandb_key()
     logger = settings["logger"]
-    # wandb's own lines about runs and directories: ours says all of it in one
+    # silences wandb's lines about runs and directories: one line of ours says it all
     os.environ.setdefault("WANDB_SILENT", "true")
     return WandbLog(
         folder,
@@ -70,7 +70,7 @@ def has_wandb_key() -> bool:
 
 
 def sync_hint(folder: Path) -> str | None:
-    """Return the line that says how to send offline W&B runs, if there are any."""
+    """Return a line with the command that uploads offline W&B runs; None: there are none."""
     runs = sorted((folder / "wandb").glob("offline-run-*"))
     if not runs:
         return None

@@ -1,6 +1,6 @@
-"""What `mode=` chooses: functions of the settings that return flat results.
+"""The functions that `mode=` chooses from; each maps the settings to flat results.
 
-By name, as those that train take seconds to import.
+They are given by name, because the modules that train take seconds to import.
 """
 
 MODES = {

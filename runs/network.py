@@ -1,4 +1,4 @@
-"""A checkpoint's network without its data, for pictures that are in no data set."""
+"""The network of a checkpoint, without its data set, to classify any pictures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,20 +15,20 @@ from datamodules.whole_pictures import WholePictures
 from runs.build import build_net
 from runs.settings import Settings
 
-# What it reads from a file of weights is in the checkpoint, too.
+# Its pretrained weights need not be loaded: the checkpoint holds the trained ones.
 _TORCHVISION = "models.torchvision_net.TorchvisionNet"
 
 
 class Network(NamedTuple):
-    """A trained network, and how it sees pictures.
+    """A trained network, and how pictures are prepared for it.
 
     Attributes:
-        net: the averaged network, in evaluation mode: images `(B, 3, side, side)`, float32 in
-            [-1, 1] → logits `(B, C)`.
+        net: the averaged network, in evaluation mode; maps images `(B, 3, side, side)`, float32 in
+            [-1, 1], to logits `(B, C)`.
         class_names: of the C classes.
-        side: of the square that it sees.
-        whole: whether that is the largest square in a picture's middle, or 7/8 of it, as its data
-            set's test pictures were seen.
+        side: of the images, in pixels.
+        whole: whether an image shows the largest central square of a picture, or 7/8 of its side;
+            the same as for the test pictures of its data set.
         settings: of the run.
     """
 
@@ -39,12 +39,12 @@ class Network(NamedTuple):
     settings: Settings
 
     def pictures(self, root: Path, paths: Sequence[str], unreadable: Unreadable) -> PictureFiles:
-        """Return pictures as it sees them; what cannot be read is grey, and noted."""
+        """Return pictures prepared for the network; unreadable ones are grey, and noted."""
         kind = WholePictures if self.whole else PictureFiles
         return kind(root, paths, side=self.side, seed=0, flip=False, unreadable=unreadable)
 
     def read(self, paths: Sequence[str | Path]) -> Tensor:
-        """Return pictures in files as it sees them, `(B, 3, side, side)` uint8.
+        """Return the pictures in files, prepared for the network: `(B, 3, side, side)` uint8.
 
         Raises:
             OSError: if one cannot be read.
@@ -58,9 +58,9 @@ class Network(NamedTuple):
 
     @torch.no_grad()
     def probability(self, image: Tensor) -> Tensor:
-        """Return the probability of each class, `(B, C)` float32, of images as `read` gives them.
+        """Return the probability of each class, `(B, C)` float32, for images from `read`.
 
-        The network and the images may be on another device than the CPU.
+        The network and the images may be on any device, the same for both.
         """
         return self.net(normalise(image)).float().softmax(dim=1)
 
@@ -69,10 +69,11 @@ def open_network(checkpoint: str | Path) -> Network:
     """Return the network of a checkpoint, on the CPU.
 
     Args:
-        checkpoint: a file, or the folder of a run, of which it is the last one.
+        checkpoint: a file, or the folder of a run, whose last checkpoint is taken.
 
     Raises:
-        ValueError: if there is no such checkpoint, or it does not say how pictures are seen.
+        ValueError: if there is no such checkpoint, it cannot be read, or it does not say how
+            pictures are prepared.
     """
     path = checkpoint_file(checkpoint)
     if path is None:
@@ -81,7 +82,7 @@ def open_network(checkpoint: str | Path) -> Network:
 
 
 def network_of(saved: dict[str, Any], path: Path) -> Network:
-    """Return the network of a checkpoint's content; see `open_network`."""
+    """Return the network from a checkpoint's content; see `open_network`."""
     experiment = saved["experiment"]
     settings: Settings = experiment["settings"]
     if "class_names" not in experiment:
@@ -109,7 +110,7 @@ def network_of(saved: dict[str, Any], path: Path) -> Network:
 
 
 def checkpoint_file(given: str | Path) -> Path | None:
-    """Return the file that a path names, or the last one of a run's folder; None: there is none."""
+    """Return the checkpoint at a path, or the last one of a run's folder; None: there is none."""
     path = Path(given)
     places = (path, path / "checkpoints" / LAST, path / LAST)
     return next((one for one in places if one.is_file()), None)

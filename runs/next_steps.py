@@ -1,4 +1,4 @@
-"""What to type next: train on the cleaned labels, and with more labels that were checked."""
+"""The commands to suggest after a run: train on the cleaned labels, or with more trusted ones."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -9,20 +9,20 @@ from audit.files import CLEANED, CLEANED_DRAWS, NEXT
 from datamodules.words import hydra_quoted
 from runs.settings import key_of
 
-# What cleaned labels bring along, or what belongs to one run.
+# Keys that are left out: the cleaned labels replace them, or they belong to one run.
 _LEFT_OUT = (
     "labels", "noise", "noise_model", "imbalance", "dataset.train_per_class", "dataset.trusted",
     "dataset.table", "dataset.draws", "run_dir", "fresh", "mode", "checkpoint",
 )  # fmt: skip
 
-# What is said instead, as an experiment may say otherwise: cleaned labels are all there is.
+# Values given instead, because an experiment may have set others: cleaned labels are used whole.
 _ALL = {"dataset.train_per_class": None, "imbalance": 1}
 
 Step = tuple[str, str]
 
 
 def next_steps(command: str, folder: Path, dataset: Mapping[str, Any]) -> list[Step]:
-    """Return what can be done with what a run left, each as (what for, command).
+    """Return what to do next with the files of a run, each as (purpose, command).
 
     Args:
         command: of the run.
@@ -57,7 +57,7 @@ def next_steps(command: str, folder: Path, dataset: Mapping[str, Any]) -> list[S
 
 
 def _all(words: Sequence[str], dataset: Mapping[str, Any]) -> list[str]:
-    """Return what unsays that a part of the data was taken, or says again that all was."""
+    """Return the overrides by which all data are used, if a key for a part of them was set."""
     return [
         f"{key}={'null' if whole is None else whole}"
         for key, whole in _ALL.items()

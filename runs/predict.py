@@ -1,4 +1,4 @@
-"""`mode=predict`: the classes of new pictures, by a trained network."""
+"""`mode=predict`: classify new pictures with a trained network."""
 
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -34,13 +34,13 @@ def predict(settings: Settings) -> Results:
     """Write a table of pictures with their likeliest classes; print how many each class has.
 
     Returns:
-        Where the table is, and of how many pictures.
+        The paths of the checkpoint and the table, and the numbers of pictures and unreadable ones.
 
     Raises:
-        ValueError: if there is no such checkpoint, it is of something else, or there are no
+        ValueError: if there is no such checkpoint, it does not fit the settings, or there are no
             pictures.
     """
-    if not is_first_rank():  # one process looks at all
+    if not is_first_rank():  # one process looks at all pictures
         return {}
     console = Console()
     root, paths = _pictures(Path(settings["pictures"]))
@@ -99,7 +99,7 @@ def _pictures(given: Path) -> tuple[Path, list[str]]:
 
 
 def _table(checkpoint: Path, settings: Settings) -> Path:
-    """Return where the table goes: to the run, or to run_dir."""
+    """Return the path of the table: in run_dir or, if that is null, in the run's folder."""
     own = folder_of(checkpoint) or checkpoint.parent
     folder = Path(settings["run_dir"]) if settings["run_dir"] else own
     folder.mkdir(parents=True, exist_ok=True)
@@ -107,14 +107,14 @@ def _table(checkpoint: Path, settings: Settings) -> Path:
 
 
 def _read(files: PictureFiles, size: int) -> Iterator[tuple[int, Tensor]]:
-    """Yield the first row of each batch, and its pictures; the next ones are read meanwhile."""
+    """Yield the first row of each batch, and its pictures; the next batch is read meanwhile."""
     waiting = deque[tuple[int, list[Future[Tensor]]]]()
 
     def ready() -> tuple[int, Tensor]:
         first, pictures = waiting.popleft()
         return first, torch.cat([one.result() for one in pictures])
 
-    # threads: the decoders let go of Python's lock
+    # threads: image decoders release the GIL
     with ThreadPoolExecutor(cores()) as pool:
         for first in range(0, len(files), size):
             rows = range(first, min(first + size, len(files)))

@@ -1,4 +1,4 @@
-"""Processes that start at the same time on the same folder, and end together."""
+"""Ranks, which start at the same time on the same folder and end together."""
 
 import atexit
 import ctypes
@@ -13,11 +13,11 @@ _PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent() -> None:
-    """Let a rank that Lightning started end when the first one does, and not before.
+    """Let a rank that Lightning started end when rank 0 does, and not before.
 
-    Without the first rank it would wait for it up to half an hour. And a Ctrl-C, which reaches both
-    before training, is answered by the first: Lightning takes the other's end for a crash and kills
-    the first one.
+    If rank 0 died, it would wait for it for up to half an hour. And before training a Ctrl-C
+    reaches both, but only rank 0 may react: Lightning would take the other's end for a crash, and
+    kill rank 0.
     """
     if os.environ.get("LOCAL_RANK", "0") == "0" or "RANK" in os.environ:
         return
@@ -28,20 +28,20 @@ def end_with_parent() -> None:
 
 
 def is_first_rank() -> bool:
-    """Return whether this process is the one that writes and speaks; known before a Trainer is."""
-    from pytorch_lightning.utilities.rank_zero import rank_zero_only  # see below
+    """Return whether this is rank 0, which writes and prints; works before there is a Trainer."""
+    from pytorch_lightning.utilities.rank_zero import rank_zero_only  # here: see below
 
     return bool(rank_zero_only.rank == 0)  # type: ignore[attr-defined]
 
 
 @contextmanager
 def first_rank_first(trainer: Any) -> Iterator[None]:
-    """Let the first rank do its part alone, and the others theirs after it.
+    """Run the block on rank 0 first, and then on the other ranks.
 
-    It makes the run's folder and fetches data; they only look. If it fails, they end with it. Where
-    Lightning starts the others, it does so afterwards, in `fit`.
+    Rank 0 makes the run's folder and downloads data; the others only read. If it fails, they end
+    too. Ranks that Lightning starts need no waiting: it starts them later, in `fit`.
     """
-    # not at the top: a process should know its parent before seconds of imports
+    # not at the top: `end_with_parent` must come before these imports, which take seconds
     from pytorch_lightning.plugins.environments import LightningEnvironment
 
     from lightning_modules.messages import AgreedError, everyones
@@ -68,11 +68,12 @@ def first_rank_first(trainer: Any) -> Iterator[None]:
 
 
 def leave_at_once() -> None:
-    """Let a process of which only this one failed end without the others.
+    """Let this rank end when it alone has failed.
 
-    Lightning would destroy NCCL's groups as it ends, which waits for the others, who wait for it.
+    At exit Lightning would destroy NCCL's groups, which waits for the other ranks while they wait
+    for this one.
     """
-    with suppress(ImportError):  # a part of Lightning that it does not promise to keep
+    with suppress(ImportError):  # not part of Lightning's public API
         from lightning_fabric.utilities.distributed import _destroy_dist_connection
 
         atexit.unregister(_destroy_dist_connection)

@@ -1,4 +1,4 @@
-"""A checkpoint's run, opened again: its settings, its data, its network."""
+"""Reopens the run of a checkpoint: its settings, data and network."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -16,12 +16,12 @@ from runs.settings import ADDED, Settings, before, is_harmless, key_of, override
 
 
 class Reopened(NamedTuple):
-    """A checkpoint and what it is of."""
+    """A checkpoint, and the run it belongs to."""
 
     path: Path
     saved: dict[str, Any]  # its content
-    settings: Settings  # of the run, changed where the command said where and how
-    data: NoisyLabelDataModule  # read
+    settings: Settings  # of the run; from the command: where and how to compute
+    data: NoisyLabelDataModule  # set up
     plan: Plan
     module: NoisyLabelModule
 
@@ -34,15 +34,15 @@ class Reopened(NamedTuple):
 def reopen(settings: Settings, stage: str) -> Reopened:
     """Open the checkpoint that the settings name.
 
-    It knows its settings; those given on the command line may only repeat them, or change where
-    and how something is computed.
+    It holds its own settings; those on the command line may only repeat them, or change where and
+    how something is computed.
 
     Args:
         settings: of the command.
-        stage: for which the data are read.
+        stage: what the data are set up for, `fit` or `test`.
 
     Raises:
-        ValueError: if there is no such checkpoint, or it is of something else.
+        ValueError: if there is no such checkpoint, or it does not fit the settings or the data.
     """
     path = find_checkpoint(settings)
     saved = load(path)
@@ -78,10 +78,10 @@ def _by_what_was_kept(made: Settings, path: Path) -> Settings:
 
 
 def find_checkpoint(settings: Settings) -> Path:
-    """Return the checkpoint file that `checkpoint` names, or this command's own run's last.
+    """Return the checkpoint file that `checkpoint` names; null: the last one of the command's run.
 
     Raises:
-        ValueError: if it is not there.
+        ValueError: if there is none.
     """
     given = Path(settings["checkpoint"] or RunFolder(settings).last)
     path = checkpoint_file(given)
@@ -94,13 +94,13 @@ def find_checkpoint(settings: Settings) -> Path:
 
 
 def merge(made: Settings, given: Settings, words: Sequence[str], path: Path) -> Settings:
-    """Return the checkpoint's settings, changed where words of a command say where and how.
+    """Return the checkpoint's settings, with the command's changes to where and how to compute.
 
-    The Trainer is the command's: a network trained on many devices may be judged on one. Its
-    precision stays, because that changes the numbers.
+    The Trainer is the command's, so that a network trained on many devices can be evaluated on one;
+    only the precision is the checkpoint's, because it changes the numbers.
 
     Raises:
-        ValueError: naming the key that says something else than the checkpoint.
+        ValueError: naming the key that contradicts the checkpoint.
     """
     merged = deepcopy(made)
     merged["trainer"] = {**given["trainer"], "precision": made["trainer"]["precision"]}
@@ -124,7 +124,7 @@ def merge(made: Settings, given: Settings, words: Sequence[str], path: Path) -> 
 
 
 def _moved(dataset: Settings, old: str, new: str) -> Settings:
-    """Return a data set's settings with all that lay in one folder in another."""
+    """Return a data set's settings with every path in the folder `old` moved to `new`."""
     return {
         key: new + value[len(old) :]
         if isinstance(value, str) and (value == old or value.startswith(f"{old}/"))

@@ -1,4 +1,4 @@
-"""The end of a run: `results.json`, the suspicious labels, the picture and a short table."""
+"""What a run writes at its end: `results.json`, the lists of labels, the figure, the report."""
 
 import json
 import platform
@@ -36,7 +36,7 @@ PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-
 
 
 class Ended(NamedTuple):
-    """What a run has to tell when it ends, or has told a checkpoint."""
+    """What the callbacks of a run noted, by its end or by the time of a checkpoint."""
 
     steps: int
     seconds: float  # of training
@@ -58,11 +58,11 @@ class Ended(NamedTuple):
 
     @classmethod
     def of_checkpoint(cls, saved: Mapping[str, Any], audit: Audit) -> "Ended":
-        """Return what they had noted when it was saved.
+        """Return what the callbacks had noted when a checkpoint was saved.
 
         Args:
             saved: content of the checkpoint.
-            audit: of the labels, all of them looked at since.
+            audit: of the labels, with a last look by the checkpoint's network.
         """
         noted = saved["callbacks"]
         evaluations = noted["Evaluations"]
@@ -79,15 +79,15 @@ def leave(
     metrics: Metrics,
     measured: Mapping[str, Any],
 ) -> Results:
-    """Write all that a run leaves behind; return its results.
+    """Write everything that a run leaves behind; return its results.
 
     Args:
-        ended: what was noted.
-        data: what it was trained on.
-        plan: how long it was to be.
+        ended: what the callbacks noted.
+        data: what the run was trained on.
+        plan: how long the run was to be.
         folder: where everything goes.
-        metrics: of its course, for curves.
-        measured: `surroundings`.
+        metrics: logged during training, for curves.
+        measured: from `surroundings`.
     """
     audit = ended.audit
     results: Results = {
@@ -136,10 +136,10 @@ def _story(
 
 
 def surroundings(device: torch.device) -> Results:
-    """Return what only the process that trains knows.
+    """Return what only the training process knows: memory, device, command and versions.
 
     Args:
-        device: that it computes on.
+        device: the one it computes on.
     """
     return {
         "peak_memory_bytes": _peak_memory(device),
@@ -175,7 +175,7 @@ def _names(folder: RunFolder) -> Results:
 
 
 def _accuracies(history: list[dict[str, float]], plan: Plan) -> Results:
-    """Return the last accuracy, and beside it what must not be selected by: the best."""
+    """Return the last accuracy and, marked as an oracle, the best, which must select nothing."""
     if not history:
         return {}
     last = history[-1]
@@ -204,7 +204,7 @@ def _images_per_second(metrics: Metrics) -> float | None:
 
 
 def _peak_memory(device: torch.device) -> int:
-    """Return the GPU's peak, or the whole process's; in a sweep, of its jobs so far."""
+    """Return the peak bytes of the GPU, or of the process (in a sweep: over its jobs so far)."""
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_of_life()
 
 

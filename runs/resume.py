@@ -1,4 +1,4 @@
-"""What a run goes on from: its newest checkpoint that is whole, of the very same experiment."""
+"""What a run resumes from: its newest intact checkpoint, of the very same experiment."""
 
 import os
 from contextlib import suppress
@@ -15,17 +15,17 @@ from runs.settings import LENGTH, differences
 
 
 def set_damaged_aside(folder: RunFolder, manifest: str, console: Console) -> None:
-    """Rename a damaged checkpoint where the one before it is whole, so that a run goes on from it.
+    """Rename a damaged checkpoint if the one before it is intact, so that the run resumes from it.
 
-    If none is whole, nothing is touched.
+    If none is intact, nothing is renamed.
 
     Args:
         folder: the run's.
-        manifest: the hash of the data drawn now.
-        console: where to say what was found.
+        manifest: the hash of the noise and probe drawn now.
+        console: where to print what was found.
 
     Raises:
-        ValueError: if all there are are damaged, or one is another experiment's.
+        ValueError: if all checkpoints are damaged, or one belongs to another experiment.
     """
     damaged: dict[Path, str] = {}
     for path in folder.saved:
@@ -61,11 +61,11 @@ def set_damaged_aside(folder: RunFolder, manifest: str, console: Console) -> Non
 def check_length(
     folder: RunFolder, data: NoisyLabelDataModule, schedule: Schedule, plan: Plan
 ) -> None:
-    """Refuse another length of a run that began, where it would change what is trained already.
+    """Refuse another length for a run that has begun, if it would change steps already taken.
 
     Raises:
-        ValueError: naming the keys that changed, and the first step that would have been another;
-            or if there are results to lose, and no checkpoint to go on from.
+        ValueError: naming the keys that changed, and the steps taken or the first one that would
+            change; or if results would be lost for want of a checkpoint to resume from.
     """
     saved = None if folder.settings["fresh"] else folder.saved_settings()
     if saved is None:
@@ -103,7 +103,7 @@ def _keep_results(folder: RunFolder, plan: Plan) -> None:
 
 
 def _reached(folder: RunFolder) -> int:
-    """Return the step to go on from, as far as it can be read; damage is told later."""
+    """Return the step to resume from, 0 if no checkpoint can be read; that is reported later."""
     for path in folder.saved:
         with suppress(ValueError):
             return int(load(path)["global_step"])

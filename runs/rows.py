@@ -1,7 +1,7 @@
-"""One row for each run: its flat results, and the settings it was made with.
+"""One row for each run: its flat results and its settings.
 
 A run's folder holds both, in `results.json` and `config.yaml`; a multirun's folder holds a row for
-each of its jobs, those that failed too.
+each of its jobs, including failed ones.
 """
 
 import glob
@@ -17,7 +17,7 @@ from datamodules.walk import walk
 
 Row = dict[str, Any]
 
-# A folder that fresh=true replaced is named so, with a number.
+# Marks the name of a folder that fresh=true replaced; a number follows.
 SET_ASIDE = ".replaced-"
 JOBS = "jobs"
 
@@ -29,7 +29,7 @@ _SINGLE = ("dataset", "noise", "method", "model", "seed")
 
 
 def problem(row: Mapping[str, Any]) -> str | None:
-    """Return why a run has no result to count, or None."""
+    """Return why a run does not count, or None."""
     if row.get("error"):
         return str(row["error"])
     if not row.get("finished", True):
@@ -40,7 +40,7 @@ def problem(row: Mapping[str, Any]) -> str | None:
 
 
 def _flaw(row: Mapping[str, Any]) -> str | None:
-    """Return which result is not as any run leaves it, so that it cannot be counted, or None."""
+    """Return which result has a value that no run writes, so that it cannot count, or None."""
     for name, value in row.items():
         measured = name.startswith(_MEASURED) and value is not None
         if measured and not is_number(value):
@@ -51,7 +51,7 @@ def _flaw(row: Mapping[str, Any]) -> str | None:
 
 
 def is_listed(row: Mapping[str, Any]) -> bool:
-    """Return whether a multirun's job trained nothing: it is listed, and others are compared."""
+    """Return whether a multirun's job trained nothing, so that it is listed, not compared."""
     return row.get("mode") in _LISTED
 
 
@@ -60,8 +60,8 @@ def find(places: Sequence[str]) -> list[Row]:
 
     Args:
         places: folders, or patterns of folders such as `outputs/*ieg*`: run folders, multirun
-            folders, and any that hold some at any depth. Runs that fresh=true set aside are only
-            found by their own name.
+            folders, and folders that contain these at any depth. Runs that fresh=true set aside
+            are only found by their own name.
 
     Returns:
         Rows with `settings` as in `config.yaml`; `error` says what is wrong with a run, or that a
@@ -78,14 +78,14 @@ def find(places: Sequence[str]) -> list[Row]:
             found = read_jobs(folder) if holds_jobs(folder) else [read_run(folder)]
             rows += [row for row in found if not is_listed(row)]
     seen: dict[object, Row] = {}
-    for row in rows:  # a multirun's jobs have folders, and places may overlap
+    for row in rows:  # a multirun's jobs also have run folders, and places may overlap
         where = Path(row["run_dir"]).resolve() if "run_dir" in row else id(row)
         seen.setdefault(where, row)
     return list(seen.values())
 
 
 def read_jobs(folder: Path) -> list[Row]:
-    """Return a row for each job of a multirun; one that was finished later has its later result."""
+    """Return a row for each job of a multirun, with its later result if it was finished later."""
     rows = []
     for file in sorted((folder / JOBS).glob("*.json")):
         row = _read(file) or {"job": str(file), "error": f"{file.name} is damaged"}
@@ -135,7 +135,7 @@ def _roots(place: str) -> list[Path]:
 
 
 def _below(root: Path) -> Iterator[Path]:
-    """Yield run folders and multirun folders, by name; in a run folder, no other is looked for."""
+    """Yield run and multirun folders, sorted by name; run folders are not searched for others."""
     for folder, below, _ in walk(root):
         if _is_run(folder):
             below.clear()

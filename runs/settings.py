@@ -1,7 +1,7 @@
-"""The settings of a run: plain, compared, and given a name.
+"""The settings of a run: as plain types, compared with others', and hashed into a name.
 
 Two runs are the same experiment if they agree in everything that can change a number. What cannot
-(where data lie, who logs, which device) is left out of a run's identity.
+(where the data are, the logger, the kind of device) is not part of a run's identity.
 """
 
 import hashlib
@@ -18,28 +18,28 @@ from omegaconf import DictConfig, OmegaConf
 
 Settings = dict[str, Any]
 
-# Keys that change where and how a run is computed, but not what; and those below them that do.
+# Keys that change where and how a run is computed, but no number. DECISIVE are the exceptions.
 HARMLESS = (
     "mode", "checkpoint", "pictures", "fresh", "run_dir", "data_dir", "trainer", "logger",
     "save_every_minutes", "audit",
     "dataset.num_workers", "dataset.eval_batch_size",
 )  # fmt: skip
-# And where a data set lies, or a part of it. (Of one's own pictures, `dataset.folder` says which.)
+# Also the folder of a data set or a part of it. (Not `dataset.folder`: it says which pictures.)
 _PLACE = re.compile(r"dataset\.\w+_dir")
 DECISIVE = (
     "trainer.precision", "trainer.devices", "trainer.num_nodes", "trainer.sync_batchnorm"
 )  # fmt: skip
-# Keys that came later, at the value that does what was done before: there they are no part of a
-# run's identity, so that earlier runs keep their names, go on, and are compared with later ones.
-# (Two cannot be undone: on a GPU, earlier versions took TF32 for convolutions; and
-# trainer.sync_batchnorm=true was no part of a run's identity.)
+# Keys added later, with the value that does what was done before. With this value they are not
+# part of a run's identity, so that earlier runs keep their names, can be resumed, and are compared
+# with later ones. (Two exceptions: on a GPU, earlier versions used TF32 for convolutions, and
+# trainer.sync_batchnorm=true was not part of a run's identity.)
 ADDED = {
     "speed.compile": False, "speed.channels_last": False, "speed.tf32": False,
     "speed.cuda_graph": False,
     "meta.float32": True, "method.meta_float32": True, "method.guess_trust": 0.0,
     "trainer.sync_batchnorm": False,
 }  # fmt: skip
-# Keys that say how long a run is; `runs.resume` knows when one that began may be longer.
+# Keys that set the length of a run; `runs.resume` decides when it may change after the start.
 LENGTH = ("max_steps", "max_epochs", "default_steps")
 
 
@@ -56,24 +56,24 @@ def plain(cfg: DictConfig) -> Settings:
 
 
 def command() -> str:
-    """Return what would do this run alone, also when it is a job of a multirun."""
+    """Return the command that does this run alone, also if it is a job of a multirun."""
     return shlex.join(["python", "train.py", *overrides()])
 
 
 def key_of(word: str) -> str:
-    """Return the key that a word of the command line sets: `noise` of `+noise=0.2`."""
+    """Return the key that an override sets: `noise` of `+noise=0.2`."""
     return word.lstrip("+~").partition("=")[0]
 
 
 def overrides() -> list[str]:
-    """Return the words of the command line, or of this job of a multirun: `["noise=0.2"]`."""
+    """Return the overrides of this run or multirun job, such as `["noise=0.2"]`."""
     return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else sys.argv[1:]
 
 
 def identity(settings: Settings) -> dict[str, Any]:
-    """Return what makes the experiment what it is: flat keys, without the harmless ones.
+    """Return the settings that define the experiment, by flat keys.
 
-    Nor those that an earlier version did without, where they change nothing (`ADDED`).
+    Left out are harmless keys, and those added later whose value changes nothing (`ADDED`).
     """
     return {
         key: os.path.normpath(value) if key == "dataset.folder" else value
@@ -85,9 +85,9 @@ def identity(settings: Settings) -> dict[str, Any]:
 
 
 def before(key: str, settings: Settings) -> Any:
-    """Return what a run with such settings did before a key came; `(absent)`: it is none of these.
+    """Return the value that a key stood for before it was added; `(absent)`: it is not in `ADDED`.
 
-    Under mixed precision, the meta-step was in bfloat16 like the rest.
+    For `meta.float32` this is false under mixed precision, which then included the meta-step.
     """
     if key in ADDED and key.endswith("float32"):
         return bool(settings["trainer"]["precision"] == "32-true")
@@ -101,7 +101,7 @@ def is_harmless(key: str) -> bool:
 
 
 def differences(saved: Settings, given: Settings, but: Collection[str] = ()) -> list[str]:
-    """Return a line for each key, but some, by which two experiments differ: `noise: 0.4 → 0.2`."""
+    """Return a line such as `noise: 0.4 → 0.2` for each key, except `but`, that differs."""
     old, new = identity(saved), identity(given)
     return [
         f"{key}: {old.get(key, before(key, saved))} → {new.get(key, before(key, given))}"
@@ -124,7 +124,7 @@ def default_run_dir(settings: Settings) -> str:
 
 
 def digest(values: Mapping[str, Any]) -> str:
-    """Return eight hexadecimal figures that tell settings apart."""
+    """Return a hash of settings, eight hexadecimal digits."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 
 

@@ -1,9 +1,8 @@
 """A Hydra callback that ends every multirun with one table, and with exit code 1 if a job failed.
 
-Each job's result goes to its own file in the sweep folder, so that it does not matter in which
-process a launcher runs the job, and the tables on disk follow the sweep while it runs. If a job
-raises out of the task function, Hydra never calls `on_multirun_end`; the tables are there all the
-same.
+Each job's result goes to its own file in the sweep folder, so it does not matter in which process
+a launcher runs the job, and the tables on disk are updated while the sweep runs. If a job raises
+out of the task function, Hydra never calls `on_multirun_end`, but the tables are there already.
 """
 
 import fcntl
@@ -33,11 +32,11 @@ class SweepTable(Callback):
     """Collect what each job of a multirun returns: its flat results, or a dict with `error`."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Forget an earlier sweep in the same folder."""
+        """Delete the job results of an earlier sweep in the same folder."""
         shutil.rmtree(_jobs(config), ignore_errors=True)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Store the job's result, and bring the tables up to date."""
+        """Store the job's result, and update the tables."""
         if config.hydra.mode != RunMode.MULTIRUN:
             return
         try:
@@ -49,7 +48,7 @@ class SweepTable(Callback):
         row: Row = {"job": " ".join(job_return.overrides or [])}
         if job_return.cfg is not None:
             row["mode"] = job_return.cfg.get("mode")
-            if "error" not in result:  # a result may be of other settings: a checkpoint's
+            if "error" not in result:  # a result may bring other settings, a checkpoint's
                 row["settings"] = plain(job_return.cfg)
         row |= result
         jobs = _jobs(config)
@@ -63,7 +62,7 @@ class SweepTable(Callback):
                 write_list(listed, jobs.parent)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Write and print the table.
+        """Write and print the table, the list of jobs that train nothing, or both.
 
         Raises:
             SystemExit: with code 1 if a job has no result.
@@ -84,7 +83,7 @@ class SweepTable(Callback):
 
 @contextmanager
 def _alone(jobs: Path) -> Iterator[None]:
-    """Wait until no other job of the sweep writes its tables."""
+    """Keep other jobs of the sweep from writing its tables; wait until none does."""
     with (jobs / ".lock").open("w") as lock:
         fcntl.lockf(lock, fcntl.LOCK_EX)
         yield

@@ -20,7 +20,7 @@ from runs.rows import Row
 Entry = dict[str, Any]
 
 _KEYS = (*COLUMNS, "settings")
-# What is measured: its head, its format, and whether its spread is shown too.
+# What is measured: its column head, its format, and whether its standard deviation is shown.
 _MEASURED = {
     "test/acc_last": ("test acc, last", "{:.4f}", True),
     "test/acc_best_oracle": ("best, oracle", "{:.4f}", True),
@@ -30,7 +30,7 @@ _MEASURED = {
     "steps": ("steps", "{:.0f}", False),
     "seconds": ("seconds", "{:.0f}", False),
 }
-# Where a terminal is narrow.
+# The columns that are hidden in a narrow terminal, in this order.
 _FIRST_TO_GO = (
     "seconds", "test/acc_best_oracle", "noise/ap", "steps", "noise/effective_rate", "noise/auroc"
 )  # fmt: skip
@@ -61,7 +61,7 @@ def table(rows: Iterable[Row]) -> list[Entry]:
 
 
 def order(value: Any) -> tuple[Any, ...]:
-    """Return what sorts numbers as numbers, also within text, and None last."""
+    """Return a sort key by which numbers, also within text, sort by value, and None last."""
     if value is None:
         return (2,)
     if isinstance(value, int | float):
@@ -71,7 +71,7 @@ def order(value: Any) -> tuple[Any, ...]:
 
 
 def _cells(entries: Sequence[Entry]) -> tuple[list[str], list[list[str]]]:
-    """Return the heads and the lines of what is known of any entry."""
+    """Return heads and lines of the columns that have a value in any entry."""
     heads = {**{key: key for key in _KEYS}, "n": "n"}
     heads |= {name: head for name, (head, _, _) in _MEASURED.items()}
     shown = [name for name in heads if any(entry.get(name) not in (None, "") for entry in entries)]
@@ -90,7 +90,7 @@ def _cell(entry: Entry, name: str) -> str:
 
 
 def markdown(compared: Comparison) -> str:
-    """Return the table, and what does not count, as Markdown."""
+    """Return the table, the usual settings and the runs that do not count, as Markdown."""
     heads, lines = _cells(table(compared.counted))
     parts = []
     if lines:
@@ -109,7 +109,7 @@ def _listed(head: str, lines: Sequence[str]) -> str:
 
 
 def show(compared: Comparison, console: Console) -> None:
-    """Print the table, with as many columns as there is room for, and what does not count."""
+    """Print the table, with as many columns as fit, and which runs do not count."""
     entries = table(compared.counted)
     hidden: list[str] = []
     for name in [one for one in _FIRST_TO_GO if any(entry[one] is not None for entry in entries)]:
@@ -118,7 +118,7 @@ def show(compared: Comparison, console: Console) -> None:
         entries = [{**entry, name: None} for entry in entries]
         hidden.append(_MEASURED[name][0].replace("\n", " "))
     if entries:
-        # rather let the terminal break the lines than cut digits off
+        # let the terminal break lines rather than cut off digits
         console.width = max(console.width, _least_width(entries, console))
         console.print(_drawn(entries))
     for head, told in (
@@ -136,7 +136,7 @@ def _least_width(entries: Sequence[Entry], console: Console) -> int:
 
 
 def _drawn(entries: Sequence[Entry]) -> Table:
-    """Return the table for a terminal; only `settings` may be broken into lines, between words."""
+    """Return the table for a terminal; only `settings` may wrap."""
     heads, lines = _cells(entries)
     drawn = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for place, head in enumerate(heads):
@@ -155,7 +155,7 @@ def _drawn(entries: Sequence[Entry]) -> Table:
 
 
 def write_tables(compared: Comparison, folder: Path) -> None:
-    """Write `results.csv`, one line a run, and the table as `table.csv` and `table.md`."""
+    """Write `results.csv`, one line per run, and the table as `table.csv` and `table.md`."""
     folder.mkdir(parents=True, exist_ok=True)
     write_rows(compared.rows, folder / "results.csv")
     write_rows(table(compared.counted), folder / "table.csv")
@@ -163,7 +163,7 @@ def write_tables(compared: Comparison, folder: Path) -> None:
 
 
 def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write rows as CSV, with a column for each name that one of them has."""
+    """Write rows as CSV, with a column for each name in any of them."""
     columns = dict.fromkeys(name for row in rows for name in row)
     with writing_table(path, columns) as table:
         table.writerows([row.get(name) for name in columns] for row in rows)

@@ -1,4 +1,4 @@
-"""The Trainer's arguments: which of them are a user's to give, and what they may be."""
+"""The Trainer's arguments: which ones a user may give, and with which values."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from datamodules.bounds import one_of, switch, whole
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
-# What says how many devices there are, once they are counted.
+# Values of `devices` that mean all there are; `runs.devices` counts them.
 ALL = (-1, "-1", "auto")
 
-# Arguments that would work against the project's own, and what to use instead.
+# Arguments that would conflict with the project's own settings, and what to use instead.
 OWN = {
     "max_steps": "max_steps",
     "min_steps": "max_steps",
@@ -31,8 +31,8 @@ OWN = {
     "accumulate_grad_batches": "batch_size",
 }
 
-# What is left of Lightning's. The rest is the project's (callbacks, plugins, samplers, the bar), or
-# is for a Trainer that ends epochs and predicts.
+# The arguments of Lightning's that a user may give. The rest are set by the project (callbacks,
+# plugins, samplers, progress bar), or are for a Trainer that ends epochs and predicts.
 GIVEN = (
     "accelerator", "devices", "num_nodes", "strategy", "precision", "deterministic", "benchmark",
     "inference_mode", "detect_anomaly", "profiler", "sync_batchnorm",
@@ -42,14 +42,14 @@ _SWITCHES = ("inference_mode", "detect_anomaly", "sync_batchnorm")
 
 
 def check_trainer(trainer: dict[str, Any]) -> None:
-    """Raise a `ValueError` if an argument is not for a user to give, or cannot be what it is.
+    """Raise a `ValueError` if an argument is not for a user to give, or its value is impossible.
 
-    What Lightning itself refuses in a sentence, before anything is opened, is left to it.
+    What Lightning itself refuses with a clear message, before anything is opened, is left to it.
     """
     for key in trainer:
         if key in OWN:
             raise ValueError(f"trainer.{key} is not used here: give {OWN[key]} instead.")
-        # a Trainer of one's own may have more
+        # a custom Trainer may have more
         if trainer.get("_target_") == _LIGHTNINGS and key not in ("_target_", *GIVEN):
             raise ValueError(
                 f"trainer.{key} is not used here: leave it out. There are "

@@ -1,4 +1,4 @@
-"""`mode=train`: train, or go on with training, or say that it is done."""
+"""`mode=train`: train, resume, or show the results of a finished run."""
 
 import errno
 import sys
@@ -41,12 +41,12 @@ from runs.wandb_run import of_a_sweep
 
 Results = dict[str, Any]
 
-# The disk is full, or its share is used up, or it has become read-only.
+# The disk is full, the quota is used up, or the file system has become read-only.
 _NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class Run(NamedTuple):
-    """The objects of a run."""
+    """What a run consists of, built from its settings."""
 
     folder: RunFolder
     data: NoisyLabelDataModule
@@ -58,7 +58,7 @@ class Run(NamedTuple):
 
 
 def train(settings: Settings) -> Results:
-    """Train, or go on with training, or say that it is done."""
+    """Train, resume, or show the results of a finished run; return the results."""
     first = is_first_rank()
     console = Console(quiet=not first)
     run = prepare(settings)
@@ -125,19 +125,20 @@ def train(settings: Settings) -> Results:
 
 
 def refuse_changed_lists(run: Run) -> None:
-    """Refuse to show a finished run as this command's, if its lists say something else since.
+    """Refuse to show a finished run whose lists of pictures have changed since.
 
-    Lists of pictures are read already; others are not, so that a result is shown without its data.
+    Other data sets are not checked: they are not read yet, and their results can be shown without
+    the data.
 
     Raises:
-        ValueError: they do.
+        ValueError: if they have changed.
     """
     if isinstance(run.data, PictureDataModule):
         run.data.drawn.check_saved(run.folder.path)
 
 
 def say_whose_lists(run: Run, console: Console) -> None:
-    """Say that a finished run's lists of labels were written with other settings of `audit`."""
+    """Say so if a finished run's lists of labels were written with other settings of `audit`."""
     saved, given = (
         (run.folder.saved_settings() or {}).get("audit", {}),
         run.folder.settings["audit"],
@@ -153,7 +154,7 @@ def say_whose_lists(run: Run, console: Console) -> None:
 
 
 def tell_sweep(settings: Settings, results: Results, folder: Path) -> None:
-    """Give a sweep's agent the history and the results of a run that was finished before."""
+    """Give a W&B sweep's agent the history and the results of a run that had finished before."""
     facts = {"effective_noise": results["noise/effective_rate"]}
     loggers = build_loggers(settings, folder, facts)
     try:
@@ -165,18 +166,18 @@ def tell_sweep(settings: Settings, results: Results, folder: Path) -> None:
 
 
 def prepare(settings: Settings) -> Run:
-    """Build everything; all that can be refused without reading data is refused here."""
+    """Build everything that needs no data; refuse settings that cannot work with one another."""
     folder = RunFolder(settings)
     data = build_data(settings)
     schedule, plan = build_schedule(settings, data)
     module = build_module(settings, data, schedule)
-    # what is in the way of training is no more than a finding to who checks
+    # mode=check lists a missing probe set among its findings instead
     refuses = is_first_rank() and settings["mode"] != "check"
     if module.uses_probe and not data.num_probe and refuses:
         raise ValueError(data.without_probe())
     signals = StopSignals()
     callbacks = build_callbacks(settings, data, plan, folder, signals)
-    callbacks.insert(1, LastWords(folder))  # when training has ended, before labels are looked at
+    callbacks.insert(1, LastWords(folder))  # so that its `on_fit_end` runs before `LabelAudit`'s
     trainer = build_trainer(settings, plan.max_steps, callbacks)
     if module.repeated is not None:
         refuse_recording(trainer)
@@ -194,13 +195,13 @@ def refuse_recording(trainer: pl.Trainer) -> None:
 
 
 def refuse_folder(run: Run) -> None:
-    """Raise a `ValueError` if the folder is no place for this run, or for one of this length."""
+    """Raise a `ValueError` if this run, or one of this length, cannot use the folder."""
     run.folder.check()
     check_length(run.folder, run.data, run.schedule, run.plan)
 
 
 def refuse_network(run: Run) -> None:
-    """Raise a `ValueError` if the network takes no such pictures, or knows other classes."""
+    """Raise a `ValueError` if the network does not fit the pictures or the number of classes."""
     some, device = run.data.train_set, run.trainer.strategy.root_device
     one = some.images.plain(some.index[:1])
     recorded = run.module.repeated is not None
@@ -208,7 +209,7 @@ def refuse_network(run: Run) -> None:
 
 
 def read(data: NoisyLabelDataModule, console: Console) -> None:
-    """Fetch what is missing, read the data, and draw probe and noise."""
+    """Download what is missing, read the data, and draw probe and noise."""
     console.print(f"reading {data.name}", highlight=False)
     if is_first_rank():
         data.prepare_data()
@@ -216,7 +217,7 @@ def read(data: NoisyLabelDataModule, console: Console) -> None:
 
 
 def announce(run: Run, console: Console) -> None:
-    """Print what follows from the settings, before the first step."""
+    """Print, before the first step, what follows from the settings."""
     data, plan, settings = run.data, run.plan, run.folder.settings
     choices = settings["choices"]
     size = sum(value.numel() for value in run.module.net.parameters())
@@ -246,7 +247,7 @@ def announce(run: Run, console: Console) -> None:
 
 
 def close(loggers: list[Logger]) -> None:
-    """End what is logged, so that the next job of a multirun does not write into it."""
+    """Finish the logs, so that the next job of a multirun does not write into them."""
     failed = sys.exc_info()[0] is not None
     for logger in loggers:
         logger.finalize("failed" if failed else "success")

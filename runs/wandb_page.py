@@ -20,13 +20,13 @@ from datamodules.noise import transition_counts
 Results = dict[str, Any]
 
 MOST_PICTURES = 100
-MOST_CLASSES = 100  # of a confusion matrix: more are not seen on a screen
+MOST_CLASSES = 100  # of a confusion matrix: more do not fit a screen
 
-# Sides of what is shown: small pictures are enlarged by a whole factor, large ones shrunk. A
-# hundred take 0.4 MB of 32x32, as PNG, and 0.3 MB of photos, as JPEG.
+# Sides of thumbnails: small pictures are enlarged by a whole factor, large ones shrunk. A hundred
+# of 32x32 pictures, as PNG, take 0.4 MB; a hundred of photos, as JPEG, 0.3 MB.
 _SMALL, _LARGE = 64, 96
 
-# Settings have their place in the config.
+# Settings, which are in W&B's config already.
 _IN_CONFIG = ("seed", "noise")
 
 
@@ -37,19 +37,19 @@ def put_on_page(
     audit: Audit | None = None,
     data: NoisyLabelDataModule | None = None,
 ) -> None:
-    """Send what there is to see at the end of a run, and its results as the run's summary.
+    """Send a finished run's figures and tables, and its results as W&B's summary of the run.
 
     Args:
         logger: the run's.
         results: as in `results.json`; its numbers go to the summary under their names.
         folder: the run's, with `figures/`.
-        audit: what training said about the labels, where it is known.
-        data: what was trained on, where the audit is known.
+        audit: of the labels, if known.
+        data: what was trained on, if the audit is known.
     """
     try:
         with _files_in(folder):
             logger.log_metrics(_shown(folder, audit, data), step=results["steps"])
-    except Exception as error:  # a server that refuses or does not answer: the run is done
+    except Exception as error:  # a server refused or did not answer: the run is done anyway
         problem = f"{type(error).__name__}: {error}"
         print(f"note: W&B did not take all ({problem}); it is in {folder}", file=sys.stderr)
     numbers = {
@@ -57,7 +57,7 @@ def put_on_page(
         for name, value in results.items()
         if isinstance(value, int | float) and name not in _IN_CONFIG
     }
-    logger.experiment.log({}, commit=True)  # ends the last row, which else would come after these
+    logger.experiment.log({}, commit=True)  # closes the last row, to keep it before these
     logger.experiment.summary.update(numbers)
 
 
@@ -99,10 +99,10 @@ def suspicious(audit: Audit, data: NoisyLabelDataModule) -> Any:
 
 
 def confusions(audit: Audit, class_names: tuple[str, ...]) -> dict[str, Any]:
-    """Return charts of how often labels of one kind stand beside labels of another.
+    """Return confusion matrices of the labels, as W&B charts.
 
-    The true labels beside the given ones, where any is known, and the given beside the suggested
-    ones; nothing where there are too many classes to be seen.
+    Given labels by true ones, where any is known, and suggested labels by given ones; nothing if
+    there are more than `MOST_CLASSES` classes.
     """
     if len(class_names) > MOST_CLASSES:
         return {}
@@ -158,8 +158,8 @@ def _thumbnail(picture: NDArray[np.uint8]) -> Any:
 def _files_in(folder: Path) -> Iterator[None]:
     """Let wandb keep the pictures of tables in the run's folder until they are sent.
 
-    Else they lie in the user's home, and would not be there when an offline run is sent from
-    another machine.
+    By default they are in the user's home, where they would be missing when an offline run is sent
+    from another machine.
     """
     before = os.environ.get("WANDB_DATA_DIR")
     os.environ["WANDB_DATA_DIR"] = before or str(folder.absolute() / "wandb")

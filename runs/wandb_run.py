@@ -9,18 +9,18 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from runs.settings import Settings, digest, identity
 
-_LONGEST_TAG = 64  # longer ones are refused
+_LONGEST_TAG = 64  # W&B refuses longer ones
 
-# What the ends of data sets' names say of the noise.
+# The noise models that the ends of data sets' names stand for.
 _IMPLIED = {"uniform": "uniform", "asym": "asymmetric"}
 
 
 def config(settings: Settings, facts: dict[str, Any]) -> dict[str, Any]:
-    """Return what runs are filtered and grouped by.
+    """Return W&B's config, by which runs are filtered and grouped.
 
-    What was chosen of each group is on top (`dataset`, `method`), as are all single values
-    (`noise`, `seed`): under these names a sweep's agent gives them too. What the choices contain
-    is below `settings`.
+    The choice of each group (`dataset`, `method`) and all single values (`noise`, `seed`) are at
+    the top level, under the names that a sweep's agent also uses. The contents of the groups are
+    below `settings`.
 
     Args:
         settings: the run's settings.
@@ -32,9 +32,9 @@ def config(settings: Settings, facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def group(settings: Settings) -> str:
-    """Return `<data set>-<noise>-<method>-<model>-<hash>`: what runs of other seeds share.
+    """Return `<data set>-<noise>-<method>-<model>-<hash>`, the same for runs of all seeds.
 
-    The hash is over all settings that can change a number, but the seed.
+    The hash is over all settings that can change a number, except the seed.
     """
     decisive = {
         key: value for key, value in identity(settings).items() if key.rpartition(".")[2] != "seed"
@@ -44,7 +44,7 @@ def group(settings: Settings) -> str:
 
 
 def tags(settings: Settings) -> list[str]:
-    """Return words to find runs by: those of `logger.tags`, and what was chosen."""
+    """Return tags to find runs by: those of `logger.tags`, and what the run is named by."""
     chosen = _chosen(settings)
     words = [
         f"{key}={chosen[key]}" if key in ("noise", "imbalance") else chosen[key] for key in chosen
@@ -55,7 +55,7 @@ def tags(settings: Settings) -> list[str]:
 
 
 def _chosen(settings: Settings) -> dict[str, Any]:
-    """Return what a run is called by; of the noise, what the data set's name leaves open."""
+    """Return what a run is named by; the noise model only if the data set's name leaves it open."""
     name, noise_model = settings["dataset"]["name"], settings["noise_model"]
     chosen = {"dataset": name}
     if noise_model not in (None, "given", _IMPLIED.get(name.rpartition("_")[2])):
@@ -74,9 +74,9 @@ def of_a_sweep() -> bool:
 
 @rank_zero_only
 def run_id(folder: Path) -> str:
-    """Return the run's id, kept in its folder: a resumed run is the same run.
+    """Return the run's id, kept in its folder so that a resumed run is the same run for W&B.
 
-    It is drawn, or given by a sweep's agent, which waits for that one.
+    It is drawn at random or given by a sweep's agent, which waits for a run with that id.
     """
     path = folder / "wandb_id"
     if of_a_sweep():
