@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -22,8 +24,11 @@ _SHOWN = 30
 
 
 def check_folder(name: str) -> Path:
-    """Return the folder for the findings about a data set."""
-    return Path("outputs") / f"check-{name}"
+    """Return the folder for the findings about a data set; each job of a multirun has its own."""
+    job = ""
+    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+        job = f"-{HydraConfig.get().job.num}"
+    return Path("outputs") / f"check-{name}{job}"
 
 
 def write(findings: Findings, facts: dict[str, Any], folder: Path) -> None:
