@@ -21,32 +21,50 @@ NEXT = "label_next.csv"
 def write_audit(
     audit: Audit, data: NoisyLabelDataModule, folder: Path, options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Write the lists of labels; return the results `noise/…` and `cleaned/…`.
+    """Write the lists of labels; return `noise/…` and `cleaned/…`, of the labels that were seen.
 
     A `label_next.csv` that somebody has begun to fill in is not overwritten.
 
     Args:
-        audit: of the run's noisy labels.
+        audit: of the run's noisy labels whose pictures could be read.
         data: what the labels belong to.
         folder: of the run.
         options: the settings under `audit`.
     """
-    drawn, files = data.manifest, data.paths
+    drawn, files, checked = data.manifest, data.paths, data.checked()
     labels = table.columns(audit, drawn.class_names, files)
     table.write_csv(labels, folder / LABELS)
     if options["parquet"]:
         table.write_parquet(labels, folder / PARQUET)
     kept = cleaned.clean(audit, options["confidence"])
-    mended = cleaned.columns(kept, audit, drawn, files, data.tested_pictures())
+    unread = data.unread(drawn.train_rows)
+    every = cleaned.listed(kept, audit, drawn, checked, unread)
+    mended = cleaned.columns(every, audit, drawn, files, data.tested_pictures())
     table.write_csv(mended, folder / CLEANED)
-    cleaned.manifest(kept, audit, drawn, options["confidence"]).write(folder / CLEANED_DRAWS)
+    cleaned.manifest(every, drawn, options["confidence"]).write(folder / CLEANED_DRAWS)
     if is_filled_in(folder / NEXT, "true_label"):
         words = f"note: {folder / NEXT} is filled in and stays; move it away for a new list"
         print(words, file=sys.stderr)
     else:
-        chosen = label_next.choose(audit, options["label_next"], data.seed)
-        label_next.write_csv(folder / NEXT, chosen, audit, drawn.class_names, files)
-    return {**quality(audit), **cleaned.summary(kept, audit)}
+        unchecked = audit.part(~np.isin(audit.index, checked.row))
+        chosen = label_next.choose(unchecked, options["label_next"], data.seed)
+        label_next.write_csv(folder / NEXT, chosen, unchecked, drawn.class_names, files)
+    return {
+        "noise/labels": int((~unread).sum()),
+        "noise/labels_seen": len(audit.index),
+        **quality(audit),
+        **cleaned.summary(kept, audit, every),
+    }
+
+
+def part_seen(results: Mapping[str, Any]) -> str:
+    """Return how many labels the audit saw, `600 of 4,700`; nothing where it saw all of them.
+
+    Args:
+        results: of a run; older ones do not say.
+    """
+    count, seen = results.get("noise/labels"), results.get("noise/labels_seen")
+    return "" if count is None or seen is None or seen >= count else f"{seen:,} of {count:,}"
 
 
 def quality(audit: Audit) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What a run says about each label: arrays with one entry per example."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,11 @@ class Audit(NamedTuple):
         Other suggestions are more often the network's own mistakes.
         """
         return np.where(self.suspicious, self.suggested, self.given)
+
+    def part(self, chosen: Mask) -> "Audit":
+        """Return the audit of some of the examples, (M,) being who they are."""
+        columns: Any = [column[chosen] for column in self]
+        return Audit(*columns)
 
     @property
     def order(self) -> Rows:

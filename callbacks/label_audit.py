@@ -121,11 +121,14 @@ class LabelAudit(Callback):
         self.end = look_at_all(module, data, trainer, self._level, of_class)
 
     def audit(self, data: NoisyLabelDataModule) -> Audit:
-        """Return the audit of all noisy examples or, without a last look, of those visited."""
+        """Return the audit of all noisy examples or, without a last look, of those visited.
+
+        Pictures that could not be read are left out: the network saw them grey.
+        """
         manifest, end = data.manifest, self.end
-        seen = np.ones(len(manifest.train_rows), dtype=np.bool_)
+        seen = ~data.unread(manifest.train_rows)
         if end is None:
-            seen = self._table[0].numpy()[manifest.train_rows] > 0
+            seen &= self._table[0].numpy()[manifest.train_rows] > 0
         rows, given = manifest.train_rows[seen], manifest.given[seen]
         visits, margins, weights, squares, zeros, last, sure = self._table.double().numpy()[:, rows]
         with np.errstate(invalid="ignore"):  # never visited: 0 / 0 is NaN, as it should be

@@ -31,6 +31,7 @@ from datamodules.samplers import (
     TrainingSteps,
     shard_batches,
 )
+from datamodules.split import NONE_CHECKED, Checked, Mask
 from datamodules.unreadable import Unreadable
 from datamodules.workers import leave_signals_to_the_run
 
@@ -156,6 +157,17 @@ class NoisyLabelDataModule(LightningDataModule):
     def came_with(self, rows: Labels) -> Labels:
         """Return the labels that the data set itself gives to training rows, -1 where none."""
         return np.full(len(rows), -1)
+
+    def unread(self, rows: Labels) -> Mask:
+        """Return which rows of the training list are pictures that could not be read so far."""
+        return np.zeros(len(rows), dtype=np.bool_)
+
+    def checked(self) -> Checked:
+        """Return the rows of the training list that the user checked, with their true classes.
+
+        Not what those who made the data set know of it: that measures what was found.
+        """
+        return NONE_CHECKED
 
     def tested_pictures(self) -> Sequence[tuple[str, int, bool]]:
         """Return the test pictures that come from the same folder or table as the training ones.

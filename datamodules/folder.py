@@ -16,7 +16,7 @@ from datamodules.listing import Files, Labelled, Listing, last_parts
 from datamodules.manifest import Manifest
 from datamodules.noise import Labels
 from datamodules.picture_data import PictureDataModule
-from datamodules.split import Mask
+from datamodules.split import Checked, Mask
 from datamodules.tables import is_filled_in, is_utf8, read_table, several, writing_table
 from datamodules.words import counted, some, typed
 
@@ -164,6 +164,10 @@ class Folder(PictureDataModule):
             )
         return test
 
+    def checked(self) -> Checked:
+        """Return what is trusted: of one's own pictures, all of it is the user's word."""
+        return Checked(np.flatnonzero(self.listed.trusted), self.listed.true[self.listed.trusted])
+
     def tests(self, drawn: Manifest) -> Mapping[str, Labelled]:
         """Return the test set."""
         return {"test": self._test}
@@ -193,7 +197,7 @@ class Folder(PictureDataModule):
         images = self._images(listed.files, "training")
         path.parent.mkdir(exist_ok=True)
         with writing_table(path, ["path", "label", "true_label"]) as rows:
-            for row in suggest(images, listed.given, FIRST_PER_CLASS).tolist():
+            for row in suggest(images, listed.given, FIRST_PER_CLASS, self.unread).tolist():
                 name = listed.class_names[listed.given[row]]
                 rows.writerow([listed.files.paths[row], name, ""])
         return (

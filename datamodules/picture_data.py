@@ -1,5 +1,6 @@
 """Pictures in files, with the labels they came with: web crawls, or the user's own folder."""
 
+import os
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from datamodules.listing import Files, Labelled, Listing, look_for
 from datamodules.manifest import Manifest
 from datamodules.noise import Labels
 from datamodules.pictures import PictureFiles
-from datamodules.split import Known
+from datamodules.split import Checked, Known, Mask
 from datamodules.whole_pictures import WholePictures, read_whole
 from datamodules.words import some
 
@@ -48,10 +49,13 @@ class PictureDataModule(NoisyLabelDataModule):
 
     Attributes:
         notes: messages for the user, one sentence each.
+        probe_list: the user's own list of trusted pictures, where a data set takes one.
 
     Raises:
         ValueError: if lists are missing or damaged, or a setting is impossible.
     """
+
+    probe_list: str | None = None
 
     def __init__(
         self,
@@ -101,6 +105,7 @@ class PictureDataModule(NoisyLabelDataModule):
                 f"{why if self.num_probe else ''}."
             )
         self._note_unspoken_for()
+        self._note_not_taken()
         self.tested = self.tests(self.drawn)
         self.test_names = tuple(self.tested)
 
@@ -149,6 +154,18 @@ class PictureDataModule(NoisyLabelDataModule):
             self.notes.append(
                 f"NOTE: {len(lacking)} of {self.num_classes} classes have no trusted example: "
                 f"{some([self.class_names[one] for one in lacking])}"
+            )
+
+    def _note_not_taken(self) -> None:
+        """Note that the probe does not take all that the user checked."""
+        rows = self.checked().row
+        left = len(np.setdiff1d(rows, self.drawn.probe_rows))
+        if left:
+            self.notes.append(
+                f"the probe takes {len(rows) - left:,} of the {len(rows):,} training "
+                f"pictures that you checked (probe_per_class={self.probe_per_class}): the others "
+                "are trained on with the labels they came with, if any, and only measure how well "
+                "wrong labels are found"
             )
 
     def _with_trusted(self, stated: Manifest) -> Manifest:
@@ -203,6 +220,18 @@ class PictureDataModule(NoisyLabelDataModule):
     def came_with(self, rows: Labels) -> Labels:
         """Return the labels that the lists give to training rows, -1 where they give none."""
         return self.listed.given[rows]
+
+    def unread(self, rows: Labels) -> Mask:
+        """Return which rows of the training list are pictures that could not be read so far."""
+        noted, (root, paths) = self.unreadable.noted(), self.listed.files
+        if not noted:
+            return super().unread(rows)
+        return np.array([os.fspath(Path(root, paths[row])) in noted for row in rows], dtype=bool)
+
+    def checked(self) -> Checked:
+        """Return the noisy pictures that the user's own list names; others may be tested on."""
+        mine = self.listed.trusted & (self.listed.given >= 0) & (self.probe_list is not None)
+        return Checked(np.flatnonzero(mine), self.listed.true[mine])
 
     def _opened(
         self, images: Callable[[Files, str], Images]

@@ -56,6 +56,16 @@ class Known(NamedTuple):
     trusted: Mask | None = None  # (N,) which rows the probe may be drawn from; None: all
 
 
+class Checked(NamedTuple):
+    """Labels that the user vouches for."""
+
+    row: Labels  # (K,) of the training list
+    label: Labels  # (K,) the true class
+
+
+NONE_CHECKED = Checked(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
+
+
 def interleaved(rows: Labels, label: Labels) -> Labels:
     """Return rows (M,) with the classes interleaved, as far as each lasts.
 

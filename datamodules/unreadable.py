@@ -1,11 +1,16 @@
 """The record of pictures that could not be read, in the run's folder."""
 
 import csv
+import fcntl
 import os
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 COLUMNS = ("path", "reason")
 FILE = "unreadable.csv"
+
+_ANY_NAME: Any = {"encoding": "utf-8", "errors": "surrogateescape"}
 
 
 class Unreadable:
@@ -21,6 +26,9 @@ class Unreadable:
     def __init__(self) -> None:
         self.folder: Path | None = None
         self.seen: dict[str, str] = {}
+        # what stands in the file, as far as this process has read it
+        self._written: set[str] = set()
+        self._read_to = 0
 
     def note(self, path: Path, error: Exception) -> None:
         """Record a picture and why it cannot be read."""
@@ -29,24 +37,35 @@ class Unreadable:
             return
         self.seen[name] = str(error)
         if self.folder is not None:
-            _append(self.folder / FILE, [(name, str(error))])
+            self._append(self.folder, {name: str(error)})
 
     def write_to(self, folder: Path) -> None:
         """Write all records, past and future, to a folder."""
         self.folder = folder
+        self._written, self._read_to = set(), 0
         if self.seen:
-            _append(folder / FILE, list(self.seen.items()))
+            self._append(folder, self.seen)
 
+    def noted(self) -> dict[str, str]:
+        """Return path → reason of all that this process noted, and any other in the folder."""
+        written = {} if self.folder is None else read_unreadable(self.folder)
+        return {**self.seen, **written}
 
-def _append(path: Path, rows: list[tuple[str, str]]) -> None:
-    # One appending write per row, so that rows of different workers do not mix.
-    with path.open("a", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        if file.tell() == 0:
-            writer.writerow(COLUMNS)
-        for row in rows:
-            writer.writerow([row[0], " ".join(row[1].split())])
-            file.flush()
+    def _append(self, folder: Path, noted: dict[str, str]) -> None:
+        """Write rows at the file's end, but for pictures that another process wrote down."""
+        with (folder / FILE).open("a+", newline="", **_ANY_NAME) as file:
+            # One after the other, threads too, which lockf would not keep apart.
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(self._read_to)
+            self._written |= _rows(file.read()).keys()
+            writer = csv.writer(file, lineterminator="\n")
+            if file.tell() == 0:
+                writer.writerow(COLUMNS)
+            for name, reason in noted.items():
+                if name not in self._written:
+                    writer.writerow([name, " ".join(reason.split())])
+                    self._written.add(name)
+            self._read_to = file.tell()
 
 
 def read_unreadable(folder: Path) -> dict[str, str]:
@@ -54,6 +73,10 @@ def read_unreadable(folder: Path) -> dict[str, str]:
     path = folder / FILE
     if not path.exists():
         return {}
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        rows = list(csv.reader(file))
+    with path.open(newline="", **_ANY_NAME) as file:
+        return _rows(file.read())
+
+
+def _rows(text: str) -> dict[str, str]:
+    rows = list(csv.reader(StringIO(text, newline="")))
     return {row[0]: row[1] for row in rows if len(row) == len(COLUMNS) and tuple(row) != COLUMNS}

@@ -12,7 +12,7 @@ from datamodules.batch import KNOWN_WRONG, UNKNOWN
 from report.story import Story
 from report.thumbnails import Thumbnail, thumbnails
 
-SUSPICIOUS = 60
+LEAST_TRUSTED = 60
 CORRECTIONS, OF_A_CLASS = 100, 10
 
 
@@ -22,6 +22,7 @@ class Example(NamedTuple):
     row: int  # of the training list
     given: str
     suggested: str | None  # None: the network agrees
+    doubted: bool  # whether the label is suspicious; else it is kept, whatever is suggested
     trust: float
     confidence: float
     verdict: str  # what is known about the true class; "" if nothing
@@ -42,14 +43,14 @@ class Corrections(NamedTuple):
 class Shown(NamedTuple):
     """All examples that are shown."""
 
-    suspicious: list[Example]  # the first rows of `labels.csv`, in its order
+    least_trusted: list[Example]  # the first rows of `labels.csv`, in its order
     corrections: list[Corrections]
 
 
 def shown(story: Story) -> Shown:
     """Return the cards; all pictures are fetched in one call."""
     audit = story.audit
-    first = audit.order[:SUSPICIOUS]
+    first = audit.order[:LEAST_TRUSTED]
     by_class = surest(audit)
     places = np.concatenate([first, *(few for few, _ in by_class.values())]).astype(np.int64)
     rows = np.unique(audit.index[places])
@@ -72,8 +73,11 @@ def judged(examples: Sequence[Example]) -> str:
     wrong = [one.wrong for one in examples if one.wrong is not None]
     if not wrong:
         return ""
-    right = [one.right for one in examples if one.right is not None]
-    suggestions = f", and the suggestion is right for {sum(right):,} of {len(right):,}"
+    struck = [one for one in examples if one.doubted and one.suggested is not None]
+    right = [one.right for one in struck if one.right is not None]
+    suggestions = (
+        f", and the suggestion is right for {sum(right):,} of {len(right):,} struck through"
+    )
     return (
         f"Of the {len(wrong):,} whose truth is known, {sum(wrong):,} are wrong"
         f"{suggestions if right else ''}."
@@ -97,26 +101,28 @@ def surest(audit: Audit) -> dict[int, tuple[NDArray[np.int64], int]]:
 def _card(story: Story, place: int, pictures: dict[int, Thumbnail]) -> Example:
     audit, names = story.audit, story.class_names
     given, suggested = int(audit.given[place]), int(audit.suggested[place])
+    believed = int(audit.believed[place])
     row, clean = int(audit.index[place]), int(audit.clean[place])
     return Example(
         row=row,
         given=names[given],
         suggested=None if suggested == given else names[suggested],
+        doubted=bool(audit.suspicious[place]),
         trust=float(audit.trust[place]),
         confidence=float(audit.confidence[place]),
-        verdict=_verdict(given, suggested, clean, names),
+        verdict=_verdict(given, believed, clean, names),
         wrong=None if clean == UNKNOWN else clean != given,
-        right=suggested == clean if clean >= 0 else None,
+        right=believed == clean if clean >= 0 else None,
         picture=pictures.get(row),
         file=None if story.files is None else story.files[row],
     )
 
 
-def _verdict(given: int, suggested: int, clean: int, names: Sequence[str]) -> str:
+def _verdict(given: int, believed: int, clean: int, names: Sequence[str]) -> str:
     if clean == UNKNOWN:
         return ""
     if clean == KNOWN_WRONG:
         return "known to be wrong"
     if clean == given:
         return "given is right"
-    return "right" if clean == suggested else f"truly {names[clean]}"
+    return "right" if clean == believed else f"truly {names[clean]}"

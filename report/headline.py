@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from audit.files import part_seen
 from datamodules.words import byte_size, counted, duration
 from report.story import Story
 
@@ -84,7 +85,7 @@ def _found(story: Story) -> Fact:
     name, results = "wrong labels found", story.results
     if results.get("noise/auroc") is not None:
         note = "AUROC of the trust score: 1 is perfect, 0.5 is chance"
-        return Fact(name, f"{results['noise/auroc']:.4f}", note)
+        return Fact(name, f"{results['noise/auroc']:.4f}", note + _of_seen(story))
     if not story.audit.known.any():
         return Fact(name, "not known", "no true labels are given to compare with")
     if not story.audit.wrong.any():
@@ -98,18 +99,26 @@ def _wrong(story: Story) -> Fact:
         return Fact(name, "not known", "no example was visited")
     share = (audit.believed != audit.given).mean()
     truth = f"; truly {audit.wrong[audit.known].mean():.1%}" if audit.known.any() else ""
-    return Fact(name, f"{share:.1%}", "suspicious, and another class is likelier" + truth)
+    note = f"suspicious, and another class is likelier{truth}{_of_seen(story)}"
+    return Fact(name, f"{share:.1%}", note)
 
 
 def _suspicious(story: Story) -> Fact:
     audit, results = story.audit, story.results
     note = f"of {len(audit.index):,}"
+    if part := part_seen(results):
+        note = f"of the labels seen, {part} (mode=audit looks at all)"
     if results.get("cleaned/replaced") is not None:
         expected = results.get("cleaned/expected_precision")
         sure = "" if expected is None else f" ({expected:.0%} expected to be right)"
         note += f"; cleaned: {results['cleaned/replaced']:,} replaced{sure}, "
         note += f"{results['cleaned/left_out']:,} left out"
     return Fact("suspicious labels", f"{int(audit.suspicious.sum()):,}", note)
+
+
+def _of_seen(story: Story) -> str:
+    """Return that a share is of the labels seen, where these are not all."""
+    return "; of the labels seen" if part_seen(story.results) else ""
 
 
 def _time(story: Story) -> Fact:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from audit.files import part_seen
 from datamodules.atomic import replacing
 from report import confusions, curves, headline, spreads
 from report.examples import judged, shown
@@ -53,8 +54,9 @@ def render(story: Story) -> str:
         changes=confusions.changes(story.audit, names),
         any_known=bool((story.audit.clean >= 0).any()),
         shown=examples,
-        judged=judged(examples.suspicious),
+        judged=judged(examples.least_trusted),
         visited=len(story.audit.index),
+        part=part_seen(story.results),
         memory=curves.memory(story.metrics),
         costs=headline.costs(story),
         command=story.command,

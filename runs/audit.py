@@ -43,6 +43,7 @@ def audit(settings: Settings) -> Results:
     opened = reopen(settings, "fit")
     folder = RunFolder({**opened.settings, "run_dir": str(_place(settings, opened))})
     _make(folder.path)
+    opened.data.unreadable.write_to(folder.path)
     trainer = build_trainer(opened.settings, max_steps=1, callbacks=[])
     state = opened.saved["callbacks"].get("LabelAudit")
     noted = LabelAudit.saved(state, str(opened.path))

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from audit.files import CLEANED, LABELS, NEXT
+from audit.files import CLEANED, LABELS, NEXT, part_seen
 from datamodules.unreadable import FILE as UNREADABLE
 from runs.loggers import sync_hint
 
@@ -60,7 +60,9 @@ def show(results: Results, folder: Path, console: Console | None = None) -> None
 
 def _labels(results: Results) -> Iterator[tuple[str, str]]:
     """Yield the rows about the labels, each as (name, text)."""
-    rate = results["noise/effective_rate"]
+    rate, part = results["noise/effective_rate"], part_seen(results)
+    if part:
+        yield "labels seen", f"{part}: all shares are of these; mode=audit looks at all"
     if (area := results.get("noise/auroc")) is not None:
         weight = results.get("noise/auroc_weight")
         also = "" if weight is None else f", by example weight {weight:.4f}"
@@ -76,7 +78,8 @@ def _labels(results: Results) -> Iterator[tuple[str, str]]:
             for what, words in (("precision", "of them are wrong"), ("recall", "of all wrong ones"))
             if results.get(f"noise/suspicious_{what}") is not None
         ]
-        yield "suspicious", f"{share:.1%} of the labels" + "".join(f", {one}" for one in known)
+        labels = "labels seen" if part else "labels"
+        yield "suspicious", f"{share:.1%} of the {labels}" + "".join(f", {one}" for one in known)
     if results.get("cleaned/replaced") is not None:
         words = f"{results['cleaned/replaced']:,} replaced"
         if (expected := results["cleaned/expected_precision"]) is not None:

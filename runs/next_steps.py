@@ -37,13 +37,14 @@ def next_steps(command: str, folder: Path, dataset: Mapping[str, Any]) -> list[S
     if dataset["name"] == "folder":
         cleaned = [f"labels={hydra_quoted(folder / CLEANED)}"]
     else:
-        cleaned = [
-            f"labels={hydra_quoted(folder / CLEANED_DRAWS)}",
-            "noise=null",
-            *_all(words, dataset),
-        ]
-    own = ("run_dir", "fresh", "dataset.trusted")
-    same = [word for word in words if key_of(word) not in own]
+        draws = f"labels={hydra_quoted(folder / CLEANED_DRAWS)}"
+        cleaned = [draws, "noise=null", *_all(words, dataset)]
+    own = ["run_dir", "fresh", "dataset.trusted"]
+    every = []
+    if dataset["name"] == "folder" and dataset["probe_per_class"] is not None:
+        own += ["probe_per_class", "dataset.probe_per_class"]
+        every = ["probe_per_class=null"]  # or else the probe set stays as large as before
+    same = [word for word in words if key_of(word) not in own] + every
     again = ("train again, on the cleaned labels", _line([*kept, *cleaned]))
     if "trusted" not in dataset:
         return [again]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from audit.files import write_audit
+from audit.files import part_seen, write_audit
 from audit.record import Audit
 from datamodules.base import NoisyLabelDataModule
 from datamodules.batch import UNKNOWN
@@ -238,6 +238,90 @@ def test_a_folder_is_trained_on_again(zoo: Path, tmp_path: Path) -> None:
     )
     assert more.num_probe == first.num_probe + 6
     assert more.num_train == again.num_train - 6 + left_out_among(tmp_path)
+
+
+def test_what_a_short_run_did_not_see_is_trained_on_as_it_was_given(
+    zoo: Path, tmp_path: Path
+) -> None:
+    first = folder(zoo)
+    first.setup()
+    every = audit_of(first)
+    audit = Audit(*(column[10:] for column in every))
+    results = write_audit(audit, first, tmp_path, OPTIONS)
+    assert part_seen(results) == f"{len(every.index) - 10} of {len(every.index)}"
+    given = dict(zip(every.index[:10].tolist(), every.given[:10].tolist(), strict=True))
+    cleaned = {row: label for row, label in expected(every).items() if row not in given}
+    before = first.listed.files.paths
+    for file in ("labels_cleaned.csv", "labels_cleaned.npz"):
+        again = folder(zoo, labels=f"{tmp_path}/{file}")
+        found = again.drawn
+        paths = again.listed.files.paths
+        said = {paths[row]: label for row, label in zip(found.train_rows, found.given, strict=True)}
+        assert said == {before[row]: label for row, label in (given | cleaned).items()}
+
+
+def test_what_was_checked_and_is_not_in_the_probe_stays_as_it_was_checked(
+    zoo: Path, tmp_path: Path
+) -> None:
+    names = ("ape", "bee", "cow")
+    # every third is in the wrong folder
+    truth = {f"{names[n % 3]}/{n}.png": names[(n + (n % 9 < 3)) % 3] for n in range(15)}
+    rows = [f"{path},{name}" for path, name in truth.items()]
+    (tmp_path / "checked.csv").write_text("\n".join(["path,true_label", *rows]))
+    one = {"probe_per_class": 1}
+    first = folder(zoo, trusted=f"{tmp_path}/checked.csv", **one)
+    first.setup()
+    assert first.num_probe == 3
+    write_audit(audit_of(first), first, tmp_path, {**OPTIONS, "label_next": 100})
+    trusted = {first.paths[row]: label for row, label in zip(*first.checked(), strict=True)}
+    assert len(trusted) > 3
+    table = folder(zoo, labels=f"{tmp_path}/labels_cleaned.csv", **one)
+    drawn = folder(zoo, labels=f"{tmp_path}/labels_cleaned.npz", trusted=f"{tmp_path}/checked.csv")
+    for again in (table, drawn):
+        found = again.drawn
+        given = [*found.given.tolist(), *found.probe_label.tolist()]
+        rows = [*found.train_rows.tolist(), *found.probe_rows.tolist()]
+        said = {again.paths[row]: label for row, label in zip(rows, given, strict=True)}
+        assert {path: said[path] for path in trusted} == trusted
+    again = {table.paths[row]: label for row, label in zip(*table.checked(), strict=True)}
+    assert again == trusted
+    listed = csv.DictReader((tmp_path / "label_next.csv").open(**ANY_NAME))
+    unchecked = {first.paths[row] for row in first.drawn.train_rows} - trusted.keys()
+    assert {row["path"] for row in listed} == unchecked
+
+
+def test_what_cannot_be_read_is_in_no_list_to_check_and_not_trained_on(
+    zoo: Path, tmp_path: Path
+) -> None:
+    written = [next(zoo.glob(f"*/{number}[. ]*")) for number in (0, 1, 2, 16)]
+    for path in written:
+        path.write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    first = folder(zoo)
+    first.setup()
+    unread = first.unread(first.manifest.train_rows)
+    broken = {first.paths[row] for row in first.manifest.train_rows[unread]}
+    tested = {path for path, *_ in first.tested_pictures()}
+    assert broken == {path.relative_to(zoo).as_posix() for path in written} - tested
+    assert broken
+    results = write_audit(
+        audit_of(first).part(~unread), first, tmp_path, {**OPTIONS, "label_next": 100}
+    )
+    assert part_seen(results) == ""  # nothing more could be seen
+    for file in ("labels.csv", "label_next.csv"):
+        listed = {row["path"] for row in csv.DictReader((tmp_path / file).open(**ANY_NAME))}
+        assert listed == {first.paths[row] for row in first.manifest.train_rows} - broken
+    for file in ("labels_cleaned.csv", "labels_cleaned.npz"):
+        again = folder(zoo, labels=f"{tmp_path}/{file}")
+        assert not broken & {again.paths[row] for row in again.drawn.train_rows}
+
+
+def test_the_truth_of_drawn_noise_is_not_used(tmp_path: Path) -> None:
+    data = digits()
+    assert len(data.checked().row) == 0
+    audit = audit_of(data)
+    write_audit(audit, data, tmp_path, OPTIONS)
+    actions = [row["action"] for row in csv.DictReader((tmp_path / "labels_cleaned.csv").open())]
+    assert actions.count("trusted") == data.num_probe
 
 
 def left_out_among(folder: Path) -> int:

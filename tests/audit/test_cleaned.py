@@ -1,14 +1,16 @@
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from audit.cleaned import clean, columns, manifest, summary
+from audit.cleaned import clean, columns, listed, manifest, summary
 from audit.record import Audit
 from audit.table import write_csv
 from datamodules.batch import KNOWN_WRONG, UNKNOWN
 from datamodules.manifest import Manifest
+from datamodules.split import NONE_CHECKED, Checked
 from tests.audit.audits import some_audit
 
 NAMES = ("ape", "bee", "cow")
@@ -47,19 +49,28 @@ def test_the_rule_by_hand(audit: Audit) -> None:
     assert cleaned.label.tolist() == [0, 1, -1, 0, -1]
     assert cleaned.replaced.tolist() == [False, True, False, True, False]
     assert cleaned.left_out.tolist() == [False, False, True, False, True]
-    assert cleaned.expected_precision == pytest.approx((0.8 + 0.7) / 2)
     assert clean(audit, confidence=0.75).label.tolist() == [0, 1, -1, -1, -1]
-    assert clean(audit, confidence=1).expected_precision is None
 
 
-def test_what_it_is_worth_is_counted_where_the_truth_is_known(audit: Audit) -> None:
-    facts = summary(clean(audit, 0.5), audit)
+def worth(
+    audit: Audit, drawn: Manifest, checked: Checked = NONE_CHECKED, confidence: float = 0.5
+) -> dict[str, Any]:
+    cleaned = clean(audit, confidence)
+    return summary(cleaned, audit, listed(cleaned, audit, drawn, checked))
+
+
+def test_what_it_is_worth_is_counted_where_the_truth_is_known(
+    audit: Audit, drawn: Manifest
+) -> None:
+    facts = worth(audit, drawn)
     assert facts["cleaned/replaced"] == facts["cleaned/left_out"] == 2
+    assert facts["cleaned/expected_precision"] == pytest.approx((0.8 + 0.7) / 2)
+    assert worth(audit, drawn, confidence=1)["cleaned/expected_precision"] is None
     assert facts["cleaned/precision"] == 1  # of the one replaced whose true class is known
     assert facts["cleaned/noise_before"] == 3 / 4
     assert facts["cleaned/noise_after"] == 0  # of the two that are left and known
     unknown = audit._replace(clean=np.full(5, UNKNOWN))
-    assert set(summary(clean(unknown, 0.5), unknown)) == {
+    assert set(worth(unknown, drawn)) == {
         "cleaned/replaced",
         "cleaned/left_out",
         "cleaned/expected_precision",
@@ -75,13 +86,15 @@ def test_a_known_error_that_stays_is_noise_and_one_replaced_is_not_judged() -> N
         confidence=[0.9, 0.9],
         trust=[0.1, 0.9],
     )
-    facts = summary(clean(two, 0.5), two)
+    nothing = np.empty(0, dtype=np.int64)
+    drawn = Manifest({}, NAMES, two.index, two.given, two.clean, nothing, nothing)
+    facts = worth(two, drawn)
     assert facts["cleaned/noise_after"] == 1
     assert "cleaned/precision" not in facts
 
 
 def test_cleaned_draws_can_be_trained_on(audit: Audit, drawn: Manifest, tmp_path: Path) -> None:
-    made = manifest(clean(audit, 0.5), audit, drawn, 0.5)
+    made = manifest(listed(clean(audit, 0.5), audit, drawn), drawn, 0.5)
     made.write(tmp_path / "labels_cleaned.npz")
     found = Manifest.load(tmp_path / "labels_cleaned.npz")
     # row 8 was never looked at and stays
@@ -96,18 +109,26 @@ def test_cleaned_draws_can_be_trained_on(audit: Audit, drawn: Manifest, tmp_path
 def test_the_table_has_every_example_once(audit: Audit, drawn: Manifest, tmp_path: Path) -> None:
     files = [f"{row}.png" for row in range(10)]
     tested = [("t/1.png", 2, True), ("t/2.png", 1, False)]
-    write_csv(columns(clean(audit, 0.5), audit, drawn, files, tested), tmp_path / "c.csv")
+    every = listed(clean(audit, 0.5), audit, drawn)
+    write_csv(columns(every, audit, drawn, files, tested), tmp_path / "c.csv")
     rows = list(csv.DictReader((tmp_path / "c.csv").open(encoding="utf-8")))
     said = {
         row["path"]: (row["label"], row["split"], row["trusted"], row["true_label"], row["action"])
         for row in rows
     }
     assert len(said) == len(rows)
+    # the confidence is the suggestion's, whatever became of the label
+    suggested = {row["path"]: (row["suggested_label"], row["confidence"]) for row in rows}
+    assert suggested["1.png"] == ("bee", "0.9000")  # kept
+    assert suggested["2.png"] == ("bee", "0.8000")  # replaced
+    assert suggested["4.png"] == ("cow", "0.4000")  # left out
+    assert suggested["8.png"] == suggested["0.png"] == suggested["t/1.png"] == ("", "")
     assert said == {
         "1.png": ("ape", "train", "no", "ape", "kept"),
         "2.png": ("bee", "train", "no", "bee", "replaced"),
         "4.png": ("", "train", "no", "cow", "left out"),
         "7.png": ("ape", "train", "no", "", "replaced"),
+        "8.png": ("bee", "train", "no", "bee", "not seen"),
         "9.png": ("", "train", "no", "", "left out"),
         "0.png": ("ape", "train", "yes", "ape", "trusted"),
         "3.png": ("bee", "train", "yes", "bee", "trusted"),
@@ -115,3 +136,53 @@ def test_the_table_has_every_example_once(audit: Audit, drawn: Manifest, tmp_pat
         "t/1.png": ("cow", "test", "no", "cow", "tested on"),
         "t/2.png": ("bee", "test", "no", "", "tested on"),  # nobody checked it
     }
+
+
+def test_what_cannot_be_read_is_left_out(audit: Audit, drawn: Manifest, tmp_path: Path) -> None:
+    unread = np.isin(drawn.train_rows, [1, 8])
+    seen, checked = audit.part(audit.index != 1), Checked(np.array([8]), np.array([0]))
+    cleaned = clean(seen, 0.5)
+    every = listed(cleaned, seen, drawn, checked, unread)
+    write_csv(columns(every, seen, drawn, None), tmp_path / "c.csv")
+    rows = {row["index"]: row for row in csv.DictReader((tmp_path / "c.csv").open())}
+    for row, truth in (("1", "ape"), ("8", "ape")):  # the latter as the user says
+        assert [rows[row][name] for name in ("label", "trusted", "true_label", "action")] == [
+            "", "no", truth, "not readable"
+        ]  # fmt: skip
+        assert rows[row]["confidence"] == rows[row]["suggested_label"] == ""
+    assert manifest(every, drawn, 0.5).train_rows.tolist() == [2, 7]
+    assert summary(cleaned, seen, every)["cleaned/left_out"] == 2
+
+
+def test_what_the_user_checked_is_not_judged_by_the_network(
+    audit: Audit, drawn: Manifest, tmp_path: Path
+) -> None:
+    # replaced wrongly, left out, kept though wrong, not seen; in the probe, and left out of it
+    checked = Checked(np.array([2, 4, 1, 8, 3, 6]), np.array([2, 2, 1, 0, 1, 2]))
+    every = listed(clean(audit, 0.5), audit, drawn, checked)
+    files = [f"{row}.png" for row in range(10)]
+    write_csv(columns(every, audit, drawn, files), tmp_path / "c.csv")
+    rows = list(csv.DictReader((tmp_path / "c.csv").open(encoding="utf-8")))
+    assert len(rows) == 10
+    said = {row["path"]: tuple(row.values())[1:6] for row in rows if row["action"] == "trusted"}
+    assert said == {
+        "1.png": ("bee", "train", "yes", "bee", "ape"),
+        "2.png": ("cow", "train", "yes", "cow", "ape"),
+        "4.png": ("cow", "train", "yes", "cow", "bee"),
+        "8.png": ("ape", "train", "yes", "ape", "bee"),
+        "0.png": ("ape", "train", "yes", "ape", ""),
+        "3.png": ("bee", "train", "yes", "bee", ""),
+        "5.png": ("cow", "train", "yes", "cow", ""),
+        "6.png": ("cow", "train", "yes", "cow", ""),
+    }
+    made = manifest(every, drawn, 0.5)
+    assert made.train_rows.tolist() == [1, 2, 4, 7, 8]
+    assert made.given.tolist() == [1, 2, 2, 0, 0]
+    assert made.clean.tolist() == [1, 2, 2, UNKNOWN, 0]
+    assert np.array_equal(made.probe_rows, drawn.probe_rows)
+    facts = worth(audit, drawn, checked)
+    assert (facts["cleaned/replaced"], facts["cleaned/left_out"]) == (1, 1)
+    assert facts["cleaned/expected_precision"] == pytest.approx(0.7)
+    # the rule did not know: what it is worth is measured as if nobody had checked
+    measured = ("cleaned/noise_before", "cleaned/noise_after", "cleaned/precision")
+    assert all(facts[name] == worth(audit, drawn)[name] for name in measured)

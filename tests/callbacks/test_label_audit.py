@@ -1,4 +1,5 @@
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -41,11 +42,13 @@ def visit(
     audit.on_train_batch_end(trainer, Any, outputs, batch, 0)
 
 
-def data(rows: list[int], given: list[int], clean: list[int]) -> Any:
+def data(rows: list[int], given: list[int], clean: list[int], grey: Sequence[int] = ()) -> Any:
     manifest = SimpleNamespace(
         train_rows=np.array(rows), given=np.array(given), clean=np.array(clean)
     )
-    return SimpleNamespace(manifest=manifest, num_classes=2)
+    return SimpleNamespace(
+        manifest=manifest, num_classes=2, unread=lambda some: np.isin(some, grey)
+    )
 
 
 def test_what_visits_say_by_hand() -> None:
@@ -81,6 +84,16 @@ def test_what_was_never_visited_changes_nothing_of_the_rest() -> None:
     for one, other in zip(every, alone, strict=True):
         np.testing.assert_array_equal(one, other)
     assert every.confidence[every.suggested != every.given].mean() > 0.5
+
+
+def test_nothing_is_said_of_a_picture_that_could_not_be_read() -> None:
+    audit = LabelAudit(size=4, num_classes=2)
+    visit(audit, [0, 1, 2], [0, 1, 1], [0.3, 0.6, 0.5], None)
+    some = data([0, 1, 2, 3], [0, 1, 1, 0], [0, 1, 0, 0], grey=[1])
+    assert audit.audit(some).index.tolist() == [0, 2]
+    said, right = torch.tensor([0, 1, 1, 0]), torch.tensor([0.9, 0.8, 0.7, 0.6])
+    audit.end = Look(torch.arange(4), said, right, right, right)
+    assert audit.audit(some).index.tolist() == [0, 2, 3]
 
 
 def test_a_look_at_the_end_counts_more_than_few_visits_and_brings_the_suggestion() -> None:

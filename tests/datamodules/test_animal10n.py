@@ -92,6 +92,10 @@ def test_a_list_of_checked_training_pictures(untouched, tmp_path):
     assert len(data.tested["test"].label) == 20
     assert not any("NOTE" in note for note in data.notes)
     check_labels(data)
+    # who checked it is the user; a testing picture would be nobody's
+    assert len(data.checked().row) == 11
+    assert len(made(untouched).checked().row) == 0
+    assert data.notes[-1].startswith("the probe takes 10 of the 11 training pictures that you")
     everyone = made(untouched, probe_list=given, probe_per_class=None)
     assert (everyone.num_train, everyone.num_probe) == (19, 11)
 

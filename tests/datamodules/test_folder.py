@@ -218,6 +218,21 @@ def test_slips_in_a_list_of_checked_pictures(
         folder(zoo, trusted=str(listed))
 
 
+def test_checked_pictures_that_the_probe_does_not_take_are_noted(zoo: Path, tmp_path: Path) -> None:
+    rows = [f"{path.parent.name}/{path.name},cow" for path in sorted((zoo / "ape").glob("*.png"))]
+    rows += ["bee/6.png,ape", "bee/7.png,bee"]
+    trusted = str(table(tmp_path / "checked.csv", "path,true_label", *rows))
+    data = folder(zoo, trusted=trusted, probe_per_class=0)
+    row, label = data.checked()
+    said = {data.paths[one]: data.class_names[of] for one, of in zip(row, label, strict=True)}
+    assert said == {path: dict(one.split(",") for one in rows)[path] for path in said}
+    assert data.notes[-1].startswith(
+        f"the probe takes 0 of the {len(row)} training pictures that you checked "
+        "(probe_per_class=0): the others are trained on with the labels they came with"
+    )
+    assert not any("the probe takes" in note for note in folder(zoo, trusted=trusted).notes)
+
+
 def test_a_path_without_a_label_is_no_checked_picture(zoo: Path, tmp_path: Path) -> None:
     rows = ["path,label", "ape/0.png,", "ape/1.png,ape", "ape/2.png,ape", "bee/6.png,bee"]
     labels = str(table(tmp_path / "t.csv", *rows, "bee/7.png,bee"))
@@ -251,6 +266,21 @@ def test_what_to_label_first_is_written_down(
     unfilled = folder(zoo, trusted=str(path))
     assert unfilled.num_probe == 0  # nothing is filled in yet
     assert "trusts no picture to train with" in unfilled.without_probe()
+
+
+@pytest.mark.parametrize("pictures", ["whole", "windows"])
+def test_what_cannot_be_read_is_not_to_be_labelled_first(
+    zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pictures: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    broken = {"ape/1.png", "ape/2.png", *(f"cow/{number}.png" for number in range(11, 15))}
+    for path in broken:
+        (zoo / path).write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    data = folder(zoo, pictures=pictures)
+    data.without_probe()
+    with Path("outputs/zoo-label_these_first.csv").open() as file:
+        listed = {row["path"] for row in csv.DictReader(file)}
+    assert listed == set(data.paths) - broken
 
 
 def test_a_list_of_what_to_label_first_that_is_filled_in_stays(

@@ -132,6 +132,27 @@ def test_processes_do_not_cut_into_each_others_lines(tmp_path: Path) -> None:
     assert len(read_unreadable(tmp_path)) == 600
 
 
+def test_several_processes_write_a_picture_down_once(tmp_path: Path) -> None:
+    unreadable = Unreadable()
+    unreadable.write_to(tmp_path)
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_note, args=(unreadable, 0)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    _note(unreadable, 0)
+    for worker in workers:
+        worker.join()
+    # nor does a run that goes on, and reads them again
+    again = Unreadable()
+    _note(again, 0)
+    again.write_to(tmp_path)
+    _note(again, 1)
+    rows = (tmp_path / FILE).read_text().splitlines()
+    assert len(rows) == len(set(rows)) == 401
+    assert again.noted() == read_unreadable(tmp_path)
+    assert len(unreadable.noted()) == 400
+
+
 def test_names_that_are_not_text(tmp_path: Path) -> None:
     name = os.fsdecode(b"\xff\xfe.png")
     Image.fromarray(noise(30, 40)).save(tmp_path / "x.png")

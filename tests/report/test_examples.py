@@ -13,13 +13,13 @@ from report.thumbnails import thumbnails
 from tests.report.stories import audit, story
 
 
-def test_the_most_suspicious_are_the_first_of_the_list(tmp_path):
+def test_the_least_trusted_are_the_first_of_the_list(tmp_path):
     told = story(size=200)
     told.audit.trust[:] = told.audit.trust.round(1)  # with ties
     write_csv(columns(told.audit, told.class_names), tmp_path / "labels.csv")
     with (tmp_path / "labels.csv").open() as file:
         listed = list(csv.DictReader(file))
-    for example, line in zip(shown(told).suspicious, listed, strict=False):
+    for example, line in zip(shown(told).least_trusted, listed, strict=False):
         assert str(example.row) == line["index"]
         assert example.given == line["given_label"]
         assert (example.suggested or example.given) == line["suggested_label"]
@@ -52,7 +52,7 @@ def test_verdicts_by_hand():
         clean=clean,
         trust=np.arange(7) / 10,
     )
-    examples = shown(story(class_names=["a", "b", "c"], audit=found)).suspicious
+    examples = shown(story(class_names=["a", "b", "c"], audit=found)).least_trusted
     assert [(one.verdict, one.right, one.wrong) for one in examples] == [
         ("", None, None),
         ("known to be wrong", None, True),
@@ -64,9 +64,22 @@ def test_verdicts_by_hand():
     ]
     assert [one.suggested for one in examples] == ["b"] * 5 + [None] * 2
     assert judged(examples) == (
-        "Of the 6 whose truth is known, 4 are wrong, and the suggestion is right for 2 of 5."
+        "Of the 6 whose truth is known, 4 are wrong, and the suggestion is right for 1 of 3 struck "
+        "through."
     )
     assert judged(examples[:1]) == ""
+
+
+def test_a_label_that_is_kept_is_judged_by_itself():
+    found = audit(given=[0, 0], suggested=[1, 1], clean=[0, 1], trust=[0.5, 0.6])
+    told = story(class_names=["a", "b", "c"], audit=found)
+    examples = shown(told).least_trusted
+    assert [(one.doubted, one.suggested) for one in examples] == [(False, "b")] * 2
+    assert [(one.verdict, one.right) for one in examples] == [
+        ("given is right", True),
+        ("truly b", False),
+    ]
+    assert judged(examples) == "Of the 2 whose truth is known, 1 are wrong."
 
 
 def test_large_pictures_become_small():

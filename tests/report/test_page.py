@@ -99,6 +99,18 @@ def test_headline_by_hand():
     assert "momentum: 0.9" in page.texts("pre")[1]
 
 
+def test_shares_of_a_part_are_said_to_be():
+    told = story(size=60)
+    told = told._replace(results={**told.results, "noise/labels": 470, "noise/labels_seen": 60})
+    page = Page(render(told))
+    _, found, wrong, suspicious, _ = page.texts("div", "note")
+    assert found.endswith("; of the labels seen")
+    assert wrong.endswith("; of the labels seen")
+    assert suspicious == "of the labels seen, 60 of 470 (mode=audit looks at all)"
+    assert any("of those seen, 60 of 470" in lead for lead in page.texts("p", "lead"))
+    assert "seen" not in "".join(Page(render(story())).texts("div", "note"))
+
+
 def test_an_unfinished_run_says_so_and_guesses_nothing():
     told = STORIES["no truth"]
     page = Page(render(told))
@@ -117,6 +129,37 @@ def test_an_unfinished_run_says_so_and_guesses_nothing():
 def test_what_cannot_be_found_is_not_said_to_be(clean, value):
     told = story(results={}, audit=audit(given=[0, 1], clean=clean))
     assert headline.headline(told)[1].value == value
+
+
+@pytest.mark.parametrize(
+    ("doubted", "said"),
+    [
+        (0, "None is suspicious, and all are kept."),
+        (1, "1 of them is suspicious, and the others are kept. A label struck"),
+        (2, "2 of them are suspicious, and the others are kept. A label struck"),
+        (80, "All are suspicious. A label struck"),
+    ],
+)
+def test_only_suspicious_labels_are_struck_through(doubted, said):
+    trust = np.where(np.arange(80) < doubted, 0.4, 0.5)
+    found = audit(given=np.zeros(80, dtype=int), suggested=np.ones(80, dtype=int), trust=trust)
+    page = Page(render(story(audit=found, class_names=["a", "b"])))
+    assert any(said in lead for lead in page.texts("p", "lead"))
+    (cards,) = page.texts("ol", "cards")
+    assert cards.count("given label: a →") == min(doubted, 60)
+    assert cards.count("kept; suggested: b") == 60 - min(doubted, 60)
+    # and those among the corrections
+    assert len(page.texts("s")) == min(doubted, 60) + min(doubted, 10)
+
+
+def test_corrections_name_their_files():
+    found = audit(given=[0, 0], suggested=[1, 1], trust=[0.1, 0.9], confidence=[0.9, 0.8])
+    told = story(audit=found, class_names=["a", "b"], files=["x/one.png", "x/two.png"])
+    page = Page(render(told))
+    assert [text for text in page.texts("div", "class") if "one.png" in text]
+    assert not any("two.png" in text for text in page.texts("div", "class"))
+    without = Page(render(told._replace(files=None)))
+    assert not any("row" in text for text in without.texts("div", "class"))
 
 
 def test_names_and_paths_are_text_whatever_they_are(tmp_path):

@@ -33,6 +33,16 @@ def test_unknown_noise_is_not_called_none(capsys: pytest.CaptureFixture[str]) ->
     assert found["wrong labels found, AUROC"].startswith("0.7500")
 
 
+def test_shares_of_a_part_are_said_to_be(capsys: pytest.CaptureFixture[str]) -> None:
+    share = {"noise/suspicious_share": 0.25, "noise/labels": 4_700}
+    part = shown(capsys, **share, **{"noise/labels_seen": 600})
+    assert part["labels seen"] == "600 of 4,700: all shares are of these; mode=audit looks at all"
+    assert part["suspicious"] == "25.0% of the labels seen"
+    every = shown(capsys, **share, **{"noise/labels_seen": 4_700})
+    assert "labels seen" not in every
+    assert every["suspicious"] == "25.0% of the labels"
+
+
 def test_every_test_set_has_its_rows(capsys: pytest.CaptureFixture[str]) -> None:
     rows = shown(capsys, **{"val/acc_last": 0.75, "val/top5_last": 0.875, "val/loss_last": 9.0})
     assert rows["test accuracy, last"] == "50.00%"

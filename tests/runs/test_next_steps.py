@@ -37,8 +37,12 @@ def leave(data: NoisyLabelDataModule) -> None:
     drawn.write(RUN / CLEANED_DRAWS)
     places = range(data.train_size) if data.paths is None else data.paths
     rows = list(zip(drawn.train_rows.tolist(), drawn.given.tolist(), strict=True))
-    with writing_table(RUN / CLEANED, ["path", "label"]) as table:
-        table.writerows([places[row], drawn.class_names[label]] for row, label in rows)
+    probe = zip(drawn.probe_rows.tolist(), drawn.probe_label.tolist(), strict=True)
+    listed = [(places[row], label, "train", "no") for row, label in rows]
+    listed += [(places[row], label, "train", "yes") for row, label in probe]
+    listed += [(path, label, "test", "no") for path, label, _ in data.tested_pictures()]
+    with writing_table(RUN / CLEANED, ["path", "label", "split", "trusted"]) as table:
+        table.writerows([path, drawn.class_names[label], *rest] for path, label, *rest in listed)
     with writing_table(RUN / NEXT, ["index", "path", "true_label"]) as table:
         row, label = rows[0]
         table.writerow([row, places[row], drawn.class_names[label]])
@@ -101,6 +105,20 @@ def test_own_pictures_take_the_table_and_all_lists_of_checked_ones(tmp_path: Pat
     ]  # fmt: skip
     made = settings(*checked)["dataset"]["trusted"]
     assert made == ["c.csv", "outputs/a run/label_next.csv"]
+
+
+def test_what_is_checked_next_is_trusted_whatever_the_probes_size(tmp_path: Path) -> None:
+    miniatures.overrides("folder", tmp_path / "photos")
+    rows = [(f"class {label}/{number}.jpg", label) for label in (0, 1) for number in range(3)]
+    with writing_table(tmp_path / "t.csv", ["path", "label", "trusted"]) as table:
+        table.writerows([*row, "yes" if number % 3 else ""] for number, row in enumerate(rows))
+    words = ["dataset=folder", "data_dir=photos", "labels=t.csv"]
+    again, checked = steps(shlex.join(["python", "train.py", *words, "probe_per_class=1"]))
+    assert again[:3] == [*words[:2], "probe_per_class=1"]
+    assert checked == [
+        *words, "probe_per_class=null", "dataset.trusted='outputs/a run/label_next.csv'"
+    ]  # fmt: skip
+    assert build_data(settings(*checked)).num_probe > build_data(settings(*again)).num_probe
 
 
 @pytest.mark.parametrize("name", ["webvision_mini", "clothing1m"])
