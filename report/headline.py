@@ -1,5 +1,6 @@
 """The numbers of a run, as text."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from audit.files import part_seen
@@ -74,11 +75,19 @@ def _accuracy(story: Story) -> Fact:
     if last is None:
         return Fact("test accuracy, last", "none yet", "the run was not evaluated")
     best, step = results.get("test/acc_best_oracle"), results.get("test/step_best_oracle")
-    note = ""
+    notes = [tested_on(results)]
     if best is not None:
         at = "" if step is None else f" at step {step:,}"
-        note = f"best {best:.2%}{at}: chosen by test data, not a result"
-    return Fact("test accuracy, last", f"{last:.2%}", note)
+        notes.append(f"best {best:.2%}{at}: chosen by test data, not a result")
+    return Fact("test accuracy, last", f"{last:.2%}", "; ".join(filter(None, notes)))
+
+
+def tested_on(results: Mapping[str, Any]) -> str:
+    """Return how large the test set is, and how many of its labels were checked, if known."""
+    size, checked = results.get("data/tested"), results.get("data/tested_checked")
+    if size is None:
+        return ""
+    return f"of {size:,} images" + ("" if checked is None else f", {checked:,} with checked labels")
 
 
 def _found(story: Story) -> Fact:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from audit.files import CLEANED, LABELS, NEXT, part_seen
 from datamodules.unreadable import FILE as UNREADABLE
+from report.headline import tested_on
 from runs.loggers import sync_hint
 
 Results = dict[str, Any]
@@ -27,7 +28,7 @@ def show(results: Results, folder: Path, console: Console | None = None) -> None
         if results.get(key) is not None:
             table.add_row(name, text.format(results[key]) + note)
 
-    add("test accuracy, last", "test/acc_last")
+    add("test accuracy, last", "test/acc_last", note=f"  {tested_on(results)}")
     add("test accuracy, top 5", "test/top5_last")
     add("… mean over classes", "test/acc_balanced_last")
     add("test calibration error", "test/ece_last", "{:.4f}")

@@ -96,6 +96,7 @@ def leave(
         "noise/nominal_rate": data.noise,
         "noise/effective_rate": data.manifest.effective_noise,
         **write_audit(audit, data, folder.path, folder.settings["audit"]),
+        **_tested(data),
         "data/unreadable": len(read_unreadable(folder.path)),
         "steps": ended.steps,
         "epochs": round(data.epochs(ended.steps), 3),
@@ -112,6 +113,15 @@ def leave(
     # Last, because it says that the run is finished.
     write_text(folder.path / "results.json", json.dumps(results, indent=2, allow_nan=False))
     return results
+
+
+def _tested(data: NoisyLabelDataModule) -> Results:
+    """Return how large the main test set is, and how many of its labels the user checked."""
+    pictures = data.tested_pictures()
+    return {
+        "data/tested": len(data.test_sets[data.test_names[0]]),
+        "data/tested_checked": sum(is_right for *_, is_right in pictures) if pictures else None,
+    }
 
 
 def _story(

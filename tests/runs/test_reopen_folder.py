@@ -105,3 +105,16 @@ def test_labels_of_images_in_memory_are_kept_too(
     Path("mine.npy").unlink()
     judged = command(evaluate, "mode=evaluate", "checkpoint=run")
     assert judged["test/acc"] == before["test/acc_last"]
+
+
+def test_results_say_on_how_many_checked_pictures_it_was_tested(
+    photos: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = trained("run", "dataset.trusted=checked.csv")
+    size = results["data/tested"]
+    assert 3 <= size < 20
+    checked = results["data/tested_checked"]  # of three that were checked
+    assert 0 <= checked <= 3
+    said = capsys.readouterr().out
+    assert f"of {size} images, {checked} with checked labels" in said
+    assert f"{size} pictures are held out of training to test on, {checked} of them" in said
