@@ -56,7 +56,7 @@ def main(cfg: DictConfig) -> Results:
             raise KeyboardInterrupt from None
         raise
     except Exception as error:
-        if getattr(error, "told_by_another", False):  # rank 0 reports the same error
+        if getattr(error, "reported_by_another_rank", False):  # rank 0 reports the same error
             sys.exit(0)
         # Lightning's own message about arguments that cannot work is fit for the user too
         for_user = isinstance(error, ValueError) or type(error).__name__ in _IN_A_SENTENCE

@@ -17,7 +17,7 @@ from datamodules.augment import normalise
 from datamodules.base import NoisyLabelDataModule
 from datamodules.batch import Batch
 from lightning_modules.base import NoisyLabelModule
-from lightning_modules.messages import everyones
+from lightning_modules.cpu_collectives import all_gather_object
 
 Logits = Callable[[Batch], Tensor]
 Probability = Callable[[Batch], Tensor]
@@ -66,7 +66,7 @@ def look_at_all(
         posterior = fit(*logits_of(trusted, logits), counted)
     batches: Any = data.each_once(data.train_set)
     bar = track(batches, "", console=console, transient=True, disable=not console.is_terminal)
-    shares = everyones(look(bar, lambda batch: posterior(logits(batch)), counted))
+    shares = all_gather_object(look(bar, lambda batch: posterior(logits(batch)), counted))
     index, given, every = joined(shares)
     return Look(index, every.suggested, *judged(every, given, of_class))
 

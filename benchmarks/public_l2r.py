@@ -92,7 +92,7 @@ def _step(weigh: Weigh) -> Callable[[Any, Views, Views], Callable[[], None]]:
             losses = cross_entropy(module.net(train.weak), train.label, reduction="none")
             module.net.zero_grad()
             (weight @ losses + module.penalty(module.theta())).backward()
-            module.descend()
+            module.sgd_step()
 
         return step
 

@@ -139,7 +139,7 @@ def main() -> None:
         step = next(run)
         trained.net.zero_grad()
         objective(trained, step.train, step.probe, number).loss.backward()
-        trained.descend()
+        trained.sgd_step()
     compared = [next(run) for _ in range(given.steps)]
 
     def variant(overrides: list[str]) -> NoisyLabelModule:

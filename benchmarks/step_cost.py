@@ -37,7 +37,7 @@ from datamodules.batch import Step, Views
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.batch_norm import batch_statistics_only
 from lightning_modules.passes import Passes
-from lightning_modules.repeated import WARM_UP
+from lightning_modules.recorded_step import WARM_UP_STEPS
 from lightning_modules.schedules import Schedule
 from runs.build import build_module, multiply_float32
 from runs.freed_memory import keep_freed_memory
@@ -52,7 +52,7 @@ class Count(NamedTuple):
     floor: float | None  # F, by the usual count
     forward: int = 0
     backward: int = 0
-    along: int = 0  # forward-mode passes
+    jvp: int = 0  # forward-mode passes
 
 
 # Suffix of the rows with the settings of `--beside`.
@@ -111,11 +111,11 @@ def steps(names: list[str], given: argparse.Namespace, data: Batches) -> dict[st
     net = build(["method=supervised"], given.model, given.device).net
     image = data[0].weak
     theta = dict(net.named_parameters())
-    along = {name: torch.randn_like(value) for name, value in theta.items()}
+    direction = {name: torch.randn_like(value) for name, value in theta.items()}
 
     def forward_mode() -> None:
         with batch_statistics_only(net):
-            Passes(net).along(theta, along, image)
+            Passes(net).jvp(theta, direction, image)
 
     def both_ways() -> None:
         torch.autograd.grad(net(image).sum(), list(theta.values()))
@@ -201,7 +201,7 @@ def row(name: str, taken: dict[str, float], memory: dict[str, int], batch: int) 
     cells += ["" if count.floor is None else f"{count.floor:.0f}"]
     cells += ["" if count.floor is None else f"{time_ / unit / count.floor - 1:+.0%}"]
     backward = taken["forward and backward"] - unit
-    passes = count.forward * unit + count.backward * backward + count.along * taken["forward mode"]
+    passes = count.forward * unit + count.backward * backward + count.jvp * taken["forward mode"]
     cells += [f"{time_ / passes - 1:+.0%}" if passes else ""]
     return "| " + " | ".join([name, *cells]) + " |"
 
@@ -240,7 +240,7 @@ def main() -> None:
         work()
     memory = {name: peak(work, given.device) for name, work in works.items()}
     if "speed.cuda_graph=true" in given.beside:
-        for _ in range(WARM_UP - 1):  # the last of these calls records the graph
+        for _ in range(WARM_UP_STEPS - 1):  # the last of these calls records the graph
             for work in works.values():
                 work()
     rounds = [

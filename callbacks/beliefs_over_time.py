@@ -10,7 +10,7 @@ from torch import Tensor
 
 from callbacks.transition import add_pairs, transition_error
 from callbacks.weight_histogram import GROUPS, HIGH, Weighed, add_weights, ends, log_weights
-from lightning_modules.messages import rank, total
+from lightning_modules.cpu_collectives import all_reduce_sum, rank
 
 # With more classes, two matrices of C x C numbers are too large to keep and to save.
 MOST_CLASSES = 2000
@@ -81,7 +81,7 @@ class BeliefsOverTime(Callback):
                     log_weights(self.weights[-1], logger)
 
     def _over_ranks(self) -> list[Tensor]:
-        return [total(counts.cpu()) for counts in (self._pairs, self._weights)]
+        return [all_reduce_sum(counts.cpu()) for counts in (self._pairs, self._weights)]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the histograms so far, and the open counts summed over ranks."""

@@ -4,7 +4,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from callbacks.training_log import TrainingLog
-from lightning_modules.messages import rank
+from lightning_modules.cpu_collectives import rank
 
 _NEARLY_ALL = 0.9
 

@@ -23,7 +23,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from callbacks.checkpoint_file import LAST
 from callbacks.stop_signals import Stopped, StopSignals
 from datamodules.atomic import replacing
-from lightning_modules.messages import AgreedError, everyones, largest
+from lightning_modules.cpu_collectives import CollectiveError, all_gather_object, all_reduce_max
 
 
 class Evaluations(Checkpoint):
@@ -97,7 +97,7 @@ class Evaluations(Checkpoint):
             return
         trainer.val_check_batch = math.inf
         late = time.monotonic() - self._saved_at >= self.save_seconds
-        asked, late_somewhere = largest(self.signals.asked, int(late))
+        asked, late_somewhere = all_reduce_max(self.signals.asked, int(late))
         if asked or late_somewhere:
             self._save(trainer)
         if asked:
@@ -119,7 +119,7 @@ class Evaluations(Checkpoint):
         entry = {name.removeprefix("test/"): value for name, value in results.items()}
         self.history.append({"step": step, **entry})
         self._save(trainer)
-        (asked,) = largest(self.signals.asked)
+        (asked,) = all_reduce_max(self.signals.asked)
         if asked and step < trainer.max_steps:
             raise Stopped(asked)
 
@@ -132,9 +132,9 @@ class Evaluations(Checkpoint):
         except OSError as error:  # only the first rank writes; the others wait at this barrier
             problem = error.strerror or str(error)
             trainer.strategy.barrier()
-        for reason in filter(None, everyones(problem)):
+        for reason in filter(None, all_gather_object(problem)):
             before = f"that of step {self.saved_step} is intact" if self.saved_step else "the first"
-            raise AgreedError(
+            raise CollectiveError(
                 f"The checkpoint of step {trainer.global_step} ({before}) cannot be written to "
                 f"{self.folder} ({reason}): make room there, then the same command goes on."
             )

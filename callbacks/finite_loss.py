@@ -7,7 +7,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
-from lightning_modules.messages import AgreedError, everyones
+from lightning_modules.cpu_collectives import CollectiveError, all_gather_object
 
 
 class Taken(NamedTuple):
@@ -73,14 +73,14 @@ class FiniteLoss(Callback):
         )
 
     def _stop_together(self, found: str | None) -> None:
-        reports = everyones(found)
+        reports = all_gather_object(found)
         bad = [
             report if len(reports) == 1 else f"rank {rank}: {report}"
             for rank, report in enumerate(reports)
             if report
         ]
         if bad:
-            raise AgreedError(
+            raise CollectiveError(
                 f"{'; '.join(bad)}: lower learning_rate, or give method.grad_clip, in a new "
                 "run_dir; the last checkpoint, if there is one, is from before."
             )

@@ -20,7 +20,7 @@ from audit.record import SUSPICIOUS, Audit
 from audit.trust import calibrated, levelled, levels, margin, trust
 from datamodules.base import NoisyLabelDataModule
 from lightning_modules.base import NoisyLabelModule
-from lightning_modules.messages import everyones, mine, total
+from lightning_modules.cpu_collectives import all_gather_object, all_reduce_sum, own_entry
 
 # Rows of the table: sums over an example's visits, and values from its last one.
 _SUMS = ("visits", "margin", "weight", "weight²", "weight is 0")
@@ -81,7 +81,7 @@ class LabelAudit(Callback):
         self._open.index_add_(1, given, torch.stack([unlevelled, one]))
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         if trainer.global_step % data.steps_per_epoch == 0:
-            self._level = levels(*total(self._open.cpu())).to(self._open.device)
+            self._level = levels(*all_reduce_sum(self._open.cpu())).to(self._open.device)
             self._open.zero_()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -90,7 +90,8 @@ class LabelAudit(Callback):
             return
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         manifest = data.manifest
-        visits, margins = total(self._table[:2].cpu())[:, manifest.train_rows].double().numpy()
+        table = all_reduce_sum(self._table[:2].cpu())
+        visits, margins = table[:, manifest.train_rows].double().numpy()
         seen = visits > 0
         so_far = trust(margins[seen], visits[seen], None)
         metrics = detection(so_far, manifest.given[seen], manifest.clean[seen])
@@ -103,7 +104,7 @@ class LabelAudit(Callback):
         Not in `on_train_end`, which a run resumed at its last step does not reach. A run shorter
         than an epoch has no time for another look, and is judged by its visits alone.
         """
-        tables = everyones(self._table.cpu())
+        tables = all_gather_object(self._table.cpu())
         self._table = joined(tables)
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         if self._table[0].sum() >= data.num_train:
@@ -164,17 +165,17 @@ class LabelAudit(Callback):
     def state_dict(self) -> dict[str, Any]:
         """Return every rank's table and open sums, and the levels, which are the same for all."""
         return {
-            "tables": everyones(self._table.cpu()),
-            "open": everyones(self._open.cpu()),
+            "tables": all_gather_object(self._table.cpu()),
+            "open": all_gather_object(self._open.cpu()),
             "level": self._level.cpu(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore this rank's saved table and open sums, and the levels."""
         device = self._table.device
-        self._table = mine(_tables(state_dict, "the checkpoint")).to(device)
+        self._table = own_entry(_tables(state_dict, "the checkpoint")).to(device)
         self._open, self._level = (
-            mine(state_dict["open"]).to(device),
+            own_entry(state_dict["open"]).to(device),
             state_dict["level"].to(device),
         )
 

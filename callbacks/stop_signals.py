@@ -10,7 +10,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from lightning_modules.messages import rank
+from lightning_modules.cpu_collectives import rank
 
 # A Ctrl-C may arrive twice: from the terminal, and passed on by programs between it and us.
 _SAME_CTRL_C = 1.0  # seconds

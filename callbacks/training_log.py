@@ -21,7 +21,7 @@ from callbacks.noise_metrics import (
     suspicion,
 )
 from datamodules.batch import Batch
-from lightning_modules.messages import everyones, largest, mine
+from lightning_modules.cpu_collectives import all_gather_object, all_reduce_max, own_entry
 from lightning_modules.objective import Objective
 
 
@@ -157,7 +157,7 @@ class TrainingLog(Callback):
             "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
             "epoch": data.epochs(trainer.global_step),
             "images_per_second": self._steps * data.batch_size / seconds,
-            "memory_bytes": float(*largest(_memory(trainer.strategy.root_device))),
+            "memory_bytes": float(*all_reduce_max(_memory(trainer.strategy.root_device))),
         }
         self._steps, self._seconds, self._since = 0, 0.0, now
         return pace
@@ -172,12 +172,12 @@ class TrainingLog(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return every rank's open window, and the metrics of the last closed one."""
-        windows = everyones(self._window.state_dict())
+        windows = all_gather_object(self._window.state_dict())
         return {"windows": windows, "latest": dict(self.latest)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore this rank's open window."""
-        self._window.load_state_dict(mine(state_dict["windows"]))
+        self._window.load_state_dict(own_entry(state_dict["windows"]))
         self.latest = dict(state_dict["latest"])
 
 

@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from datamodules.unreadable import FILE, read_unreadable
-from lightning_modules.messages import rank
+from lightning_modules.cpu_collectives import rank
 
 
 class UnreadableWarning(Callback):

@@ -22,7 +22,7 @@ from inspection.stopwatch import Stopwatch
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.compiled import CompiledPasses
 from lightning_modules.passes import Passes
-from lightning_modules.repeated import WARM_UP
+from lightning_modules.recorded_step import WARM_UP_STEPS
 from runs.build import build_trainer
 from runs.settings import Settings
 
@@ -88,7 +88,7 @@ def rehearse(
     two, four, middle = (min(one, size) for one in SMALL)
     # not for small steps: each size would be compiled and recorded again
     passes, module.passes = module.passes, Passes(module.net)
-    repeated, module.repeated = module.repeated, None
+    recorded_step, module.recorded_step = module.recorded_step, None
     first = run([two])
     # the first step includes the warm-up, which hardly matters if steps are slow
     slow = first.seconds[0] > BUDGET / 8
@@ -101,14 +101,14 @@ def rehearse(
     steps = 1
     for more in (middle, size):
         if more == size:
-            module.passes, module.repeated = passes, repeated
+            module.passes, module.recorded_step = passes, recorded_step
         seconds, needed = scaled(points, more)
         there = memory.available()
         fits = watch.on_gpu or there is None or needed < _DARING * there
         times = min(int((ends - time.perf_counter()) / seconds), WHOLE if more == size else 1)
         # steps to leave out, which compile, record or warm up
-        settling = WARM_UP + 1 if module.repeated else 1
-        if times and (module.repeated or isinstance(module.passes, CompiledPasses)):
+        settling = WARM_UP_STEPS + 1 if module.recorded_step else 1
+        if times and (module.recorded_step or isinstance(module.passes, CompiledPasses)):
             times = max(times, settling + 1)
         if not fits or times < 1:
             break

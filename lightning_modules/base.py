@@ -14,13 +14,13 @@ from datamodules.batch import Step, Views
 from datamodules.bounds import above, one_of, within
 from datamodules.randomness import torch_generator
 from lightning_modules.compiled import CompiledPasses
-from lightning_modules.distributed import together
+from lightning_modules.distributed import is_distributed
 from lightning_modules.ema import AveragedNetwork, averaging_decay
-from lightning_modules.judge import Judge
+from lightning_modules.evaluation_metrics import EvaluationMetrics
 from lightning_modules.losses import l2_penalty
 from lightning_modules.objective import Objective
 from lightning_modules.passes import Params, Passes
-from lightning_modules.repeated import Repeated
+from lightning_modules.recorded_step import RecordedStep
 from lightning_modules.schedules import Schedule
 
 
@@ -89,13 +89,17 @@ class NoisyLabelModule(pl.LightningModule):
         self.ema_order = ema_order if ema_decay else "after"
         self.grad_clip = grad_clip
         # BatchNorm's scales and shifts and all biases have one dimension
-        self._decayed = frozenset(
+        self._decayed_names = frozenset(
             name for name, value in net.named_parameters() if decayed == "all" or value.ndim > 1
         )
         self.passes = CompiledPasses(net) if compile else Passes(net)
-        self.repeated = Repeated(self.differentiate, net.parameters()) if cuda_graph else None
+        self.recorded_step = (
+            RecordedStep(self.forward_backward, net.parameters()) if cuda_graph else None
+        )
         self.test_names = tuple(test_names)
-        self._judges = nn.ModuleList(Judge(name, num_classes) for name in test_names)
+        self._evaluation_metrics = nn.ModuleList(
+            EvaluationMetrics(name, num_classes) for name in test_names
+        )
 
     @abstractmethod
     def objective(self, train: Views, probe: Views | None, draws: Any) -> Objective:
@@ -118,16 +122,16 @@ class NoisyLabelModule(pl.LightningModule):
         draws = self.draw(generator, step.train, step.probe)
         draws = move_data_to_device(draws, step.train.label.device)
         # A CUDA graph cannot be reseeded: with it, networks that draw random numbers are refused.
-        if self.repeated is None:
+        if self.recorded_step is None:
             self.passes.seed = torch_generator(
                 self.seed, "network", self.global_step, self.global_rank
             ).initial_seed()
-        differentiate = self.repeated or self.differentiate
-        objective = differentiate(step.train, step.probe, draws)
-        self.descend()
+        forward_backward = self.recorded_step or self.forward_backward
+        objective = forward_backward(step.train, step.probe, draws)
+        self.sgd_step()
         return {"objective": objective, "batch": step.batch}
 
-    def differentiate(self, train: Views, probe: Views | None, draws: Any) -> Objective:
+    def forward_backward(self, train: Views, probe: Views | None, draws: Any) -> Objective:
         """Return the objective; leave the gradient, averaged over ranks, in the parameters."""
         self._optimiser().zero_grad()
         objective = self.objective(train, probe, draws)
@@ -135,7 +139,7 @@ class NoisyLabelModule(pl.LightningModule):
         self.manual_backward(objective.loss)
         return objective._replace(loss=objective.loss.detach())
 
-    def descend(self) -> None:
+    def sgd_step(self) -> None:
         """Take one SGD step at the scheduled learning rate, and update the averaged network."""
         optimiser = self._optimiser()
         for group in optimiser.param_groups:
@@ -143,10 +147,10 @@ class NoisyLabelModule(pl.LightningModule):
         if self.grad_clip is not None:
             self.clip_gradients(optimiser.optimizer, self.grad_clip, "norm")
         if self.ema_order == "before":
-            self._average()
+            self._update_average()
         optimiser.step()
         if self.ema_order == "after":
-            self._average()
+            self._update_average()
         else:
             self.averaged.copy_buffers(self.net)
 
@@ -156,7 +160,7 @@ class NoisyLabelModule(pl.LightningModule):
         assert isinstance(optimiser, LightningOptimizer)
         return optimiser
 
-    def _average(self) -> None:
+    def _update_average(self) -> None:
         self.averaged.update(self.net, averaging_decay(self.global_step, self.ema_decay))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -167,16 +171,16 @@ class NoisyLabelModule(pl.LightningModule):
 
     def theta(self) -> dict[str, Tensor]:
         """Return θ, the network's trainable parameters, by name."""
-        return {name: one for name, one in self.net.named_parameters() if one.requires_grad}
+        return {name: value for name, value in self.net.named_parameters() if value.requires_grad}
 
     def logits(self, image: Tensor, theta: Params | None = None) -> Tensor:
         """Return the network's logits, `(B, C)`, at θ; None: at its own parameters."""
-        return self.passes.at(theta, image)
+        return self.passes.logits(theta, image)
 
     def penalty(self, theta: Params) -> Tensor:
         """Return the weight decay in the training and look-ahead losses, a scalar."""
         return l2_penalty(
-            (theta[name] for name in theta if name in self._decayed), self.weight_decay
+            (theta[name] for name in theta if name in self._decayed_names), self.weight_decay
         )
 
     def full_penalty(self, theta: Params) -> Tensor:
@@ -201,23 +205,23 @@ class NoisyLabelModule(pl.LightningModule):
 
     def on_validation_start(self) -> None:
         """Give all ranks the running statistics of rank 0, which are those in a checkpoint."""
-        if together():
+        if is_distributed():
             for buffer in self.averaged.net.buffers():
                 distributed.broadcast(buffer, src=0)
 
     def validation_step(self, views: Views, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Evaluate one batch of a test set."""
-        judge: Any = self._judges[dataloader_idx]
-        judge.update(self(views.weak), views.label)
+        metrics: Any = self._evaluation_metrics[dataloader_idx]
+        metrics.update(self(views.weak), views.label)
 
     def on_validation_epoch_end(self) -> None:
         """Publish each test set's results, such as `test/acc`, over all ranks' examples.
 
         `Evaluations` sends them to the loggers, because Lightning would log the wrong step.
         """
-        judges: Any = self._judges
-        for judge in judges:
-            self.log_dict(judge.results(), logger=False)
+        evaluation_metrics: Any = self._evaluation_metrics
+        for metrics in evaluation_metrics:
+            self.log_dict(metrics.compute_and_reset(), logger=False)
 
     test_step = validation_step
     on_test_epoch_end = on_validation_epoch_end

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, jvp
+from torch.func import functional_call
 
 from lightning_modules.passes import Params, Passes, refuse_inference_mode
 
@@ -31,33 +31,36 @@ class CompiledPasses(Passes):
         # On a CPU it warns that CUDA is missing, which is no problem.
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
 
-        def at(theta: Params, image: Tensor) -> Tensor:
-            found: Tensor = functional_call(net, dict(theta), (image,))
-            return found.to(image.dtype)
+        def logits(theta: Params, image: Tensor) -> Tensor:
+            output: Tensor = functional_call(net, dict(theta), (image,))
+            return output.to(image.dtype)
 
-        def along(theta: Params, direction: Params, image: Tensor) -> Any:
-            return jvp(lambda there: at(there, image), (dict(theta),), (dict(direction),))
+        def jvp(theta: Params, direction: Params, image: Tensor) -> Any:
+            return torch.func.jvp(
+                lambda theta: logits(theta, image), (dict(theta),), (dict(direction),)
+            )
 
         # Not dynamic: a run has two or three shapes, and code specialised to them is faster.
         # One full graph or an error: a pass compiled in part, or not at all beyond the limit, would
         # be slow, and its rounding could change when the run is resumed.
-        self._at = torch.compile(at, dynamic=False, fullgraph=True)
-        self._along = torch.compile(along, dynamic=False, fullgraph=True)
+        self._compiled_logits = torch.compile(logits, dynamic=False, fullgraph=True)
+        self._compiled_jvp = torch.compile(jvp, dynamic=False, fullgraph=True)
 
-    def at(self, theta: Params | None, image: Tensor) -> Tensor:
+    def logits(self, theta: Params | None, image: Tensor) -> Tensor:
         """Return the logits at θ, `(B, C)`; None: at the network's own parameters."""
-        self.draw_anew(image.device)
-        return self._at(dict(self.net.named_parameters()) if theta is None else theta, image)
+        self.reseed(image.device)
+        theta = dict(self.net.named_parameters()) if theta is None else theta
+        return self._compiled_logits(theta, image)
 
     @torch.no_grad()
-    def along(self, theta: Params, direction: Params, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the logits at θ and their derivative along a direction, each `(B, C)`.
+    def jvp(self, theta: Params, direction: Params, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits at θ and their derivative along a direction in θ, each `(B, C)`.
 
         Raises:
             RuntimeError: in inference mode, where derivatives vanish without an error.
         """
         refuse_inference_mode()
-        self.draw_anew(image.device)
+        self.reseed(image.device)
         theta = {name: value.detach() for name, value in theta.items()}
-        found: tuple[Tensor, Tensor] = self._along(theta, direction, image)
-        return found
+        logits_and_jvp: tuple[Tensor, Tensor] = self._compiled_jvp(theta, direction, image)
+        return logits_and_jvp

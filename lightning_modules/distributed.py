@@ -1,31 +1,46 @@
 """Means and sums over the ranks that decide together; the identity where a rank decides alone."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, distributed
 
 
-def together() -> bool:
+def is_distributed() -> bool:
     """Return whether this process is one of several ranks."""
     return distributed.is_available() and distributed.is_initialized()
 
 
-class Alone:
+class Ranks(ABC):
+    """The ranks that decide together on example weights and label mixes; `size` is their number."""
+
+    size: int
+
+    @abstractmethod
+    def mean(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Return the mean over ranks of each tensor."""
+
+    @abstractmethod
+    def sum(self, tensor: Tensor) -> Tensor:
+        """Return the sum over ranks."""
+
+
+class SingleRank(Ranks):
     """One rank that decides for itself: a single process, or `meta.scope=replica`."""
 
     size = 1
 
     def mean(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """Return the mean over ranks of each tensor."""
+        """Return the tensors themselves."""
         return list(tensors)
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """Return the sum over ranks."""
+        """Return the tensor itself."""
         return tensor
 
 
-class AllRanks(Alone):
+class AllRanks(Ranks):
     """Every rank of the default process group. Results carry no gradient."""
 
     def __init__(self) -> None:
@@ -45,6 +60,6 @@ class AllRanks(Alone):
         return total
 
 
-def ranks(scope: str) -> Alone:
+def deciding_ranks(scope: str) -> Ranks:
     """Return the ranks that decide together: all for `global`, each by itself for `replica`."""
-    return AllRanks() if scope == "global" and together() else Alone()
+    return AllRanks() if scope == "global" and is_distributed() else SingleRank()

@@ -7,18 +7,18 @@ import torch
 from torch import Tensor
 
 
-def differentiated(loss: Tensor, theta: Sequence[Tensor]) -> Tensor:
+def with_precomputed_gradient(loss: Tensor, theta: Sequence[Tensor]) -> Tensor:
     """Return a scalar with the value of `loss` and its gradient by θ, but without its graph.
 
     The gradient is computed now and the graph freed. The result can be added to other losses as
     usual: one backward pass adds up all gradients, and DDP averages them once.
     """
     gradient = torch.autograd.grad(loss, theta, materialize_grads=True)
-    found: Tensor = _Known.apply(loss.detach(), gradient, *theta)
-    return found
+    scalar: Tensor = _PrecomputedGradient.apply(loss.detach(), gradient, *theta)
+    return scalar
 
 
-class _Known(torch.autograd.Function):
+class _PrecomputedGradient(torch.autograd.Function):
     """A scalar whose gradient is already known."""
 
     @staticmethod
@@ -27,5 +27,5 @@ class _Known(torch.autograd.Function):
         return value.clone()
 
     @staticmethod
-    def backward(ctx: Any, along: Tensor) -> tuple[Tensor | None, ...]:
-        return None, None, *(along * slope for slope in ctx.gradient)
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+        return None, None, *(grad_output * part for part in ctx.gradient)

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 
-def averaging_decay(updates: int, largest: float) -> float:
-    """Return the reference's min(largest, (1 + t) / (10 + t)) after t updates of the weights."""
-    return min(largest, (1 + updates) / (10 + updates))
+def averaging_decay(updates: int, max_decay: float) -> float:
+    """Return the reference's min(max_decay, (1 + t) / (10 + t)) after t updates of the weights."""
+    return min(max_decay, (1 + updates) / (10 + updates))
 
 
 class AveragedNetwork(nn.Module):
@@ -38,8 +38,8 @@ class AveragedNetwork(nn.Module):
     @torch.no_grad()
     def copy_buffers(self, net: nn.Module) -> None:
         """Copy the network's running statistics."""
-        for mine, theirs in zip(self.net.buffers(), net.buffers(), strict=True):
-            mine.copy_(theirs)
+        for own_buffer, buffer in zip(self.net.buffers(), net.buffers(), strict=True):
+            own_buffer.copy_(buffer)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return logits, `(B, C)`."""

@@ -16,11 +16,11 @@ from torch.nn.functional import one_hot
 from datamodules.batch import Views
 from datamodules.bounds import one_of, switch, within
 from lightning_modules.batch_norm import batch_statistics_only
-from lightning_modules.early_backward import differentiated
+from lightning_modules.early_backward import with_precomputed_gradient
 from lightning_modules.losses import consistency, cross_entropy, guess_labels
 from lightning_modules.meta_gradient import LabelLosses, LookAhead
-from lightning_modules.meta_step import MetaStepModule, Verdict
-from lightning_modules.mixup import SHARES, MixupDraws, draw_mixup, mix, mixup_losses
+from lightning_modules.meta_step import MetaStepModule, MetaStepResult
+from lightning_modules.mixup import SHARE_FNS, MixupDraws, draw_mixup, mix, mixup_losses
 from lightning_modules.objective import Objective
 
 
@@ -28,7 +28,7 @@ class IEGDraws(NamedTuple):
     """What a step needs beside its examples."""
 
     mixup: MixupDraws
-    ramp: Tensor | None = None  # scalar in [0, 1]: ramp-up of p and k; None: 1
+    rampup: Tensor | None = None  # scalar in [0, 1]: ramp-up of p and k; None: 1
 
 
 class IEG(MetaStepModule):
@@ -83,7 +83,7 @@ class IEG(MetaStepModule):
         within("method.guess_rampup_epochs", guess_rampup_epochs, 0)
         within("method.guess_trust", guess_trust, 0)
         within("method.meta_momentum", meta_momentum, 0, 1)
-        one_of("method.mixup_share", mixup_share, tuple(SHARES))
+        one_of("method.mixup_share", mixup_share, tuple(SHARE_FNS))
         switch("method.relabel", relabel)
         switch("method.differentiable_guess", differentiable_guess)
         self.meta_momentum = meta_momentum
@@ -92,7 +92,7 @@ class IEG(MetaStepModule):
         self.ce_factor = ce_factor
         self.consistency_factor = consistency_factor
         self.mixup_factor = mixup_factor
-        self.mixup_share = SHARES[mixup_share]
+        self.mixup_share_fn = SHARE_FNS[mixup_share]
         self.relabel = relabel
         self.guess_rampup_epochs = guess_rampup_epochs
         self.guess_trust = guess_trust
@@ -102,9 +102,9 @@ class IEG(MetaStepModule):
         """Return mixup's random draws, and the current ramp-up of p and k."""
         assert probe is not None
         mixup = draw_mixup(generator, len(train.label), len(probe.label))
-        steps = self.guess_rampup_epochs * self.schedule.steps_per_epoch
-        ramp = torch.tensor(min(1.0, self.global_step / steps)) if steps else None
-        return IEGDraws(mixup, ramp)
+        rampup_steps = self.guess_rampup_epochs * self.schedule.steps_per_epoch
+        rampup = torch.tensor(min(1.0, self.global_step / rampup_steps)) if rampup_steps else None
+        return IEGDraws(mixup, rampup)
 
     def objective(self, train: Views, probe: Views | None, draws: IEGDraws) -> Objective:
         """Return L = (L_λ + L_ω) / 2 + L_β + k L_KL + reg(θ), without the terms switched off.
@@ -115,7 +115,7 @@ class IEG(MetaStepModule):
         """
         assert probe is not None
         assert train.strong is not None
-        given = one_hot(train.label, self.num_classes)
+        given_label = one_hot(train.label, self.num_classes)
         penalty = self.penalty(self.theta())
 
         # (a) Logits z and ẑ of the weak and the strong view, and the pseudo-labels G.
@@ -126,85 +126,90 @@ class IEG(MetaStepModule):
         pseudo_label = guess_labels(z, z_strong, self.temperature).detach()
 
         # (d) The meta-step: ω* and λ*, constants from here on.
-        verdict = self._ask_probe(given, z, z_strong, pseudo_label, penalty, train, probe)
+        meta_result = self._reweight_and_relabel(
+            given_label, z, z_strong, pseudo_label, penalty, train, probe
+        )
 
         # (e) L_ω: weights ω*, label mix ε₀. L_λ: equal weights, label mix λ*.
-        losses = LabelLosses.of(z, given, pseudo_label)
-        loss_labels = verdict.weighted_sum(losses.mixed(self.initial_label_mix))  # L_ω
+        losses = LabelLosses.of(z, given_label, pseudo_label)
+        loss_labels = meta_result.weighted_loss(losses.mixed(self.initial_label_mix))  # L_ω
         terms = {"train/loss_weighted": loss_labels.detach()}
-        if verdict.label_mix is not None:
-            loss_label_mix = losses.mixed(verdict.label_mix).mean()  # L_λ
+        if meta_result.label_mix is not None:
+            loss_label_mix = losses.mixed(meta_result.label_mix).mean()  # L_λ
             loss_labels = (loss_label_mix + loss_labels) / 2
             terms["train/loss_label_mix"] = loss_label_mix.detach()
 
         # (c) k L_KL: the strong view learns from the weak one.
-        share = self._share_of_guesses(verdict, probe, draws.ramp)
+        pseudo_label_factor = self._pseudo_label_factor(meta_result, probe, draws.rampup)
         if self.guess_trust or self.guess_rampup_epochs:
-            terms["train/guess_share"] = share
-        loss_consistency = share * self.consistency_factor * consistency(z, z_strong).mean()
+            terms["train/guess_share"] = pseudo_label_factor
+        loss_consistency = (
+            pseudo_label_factor * self.consistency_factor * consistency(z, z_strong).mean()
+        )
         terms["train/loss_consistency"] = loss_consistency.detach()
         loss = loss_labels + loss_consistency + penalty
 
         # (b) L_β: mixup of probe and noisy examples.
         if self.mixup_factor:
             # Free both views' graphs before building that of the mixed batch, three times as large.
-            loss = differentiated(loss, list(self.theta().values()))
-            mixed = mix(train, pseudo_label, probe, draws.mixup, self.mixup_share)
+            loss = with_precomputed_gradient(loss, list(self.theta().values()))
+            mixed = mix(train, pseudo_label, probe, draws.mixup, self.mixup_share_fn)
             with batch_statistics_only(self.net):
                 mixed_logits = self.logits(mixed.image)
-            loss_trusted, loss_guessed = mixup_losses(mixed_logits, mixed.label)  # L_l, L_u
-            loss_mixup = loss_trusted + share * self.ce_factor * loss_guessed  # L_β
+            loss_trusted, loss_pseudo = mixup_losses(mixed_logits, mixed.label)  # L_l, L_u
+            loss_mixup = loss_trusted + pseudo_label_factor * self.ce_factor * loss_pseudo  # L_β
             terms["train/loss_mixup"] = loss_mixup.detach()
             loss = loss + self.mixup_factor * loss_mixup
 
         return Objective(
             loss=loss,
-            terms={**terms, **self.meta_terms(verdict, probe)},
+            terms={**terms, **self.meta_terms(meta_result, probe)},
             logits=z.detach(),
-            example_weight=verdict.weight,
-            weighed_ranks=verdict.ranks.size,
-            label_mix=verdict.label_mix,
+            example_weight=meta_result.example_weight,
+            num_deciding_ranks=meta_result.ranks.size,
+            label_mix=meta_result.label_mix,
             pseudo_label=pseudo_label,
         )
 
-    def _share_of_guesses(self, verdict: Verdict, probe: Views, ramp: Tensor | None) -> Tensor:
+    def _pseudo_label_factor(
+        self, meta_result: MetaStepResult, probe: Views, rampup: Tensor | None
+    ) -> Tensor:
         """Return the factor on p and k at this step, a scalar in [0, 1]."""
-        if ramp is None:
-            ramp = torch.ones_like(verdict.probe_loss)
+        if rampup is None:
+            rampup = torch.ones_like(meta_result.probe_loss)
         if not self.guess_trust:
-            return ramp
-        (accuracy,) = verdict.ranks.mean([verdict.probe_accuracy(probe)])
+            return rampup
+        (accuracy,) = meta_result.ranks.mean([meta_result.probe_accuracy(probe)])
         chance = 1 / self.num_classes
-        return ramp * ((accuracy - chance).clamp(min=0) / (1 - chance)) ** self.guess_trust
+        return rampup * ((accuracy - chance).clamp(min=0) / (1 - chance)) ** self.guess_trust
 
-    def _ask_probe(
+    def _reweight_and_relabel(
         self,
-        given: Tensor,
+        given_label: Tensor,
         z: Tensor,
         z_strong: Tensor,
         pseudo_label: Tensor,
         penalty: Tensor,
         train: Views,
         probe: Views,
-    ) -> Verdict:
+    ) -> MetaStepResult:
         """Take the meta-step at ω = 1/B and ε = ε₀; `differentiable_guess`: G depends on θ too."""
         assert train.strong is not None
         images, logits = [train.weak], [z]
         if self.relabel and self.differentiable_guess:
             images, logits = [train.weak, train.strong], [z, z_strong]
 
-        def losses_of(z: Tensor, z_strong: Tensor | None = None) -> LabelLosses:
+        def label_losses_fn(z: Tensor, z_strong: Tensor | None = None) -> LabelLosses:
             if not self.relabel:
-                return LabelLosses(cross_entropy(given, z))
-            guess = pseudo_label
-            if z_strong is not None:
-                guess = guess_labels(z, z_strong, self.temperature)
-            return LabelLosses.of(z, given, guess)
+                return LabelLosses(cross_entropy(given_label, z))
+            if z_strong is None:
+                return LabelLosses.of(z, given_label, pseudo_label)
+            return LabelLosses.of(z, given_label, guess_labels(z, z_strong, self.temperature))
 
         look_ahead = LookAhead(
             self.meta_step_size,
             self.meta_momentum,
-            weight=1 / len(given),
+            example_weight=1 / len(given_label),
             label_mix=self.initial_label_mix,
         )
-        return self.meta_step(penalty, images, losses_of, probe, look_ahead, logits)
+        return self.meta_step(penalty, images, label_losses_fn, probe, look_ahead, logits)

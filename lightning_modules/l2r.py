@@ -20,24 +20,24 @@ class L2R(MetaStepModule):
     def objective(self, train: Views, probe: Views | None, draws: None = None) -> Objective:
         """Return Σ ω_i CE(y_i, z_i) plus weight decay (Ren et al. 2018, Algorithm 1)."""
         assert probe is not None
-        given = one_hot(train.label, self.num_classes)
+        given_label = one_hot(train.label, self.num_classes)
 
         penalty = self.penalty(self.theta())
 
-        def losses_of(logits: Tensor) -> LabelLosses:
-            return LabelLosses(cross_entropy(given, logits))
+        def label_losses_fn(logits: Tensor) -> LabelLosses:
+            return LabelLosses(cross_entropy(given_label, logits))
 
         look_ahead = LookAhead(self.meta_step_size)
-        verdict = self.meta_step(penalty, [train.weak], losses_of, probe, look_ahead)
+        meta_result = self.meta_step(penalty, [train.weak], label_losses_fn, probe, look_ahead)
 
         # After the meta-step, which does not need this graph, so that it is never in memory
         # together with the probe's.
         logits = self.logits(train.weak)
-        losses = cross_entropy(given, logits)
+        losses = cross_entropy(given_label, logits)
         return Objective(
-            loss=verdict.weighted_sum(losses) + penalty,
-            terms=self.meta_terms(verdict, probe),
+            loss=meta_result.weighted_loss(losses) + penalty,
+            terms=self.meta_terms(meta_result, probe),
             logits=logits.detach(),
-            example_weight=verdict.weight,
-            weighed_ranks=verdict.ranks.size,
+            example_weight=meta_result.example_weight,
+            num_deciding_ranks=meta_result.ranks.size,
         )

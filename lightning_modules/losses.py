@@ -37,8 +37,8 @@ def unit_rms(logits: Tensor) -> Tensor:
 
 def sharpen(probability: Tensor, temperature: float) -> Tensor:
     """Return the rows of `(B, C)` to the power 1/temperature, scaled to sum 1 (MixMatch, Eq. 7)."""
-    power = probability ** (1.0 / temperature)
-    return power / power.sum(dim=1, keepdim=True)
+    powers = probability ** (1.0 / temperature)
+    return powers / powers.sum(dim=1, keepdim=True)
 
 
 def guess_labels(weak: Tensor, strong: Tensor, temperature: float) -> Tensor:
@@ -54,8 +54,8 @@ def guess_labels(weak: Tensor, strong: Tensor, temperature: float) -> Tensor:
     Returns:
         `(B, C)`, rows sum to 1.
     """
-    mean = (unit_rms(weak).softmax(dim=1) + unit_rms(strong).softmax(dim=1)) / 2
-    return sharpen(mean, temperature)
+    mean_probability = (unit_rms(weak).softmax(dim=1) + unit_rms(strong).softmax(dim=1)) / 2
+    return sharpen(mean_probability, temperature)
 
 
 def consistency(weak: Tensor, strong: Tensor) -> Tensor:
@@ -68,12 +68,11 @@ def consistency(weak: Tensor, strong: Tensor) -> Tensor:
     Returns:
         `(B,)`.
     """
-    target = F.log_softmax(weak.detach(), dim=1)
-    return F.kl_div(F.log_softmax(strong, dim=1), target, reduction="none", log_target=True).sum(
-        dim=1
-    )
+    log_target = F.log_softmax(weak.detach(), dim=1)
+    log_prediction = F.log_softmax(strong, dim=1)
+    return F.kl_div(log_prediction, log_target, reduction="none", log_target=True).sum(dim=1)
 
 
-def l2_penalty(weights: Iterable[Tensor], rate: float) -> Tensor:
-    """Return rate · ½ Σ w², the weight decay written as a loss."""
-    return 0.5 * rate * torch.stack([weight.square().sum() for weight in weights]).sum()
+def l2_penalty(weights: Iterable[Tensor], weight_decay: float) -> Tensor:
+    """Return weight_decay · ½ Σ w², the weight decay written as a loss."""
+    return 0.5 * weight_decay * torch.stack([weight.square().sum() for weight in weights]).sum()

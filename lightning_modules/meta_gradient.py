@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from lightning_modules.distributed import Alone
+from lightning_modules.distributed import Ranks, SingleRank
 from lightning_modules.losses import cross_entropy
 from lightning_modules.passes import Params, Passes
 
@@ -39,23 +39,23 @@ ENGINES = ("forward_mode", "double_backward")
 class LabelLosses(NamedTuple):
     """The losses of B examples, each under its two labels."""
 
-    given: Tensor  # (B,) CE(y_i, z_i)
-    guess: Tensor | None = None  # (B,) CE(G_i, z_i); None: ε is 1 and has no gradient
+    on_given: Tensor  # (B,) CE(y_i, z_i)
+    on_pseudo: Tensor | None = None  # (B,) CE(G_i, z_i); None: ε is 1 and has no gradient
 
     @classmethod
-    def of(cls, logits: Tensor, given: Tensor, guess: Tensor) -> "LabelLosses":
+    def of(cls, logits: Tensor, given_label: Tensor, pseudo_label: Tensor) -> "LabelLosses":
         """Return both losses of logits `(B, C)`, from given labels and pseudo-labels `(B, C)`."""
-        return cls(cross_entropy(given, logits), cross_entropy(guess, logits))
+        return cls(cross_entropy(given_label, logits), cross_entropy(pseudo_label, logits))
 
     def mixed(self, label_mix: Tensor | float) -> Tensor:
         """Return ε CE(y, z) + (1 − ε) CE(G, z), `(B,)`."""
-        if self.guess is None:
-            return self.given
-        return label_mix * self.given + (1 - label_mix) * self.guess
+        if self.on_pseudo is None:
+            return self.on_given
+        return label_mix * self.on_given + (1 - label_mix) * self.on_pseudo
 
 
 # Maps the logits `(B, C)` of one or two views to their losses.
-LossesOf = Callable[..., LabelLosses]
+LabelLossesFn = Callable[..., LabelLosses]
 
 
 class LookAhead(NamedTuple):
@@ -63,15 +63,15 @@ class LookAhead(NamedTuple):
 
     step_size: float  # α, independent of the learning rate
     momentum_factor: float = 0.0  # μ
-    weight: float = 0.0  # ω of every example in its rank's J, which is averaged over ranks
+    example_weight: float = 0.0  # ω of every example in its rank's J, which is averaged over ranks
     label_mix: float = 1.0  # ε of every example
 
 
 class MetaGradient(NamedTuple):
     """The result of `meta_gradient`."""
 
-    weight: Tensor  # (B,) ∂M/∂ω
-    label_mix: Tensor | None  # (B,) ∂M/∂ε; None without pseudo-labels
+    example_weight_gradient: Tensor  # (B,) ∂M/∂ω
+    label_mix_gradient: Tensor | None  # (B,) ∂M/∂ε; None without pseudo-labels
     inner_loss: Tensor  # scalar J(θ), of this rank's noisy batch
     inner_gradient: dict[str, Tensor]  # ∇_θ J, averaged over the ranks that decide together
     theta_ahead: dict[str, Tensor]  # θ'
@@ -80,18 +80,29 @@ class MetaGradient(NamedTuple):
     probe_gradient: dict[str, Tensor]  # v, averaged over the ranks that decide together
 
 
+class InnerVariables(NamedTuple):
+    """ω and ε of each example of the batch, as tensors that J depends on."""
+
+    example_weight: Tensor  # (B,) ω
+    label_mix: Tensor  # (B,) ε
+
+    def label_loss(self, losses: LabelLosses) -> Tensor:
+        """Return J without its weight decay, a scalar."""
+        return self.example_weight @ losses.mixed(self.label_mix)
+
+
 def meta_gradient(
     theta: Params,
     penalty: Tensor,
     *,
     passes: Passes,
     images: Sequence[Tensor],
-    losses_of: LossesOf,
+    label_losses_fn: LabelLossesFn,
     logits: Sequence[Tensor] | None = None,
-    probe_loss: Callable[[Params], tuple[Tensor, Tensor]],
+    probe_loss_fn: Callable[[Params], tuple[Tensor, Tensor]],
     look_ahead: LookAhead,
     momentum: Params | None = None,
-    ranks: Alone | None = None,
+    ranks: Ranks | None = None,
     engine: str = "forward_mode",
 ) -> MetaGradient:
     """Return ∂M/∂ω and ∂M/∂ε at the ω and ε of the look-ahead step.
@@ -103,101 +114,122 @@ def meta_gradient(
         penalty: reg(θ), a scalar with its graph.
         passes: forward passes through the network, by batch statistics.
         images: the noisy batch's views that the label losses depend on, each `(B, 3, H, W)`.
-        losses_of: computes the label losses from the logits of these views.
+        label_losses_fn: computes the label losses from the logits of these views.
         logits: the views' logits at θ with their graph, if already computed. `forward_mode` at
             ω = 0 does not need them, which saves the memory of their graph.
-        probe_loss: maps θ' to M(θ') and the probe batch's logits.
+        probe_loss_fn: maps θ' to M(θ') and the probe batch's logits.
         look_ahead: α, μ, ω and ε.
         momentum: m, the optimiser's momentum buffers by parameter name; None before the first step.
         ranks: the ranks that decide together: ∇_θ J and v are averaged over them, and nothing else
             crosses ranks.
         engine: `forward_mode` or `double_backward`.
     """
-    ranks = ranks or Alone()
-    names, leaves = list(theta), list(theta.values())
-    double = engine == "double_backward"
+    ranks = ranks or SingleRank()
+    names, parameters = list(theta), list(theta.values())
+    double_backward = engine == "double_backward"
 
-    inner = penalty
-    if double or look_ahead.weight:
-        logits = logits or [passes.at(theta, image) for image in images]
-        losses = losses_of(*logits)
-        weight = torch.full_like(losses.given, look_ahead.weight).detach().requires_grad_(double)
-        label_mix = torch.full_like(weight, look_ahead.label_mix).requires_grad_(double)
-        inner = inner + weight @ losses.mixed(label_mix)
+    inner_loss, inner_variables = penalty, None
+    # Forward mode at ω = 0 does not need the label losses here: they add nothing to J or ∇_θ J.
+    if double_backward or look_ahead.example_weight:
+        logits = logits or [passes.logits(theta, image) for image in images]
+        losses = label_losses_fn(*logits)
+        inner_variables = _inner_variables(losses, look_ahead, requires_grad=double_backward)
+        inner_loss = inner_loss + inner_variables.label_loss(losses)
     # materialize_grads: a parameter that J does not depend on (no decay, ω = 0) has gradient 0
-    gradient = torch.autograd.grad(
-        inner, leaves, retain_graph=True, create_graph=double, materialize_grads=True
+    graph_gradient = torch.autograd.grad(
+        inner_loss,
+        parameters,
+        retain_graph=True,
+        create_graph=double_backward,
+        materialize_grads=True,
     )
-    inner_gradient = [slope.detach() for slope in gradient]
-    if look_ahead.weight:  # otherwise only the decay has a gradient, the same on all ranks
+    inner_gradient = [part.detach() for part in graph_gradient]
+    if look_ahead.example_weight:  # otherwise only the decay has a gradient, the same on all ranks
         inner_gradient = ranks.mean(inner_gradient)
-    theta_ahead = _step(theta, inner_gradient, momentum, look_ahead)
+    theta_ahead = _look_ahead_parameters(theta, inner_gradient, momentum, look_ahead)
 
-    loss, probe_logits = probe_loss(theta_ahead)
-    v = ranks.mean(torch.autograd.grad(loss, list(theta_ahead.values())))
+    probe_loss, probe_logits = probe_loss_fn(theta_ahead)
+    v = ranks.mean(torch.autograd.grad(probe_loss, list(theta_ahead.values())))
+    probe_gradient = dict(zip(names, v, strict=True))
 
-    if double:
-        by_weight, by_mix = _differentiate_again(gradient, v, weight, label_mix, look_ahead)
+    if double_backward:
+        assert inner_variables is not None
+        example_weight_gradient, label_mix_gradient = _by_double_backward(
+            graph_gradient, v, inner_variables, look_ahead
+        )
     else:
-        along = dict(zip(names, v, strict=True))
-        moved = [passes.along(theta, along, image) for image in images]
-        by_weight, by_mix = _push_forward(moved, losses_of, look_ahead)
+        logits_and_jvps = [passes.jvp(theta, probe_gradient, image) for image in images]
+        example_weight_gradient, label_mix_gradient = _by_forward_mode(
+            logits_and_jvps, label_losses_fn, look_ahead
+        )
     return MetaGradient(
-        weight=by_weight,
+        example_weight_gradient=example_weight_gradient,
         # averaged over ranks, J weights an example by ω / ranks; ∂M/∂ω is by that weight
-        label_mix=None if by_mix is None else by_mix / ranks.size,
-        inner_loss=inner.detach(),
+        label_mix_gradient=None if label_mix_gradient is None else label_mix_gradient / ranks.size,
+        inner_loss=inner_loss.detach(),
         inner_gradient=dict(zip(names, inner_gradient, strict=True)),
         theta_ahead={name: value.detach() for name, value in theta_ahead.items()},
-        probe_loss=loss.detach(),
+        probe_loss=probe_loss.detach(),
         probe_logits=probe_logits.detach(),
-        probe_gradient=dict(zip(names, v, strict=True)),
+        probe_gradient=probe_gradient,
     )
 
 
-def _step(
+def _inner_variables(
+    losses: LabelLosses, look_ahead: LookAhead, requires_grad: bool
+) -> InnerVariables:
+    example_weight = torch.full_like(losses.on_given, look_ahead.example_weight).detach()
+    label_mix = torch.full_like(example_weight, look_ahead.label_mix)
+    return InnerVariables(
+        example_weight.requires_grad_(requires_grad), label_mix.requires_grad_(requires_grad)
+    )
+
+
+def _look_ahead_parameters(
     theta: Params, gradient: list[Tensor], momentum: Params | None, look_ahead: LookAhead
 ) -> dict[str, Tensor]:
     """Return θ' as new leaves, so that M is differentiated at θ', not through the step."""
-    ahead = {}
-    for (name, value), move in zip(theta.items(), gradient, strict=True):
+    theta_ahead = {}
+    for (name, value), update in zip(theta.items(), gradient, strict=True):
         if momentum is not None:
-            move = move + look_ahead.momentum_factor * momentum[name]
-        ahead[name] = (value.detach() - look_ahead.step_size * move).requires_grad_()
-    return ahead
+            update = update + look_ahead.momentum_factor * momentum[name]
+        theta_ahead[name] = (value.detach() - look_ahead.step_size * update).requires_grad_()
+    return theta_ahead
 
 
 @torch.no_grad()
-def _push_forward(
-    moved: Sequence[tuple[Tensor, Tensor]], losses_of: LossesOf, look_ahead: LookAhead
+def _by_forward_mode(
+    logits_and_jvps: Sequence[tuple[Tensor, Tensor]],
+    label_losses_fn: LabelLossesFn,
+    look_ahead: LookAhead,
 ) -> tuple[Tensor, Tensor | None]:
     """Return (∂M/∂ω, ∂M/∂ε) from the views' logits and their derivatives along v."""
     with forward_ad.dual_level():
-        losses = losses_of(*(forward_ad.make_dual(*view) for view in moved))
-        given, guess = (
-            None if cost is None else forward_ad.unpack_dual(cost).tangent for cost in losses
+        losses = label_losses_fn(*(forward_ad.make_dual(*view) for view in logits_and_jvps))
+        on_given, on_pseudo = (
+            None if loss is None else forward_ad.unpack_dual(loss).tangent for loss in losses
         )
-    assert given is not None
-    along = LabelLosses(given, guess)
-    by_weight = -look_ahead.step_size * along.mixed(look_ahead.label_mix)
-    if guess is None:
-        return by_weight, None
-    return by_weight, -look_ahead.step_size * look_ahead.weight * (given - guess)
+    assert on_given is not None
+    tangents = LabelLosses(on_given, on_pseudo)
+    example_weight_gradient = -look_ahead.step_size * tangents.mixed(look_ahead.label_mix)
+    if on_pseudo is None:
+        return example_weight_gradient, None
+    label_mix_gradient = -look_ahead.step_size * look_ahead.example_weight * (on_given - on_pseudo)
+    return example_weight_gradient, label_mix_gradient
 
 
-def _differentiate_again(
-    gradient: tuple[Tensor, ...],
+def _by_double_backward(
+    graph_gradient: tuple[Tensor, ...],
     v: list[Tensor],
-    weight: Tensor,
-    label_mix: Tensor,
+    inner_variables: InnerVariables,
     look_ahead: LookAhead,
 ) -> tuple[Tensor, Tensor | None]:
     """Return (∂M/∂ω, ∂M/∂ε) as the vector-Jacobian product of ∂θ'/∂(ω, ε) = −α ∂(∇J)/∂(ω, ε)."""
-    by_weight, by_mix = torch.autograd.grad(
-        gradient,
-        [weight, label_mix],
+    example_weight_gradient, label_mix_gradient = torch.autograd.grad(
+        graph_gradient,
+        list(inner_variables),
         grad_outputs=[-look_ahead.step_size * part for part in v],
         retain_graph=True,
-        allow_unused=True,  # ε, where there is no guess
+        allow_unused=True,  # ε, where there is no pseudo-label
     )
-    return by_weight, by_mix
+    return example_weight_gradient, label_mix_gradient

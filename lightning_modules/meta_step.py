@@ -14,34 +14,34 @@ from datamodules.bounds import above, one_of
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.batch_norm import batch_statistics_only
 from lightning_modules.compiled import CompiledPasses
-from lightning_modules.distributed import Alone, ranks
+from lightning_modules.distributed import Ranks, deciding_ranks
 from lightning_modules.losses import cross_entropy
 from lightning_modules.meta_gradient import (
     ENGINES,
+    LabelLossesFn,
     LookAhead,
-    LossesOf,
     meta_gradient,
 )
 from lightning_modules.passes import Params
 
 
-class Verdict(NamedTuple):
+class MetaStepResult(NamedTuple):
     """What the probe batch says about the noisy batch's labels; nothing here has a gradient."""
 
-    weight: Tensor  # (B,) example weights ω*, summing to at most 1 over `ranks`
-    label_mix: Tensor | None  # (B,) λ*: 1 keeps the given label, 0 takes the guess
+    example_weight: Tensor  # (B,) example weights ω*, summing to at most 1 over `ranks`
+    label_mix: Tensor | None  # (B,) λ*: 1 keeps the given label, 0 takes the pseudo-label
     probe_loss: Tensor  # scalar M(θ'), of this rank's probe batch
     probe_logits: Tensor  # (B, C) at θ'
-    ranks: Alone  # the ranks that decided together
+    ranks: Ranks  # the ranks that decided together
 
     def probe_accuracy(self, probe: Views) -> Tensor:
         """Return the accuracy on this rank's probe batch at θ', a scalar."""
         return (self.probe_logits.argmax(dim=1) == probe.label).to(self.probe_loss.dtype).mean()
 
-    def weighted_sum(self, losses: Tensor) -> Tensor:
+    def weighted_loss(self, losses: Tensor) -> Tensor:
         """Return Σ ω_i ℓ_i, scaled so that the mean over ranks is the sum over all examples."""
         # not `@`, which autocast would compute in bfloat16
-        return self.ranks.size * (self.weight * losses).sum()
+        return self.ranks.size * (self.example_weight * losses).sum()
 
 
 class MetaStepModule(NoisyLabelModule):
@@ -94,20 +94,20 @@ class MetaStepModule(NoisyLabelModule):
         The meta-step decides by the derivatives of single examples, often by their signs alone;
         bfloat16 changes the example weights by 1 to 9 % (benchmarks/rounding.py).
         """
-        kind = self.device.type
-        if not self.meta_float32 or not torch.amp.is_autocast_available(kind):
+        device_type = self.device.type
+        if not self.meta_float32 or not torch.amp.is_autocast_available(device_type):
             return nullcontext()
-        return torch.autocast(kind, enabled=False)
+        return torch.autocast(device_type, enabled=False)
 
     def meta_step(
         self,
         penalty: Tensor,
         images: Sequence[Tensor],
-        losses_of: LossesOf,
+        label_losses_fn: LabelLossesFn,
         probe: Views,
         look_ahead: LookAhead,
         logits: Sequence[Tensor] | None = None,
-    ) -> Verdict:
+    ) -> MetaStepResult:
         """Weight the examples of the noisy batch, and choose between their two labels:
 
             ω*_i = max(0, −∂M/∂ω_i) / (Σ_j max(0, −∂M/∂ω_j) + 1e-5)
@@ -116,36 +116,39 @@ class MetaStepModule(NoisyLabelModule):
         The sum is over the ranks that decide together; if no example helps, all weights are 0. See
         `meta_gradient` for the arguments.
         """
-        together = ranks(self.meta_scope)
+        ranks = deciding_ranks(self.meta_scope)
         target = one_hot(probe.label, self.num_classes)
 
-        def probe_loss(theta: Params) -> tuple[Tensor, Tensor]:
+        def probe_loss_fn(theta: Params) -> tuple[Tensor, Tensor]:
             logits = self.logits(probe.weak, theta)
             # The reference decays *all* parameters here, and only `decayed` ones elsewhere.
             return cross_entropy(target, logits).mean() + self.full_penalty(theta), logits
 
         with batch_statistics_only(self.net), self.in_float32():
-            gradient = meta_gradient(
+            gradients = meta_gradient(
                 self.theta(),
                 penalty,
                 passes=self.passes,
                 images=images,
-                losses_of=losses_of,
+                label_losses_fn=label_losses_fn,
                 logits=logits,
-                probe_loss=probe_loss,
+                probe_loss_fn=probe_loss_fn,
                 look_ahead=look_ahead,
                 momentum=self.momentum_buffers() if look_ahead.momentum_factor else None,
-                ranks=together,
+                ranks=ranks,
                 engine=self.meta_engine,
             )
-        helpful = (-gradient.weight).clamp(min=0)
-        weight = helpful / (together.sum(helpful.sum()) + 1e-5)
-        by_mix = gradient.label_mix
-        label_mix = None if by_mix is None else (by_mix < 0).to(weight.dtype)
-        # do not keep `gradient` itself: it holds θ' and two gradients in memory
-        return Verdict(weight, label_mix, gradient.probe_loss, gradient.probe_logits, together)
+        unnormalised = (-gradients.example_weight_gradient).clamp(min=0)
+        example_weight = unnormalised / (ranks.sum(unnormalised.sum()) + 1e-5)
+        label_mix = None
+        if gradients.label_mix_gradient is not None:
+            label_mix = (gradients.label_mix_gradient < 0).to(example_weight.dtype)
+        # do not keep `gradients` itself: it holds θ' and two gradients in memory
+        return MetaStepResult(
+            example_weight, label_mix, gradients.probe_loss, gradients.probe_logits, ranks
+        )
 
     @staticmethod
-    def meta_terms(verdict: Verdict, probe: Views) -> dict[str, Tensor]:
+    def meta_terms(result: MetaStepResult, probe: Views) -> dict[str, Tensor]:
         """Return the probe batch's loss and accuracy at θ', for the log."""
-        return {"meta/loss": verdict.probe_loss, "meta/acc": verdict.probe_accuracy(probe)}
+        return {"meta/loss": result.probe_loss, "meta/acc": result.probe_accuracy(probe)}

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from datamodules.batch import Views
 from lightning_modules.losses import cross_entropy, unit_rms
@@ -19,7 +20,7 @@ class MixupDraws(NamedTuple):
     partner: Tensor  # (3B,) int64: a permutation of the rows
 
 
-class Mixed(NamedTuple):
+class MixedBatch(NamedTuple):
     """A mixed batch."""
 
     image: Tensor  # (3B, 3, H, W)
@@ -51,45 +52,46 @@ def folded_beta_share(uniform: Tensor) -> Tensor:
     return torch.maximum(quantile, 1 - quantile)
 
 
-def whole_share(uniform: Tensor) -> Tensor:
+def unmixed_share(uniform: Tensor) -> Tensor:
     """Return 1 for each row: nothing is mixed."""
     return torch.ones_like(uniform)
 
 
-Share = Callable[[Tensor], Tensor]
+ShareFn = Callable[[Tensor], Tensor]
 
-SHARES: dict[str, Share] = {
+SHARE_FNS: dict[str, ShareFn] = {
     "released": released_share,
     "beta": folded_beta_share,
-    "none": whole_share,
+    "none": unmixed_share,
 }
 
 
 def mix(
     train: Views,
-    guess: Tensor,
+    pseudo_label: Tensor,
     probe: Views,
     draws: MixupDraws,
-    share_of: Share = released_share,
-) -> Mixed:
+    share_fn: ShareFn = released_share,
+) -> MixedBatch:
     """Mix each trusted, weak and strong row with a partner from any of the 3B rows.
 
     A row keeps at least half of itself, so the first B rows stay mostly trusted.
 
     Args:
         train: both views, B examples.
-        guess: pseudo-labels, `(B, C)`, the labels of both views.
+        pseudo_label: `(B, C)`, the labels of both views.
         probe: trusted examples, weak view, any number of them.
         draws: from `draw_mixup` for the same B, on the images' device.
-        share_of: maps a row's uniform draw to its share of itself; one of `SHARES`.
+        share_fn: maps a row's uniform draw to its share of itself; one of `SHARE_FNS`.
     """
     probe_row, uniform, partner = draws
     assert train.strong is not None
-    trusted = torch.nn.functional.one_hot(probe.label[probe_row], guess.shape[1]).to(guess.dtype)
+    num_classes = pseudo_label.shape[1]
+    trusted_label = one_hot(probe.label[probe_row], num_classes).to(pseudo_label.dtype)
     image = torch.cat([probe.weak[probe_row], train.weak, train.strong])
-    label = torch.cat([trusted, guess, guess])
-    share = share_of(uniform.to(image.dtype))
-    return Mixed(
+    label = torch.cat([trusted_label, pseudo_label, pseudo_label])
+    share = share_fn(uniform.to(image.dtype))
+    return MixedBatch(
         image=_blend(image, partner, share[:, None, None, None]),
         label=_blend(label, partner, share[:, None].to(label.dtype)),
     )
@@ -108,7 +110,7 @@ def mixup_losses(logits: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         logits: `(3B, C)`.
         label: `(3B, C)`, held constant.
     """
-    thirds = torch.cat([unit_rms(third) for third in logits.chunk(3)])
-    each = cross_entropy(label.detach(), thirds)
-    trusted = len(each) // 3
-    return each[:trusted].mean(), each[trusted:].mean()
+    normalised = torch.cat([unit_rms(third) for third in logits.chunk(3)])
+    losses = cross_entropy(label.detach(), normalised)
+    num_trusted = len(losses) // 3
+    return losses[:num_trusted].mean(), losses[num_trusted:].mean()

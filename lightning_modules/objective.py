@@ -17,13 +17,13 @@ class Objective(NamedTuple):
     example_weight: Tensor | None = None  # (B,) low: label distrusted
     label_mix: Tensor | None = None  # (B,) 1 keeps the given label, 0 takes the pseudo-label
     pseudo_label: Tensor | None = None  # (B, C) rows sum to 1
-    weighed_ranks: int = 1  # the number of ranks over which example weights sum to at most 1
+    num_deciding_ranks: int = 1  # over so many ranks example weights sum to at most 1
 
     @property
     def relative_weight(self) -> Tensor | None:
         """Example weights, `(B,)`, in units of the average: equal weights would all be 1."""
         weight = self.example_weight
-        return None if weight is None else weight * (len(weight) * self.weighed_ranks)
+        return None if weight is None else weight * (len(weight) * self.num_deciding_ranks)
 
     @property
     def scalars(self) -> dict[str, Tensor]:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.func import functional_call
 
-from lightning_modules.batch_norm_forward import FusedBatchNorm
+from lightning_modules.batch_norm_jvp import FusedBatchNormMode
 
 Params = Mapping[str, Tensor]
 
@@ -29,33 +29,35 @@ class Passes:
         self.net = net
         self.seed: int | None = None
 
-    def at(self, theta: Params | None, image: Tensor) -> Tensor:
+    def logits(self, theta: Params | None, image: Tensor) -> Tensor:
         """Return the logits at θ, `(B, C)`; None: at the network's own parameters."""
-        self.draw_anew(image.device)
+        self.reseed(image.device)
         if theta is None:
-            found: Tensor = self.net(image)
+            output: Tensor = self.net(image)
         else:
-            found = functional_call(self.net, dict(theta), (image,))
-        return found.to(image.dtype)
+            output = functional_call(self.net, dict(theta), (image,))
+        return output.to(image.dtype)
 
     @torch.no_grad()  # builds no graph; tangents propagate all the same
-    def along(self, theta: Params, direction: Params, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the logits at θ and their derivative along a direction, each `(B, C)`.
+    def jvp(self, theta: Params, direction: Params, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits at θ and their derivative along a direction in θ, each `(B, C)`.
+
+        A Jacobian-vector product, by one pass in forward mode.
 
         Raises:
             RuntimeError: in inference mode, where derivatives vanish without an error.
         """
         refuse_inference_mode()
-        with forward_ad.dual_level(), FusedBatchNorm():
-            dual = {
+        with forward_ad.dual_level(), FusedBatchNormMode():
+            dual_theta = {
                 name: forward_ad.make_dual(value.detach(), direction[name])
                 for name, value in theta.items()
             }
-            primal, tangent = forward_ad.unpack_dual(self.at(dual, image))
+            primal, tangent = forward_ad.unpack_dual(self.logits(dual_theta, image))
         assert tangent is not None
         return primal, tangent
 
-    def draw_anew(self, device: torch.device) -> None:
+    def reseed(self, device: torch.device) -> None:
         """Reseed, so that the network draws the same in every pass of a step."""
         if self.seed is None:
             return

@@ -68,12 +68,12 @@ class CosineRestarts(Schedule):
         above("schedule.peak_decay", self.peak_decay, 0, 1)
 
     @property
-    def first_cycle(self) -> float:
+    def first_cycle_steps(self) -> float:
         """Length of the first cycle in steps."""
         return self.cycle_epochs * self.steps_per_epoch
 
     def after_warmup(self, step: int) -> float:  # noqa: D102
-        cycles = step / self.first_cycle
+        cycles = step / self.first_cycle_steps
         growth = self.cycle_growth
         if growth == 1:
             cycle = _completed(cycles)
@@ -87,7 +87,7 @@ class CosineRestarts(Schedule):
 
     def cycle_ends(self) -> list[int]:  # noqa: D102
         ends: list[int] = []
-        length, end = self.first_cycle, self.warmup_steps + self.first_cycle
+        length, end = self.first_cycle_steps, self.warmup_steps + self.first_cycle_steps
         while round(end) <= self.max_steps:
             ends.append(round(end))
             length *= self.cycle_growth
@@ -120,16 +120,16 @@ class Steps(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        whole = isinstance(self.at, list | tuple) and all(isinstance(one, int) for one in self.at)
-        if not whole or any(one < 1 for one in self.at):
+        integers = isinstance(self.at, list | tuple) and all(isinstance(n, int) for n in self.at)
+        if not integers or any(n < 1 for n in self.at):
             raise ValueError(
                 f"schedule.at={self.at} is not a list of steps: give one, such as [500,1000]."
             )
         above("schedule.factor", self.factor, 0, 1)
 
     def after_warmup(self, step: int) -> float:  # noqa: D102
-        number = step + self.warmup_steps + 1
-        return self.factor ** sum(number >= boundary for boundary in self.at)
+        step_number = step + self.warmup_steps + 1
+        return self.factor ** sum(step_number >= boundary for boundary in self.at)
 
 
 @dataclass(frozen=True, kw_only=True)

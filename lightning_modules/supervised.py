@@ -17,6 +17,6 @@ class Supervised(NoisyLabelModule):
     def objective(self, train: Views, probe: Views | None, draws: None) -> Objective:
         """Return the mean cross-entropy of the given labels plus weight decay."""
         logits = self.logits(train.weak)
-        given = one_hot(train.label, self.num_classes)
-        loss = cross_entropy(given, logits).mean() + self.penalty(self.theta())
+        given_label = one_hot(train.label, self.num_classes)
+        loss = cross_entropy(given_label, logits).mean() + self.penalty(self.theta())
         return Objective(loss, terms={}, logits=logits.detach())

@@ -21,18 +21,20 @@ class Bottleneck(nn.Module):
     the raw input.
     """
 
-    def __init__(self, inputs: int, width: int, *, stride: int, project: bool) -> None:
+    def __init__(self, in_channels: int, width: int, *, stride: int, projection: bool) -> None:
         super().__init__()
-        self.norm1 = _norm(inputs)
-        self.shortcut = nn.Conv2d(inputs, 4 * width, 1, stride, bias=False) if project else None
-        self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
+        self.norm1 = _norm(in_channels)
+        self.shortcut = (
+            nn.Conv2d(in_channels, 4 * width, 1, stride, bias=False) if projection else None
+        )
+        self.conv1 = nn.Conv2d(in_channels, width, 1, bias=False)
         self.norm2 = _norm(width)
         self.conv2 = nn.Conv2d(width, width, 3, stride, padding=1, bias=False)
         self.norm3 = _norm(width)
         self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the block's output for its input x (B, inputs, H, W)."""
+        """Return the block's output for its input x (B, in_channels, H, W)."""
         y = F.relu(self.norm1(x))
         shortcut = x if self.shortcut is None else self.shortcut(y)
         y = self.conv2(F.relu(self.norm2(self.conv1(y))))
@@ -51,16 +53,16 @@ class ResNet50V2(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(3, 64, 7, 2, padding=3, bias=False)
         blocks = []
-        inputs = 64
+        in_channels = 64
         for group, count in enumerate([3, 4, 6, 3]):
             width = 64 * 2**group
             for block in range(count):
                 stride = 2 if group > 0 and block == 0 else 1
-                blocks.append(Bottleneck(inputs, width, stride=stride, project=block == 0))
-                inputs = 4 * width
+                blocks.append(Bottleneck(in_channels, width, stride=stride, projection=block == 0))
+                in_channels = 4 * width
         self.blocks = nn.Sequential(*blocks)
-        self.norm = _norm(inputs)
-        self.dense = nn.Linear(inputs, num_classes)
+        self.norm = _norm(in_channels)
+        self.dense = nn.Linear(in_channels, num_classes)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -76,7 +78,7 @@ class ResNet50V2(nn.Module):
         """Return logits (B, C) for images x (B, 3, H, W)."""
         x = self.stem(x)
         # TensorFlow's "SAME": an even side is padded at its end only, an odd one at both.
-        odd = (x.shape[2] % 2, x.shape[3] % 2)
-        x = F.max_pool2d(x, 3, 2, padding=odd, ceil_mode=True)
+        padding = (x.shape[2] % 2, x.shape[3] % 2)
+        x = F.max_pool2d(x, 3, 2, padding=padding, ceil_mode=True)
         x = F.relu(self.norm(self.blocks(x)))
         return self.dense(x.mean((2, 3)))

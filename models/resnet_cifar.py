@@ -27,24 +27,31 @@ class Bottleneck(nn.Module):
     """
 
     def __init__(
-        self, inputs: int, width: int, outputs: int, *, stride: int, norm: bool, activation: bool
+        self,
+        in_channels: int,
+        width: int,
+        out_channels: int,
+        *,
+        stride: int,
+        first_norm: bool,
+        first_activation: bool,
     ) -> None:
         super().__init__()
-        self.norm1 = nn.BatchNorm2d(inputs) if norm else nn.Identity()
-        self.activation1 = nn.ReLU() if activation else nn.Identity()
-        self.conv1 = nn.Conv2d(inputs, width, 1, stride, bias=False)
+        self.norm1 = nn.BatchNorm2d(in_channels) if first_norm else nn.Identity()
+        self.activation1 = nn.ReLU() if first_activation else nn.Identity()
+        self.conv1 = nn.Conv2d(in_channels, width, 1, stride, bias=False)
         self.norm2 = nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.norm3 = nn.BatchNorm2d(width)
-        self.conv3 = nn.Conv2d(width, outputs, 1, bias=False)
+        self.conv3 = nn.Conv2d(width, out_channels, 1, bias=False)
         self.shortcut = (
             nn.Identity()
-            if inputs == outputs
-            else nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+            if in_channels == out_channels
+            else nn.Conv2d(in_channels, out_channels, 1, stride, bias=False)
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the block's output for its input x (B, inputs, H, W)."""
+        """Return the block's output for its input x (B, in_channels, H, W)."""
         y = self.conv1(self.activation1(self.norm1(x)))
         y = self.conv2(F.relu(self.norm2(y)))
         y = self.conv3(F.relu(self.norm3(y)))
@@ -82,31 +89,31 @@ class ResNetCifar(nn.Module):
         self.stem = nn.Conv2d(3, 16, 3, padding=1, bias=False)
         self.stem_norm = nn.BatchNorm2d(16)
         blocks = []
-        inputs = 16
-        for stage, (width, outputs) in enumerate([(16, 64), (64, 128), (128, 256)]):
+        in_channels = 16
+        for stage, (width, out_channels) in enumerate([(16, 64), (64, 128), (128, 256)]):
             for block in range(depth // 9):
                 blocks.append(
                     Bottleneck(
-                        inputs,
+                        in_channels,
                         width,
-                        outputs,
+                        out_channels,
                         stride=2 if stage > 0 and block == 0 else 1,
-                        norm=stage > 0 or block > 0,
-                        activation=first_activation,
+                        first_norm=stage > 0 or block > 0,
+                        first_activation=first_activation,
                     )
                 )
-                inputs = outputs
+                in_channels = out_channels
         self.blocks = nn.Sequential(*blocks)
-        self.norm = nn.BatchNorm2d(inputs)
-        self.dense = nn.Linear(inputs, num_classes)
+        self.norm = nn.BatchNorm2d(in_channels)
+        self.dense = nn.Linear(in_channels, num_classes)
         self._initialise()
 
     def _initialise(self) -> None:
         """Initialise convolutions Glorot normal (truncated), the dense layer Glorot uniform."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                pixels = module.kernel_size[0] * module.kernel_size[1]
-                variance = 2 / (pixels * (module.in_channels + module.out_channels))
+                kernel_area = module.kernel_size[0] * module.kernel_size[1]
+                variance = 2 / (kernel_area * (module.in_channels + module.out_channels))
                 truncated_normal_(module.weight, variance)
         nn.init.xavier_uniform_(self.dense.weight)
         nn.init.zeros_(self.dense.bias)

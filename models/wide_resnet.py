@@ -9,38 +9,40 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def widen(x: Tensor, channels: int, stride: int) -> Tensor:
+def pool_and_pad(x: Tensor, channels: int, stride: int) -> Tensor:
     """Pool x (B, c, H, W) to (B, channels, H / stride, W / stride), half the zeros on each side."""
     if stride > 1:
         x = F.avg_pool2d(x, stride)
-    missing = channels - x.shape[1]
-    return F.pad(x, (0, 0, 0, 0, missing // 2, missing // 2)) if missing else x
+    extra = channels - x.shape[1]
+    return F.pad(x, (0, 0, 0, 0, extra // 2, extra // 2)) if extra else x
 
 
 class Block(nn.Module):
     """Two pre-activated 3x3 convolutions beside a shortcut without parameters.
 
     Args:
-        inputs: channels of the input.
-        outputs: channels of the output, at least `inputs`.
+        in_channels: channels of the input.
+        out_channels: channels of the output, at least `in_channels`.
         stride: 1 or 2, taken by the first convolution.
-        shared: whether the shortcut starts after the first BatchNorm and ReLU, not before.
+        shared_activation: whether the shortcut too starts after the first BatchNorm and ReLU.
     """
 
-    def __init__(self, inputs: int, outputs: int, *, stride: int, shared: bool) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, *, stride: int, shared_activation: bool
+    ) -> None:
         super().__init__()
-        self.outputs = outputs
+        self.out_channels = out_channels
         self.stride = stride
-        self.shared = shared
-        self.norm1 = nn.BatchNorm2d(inputs)
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=2 - stride, bias=False)
-        self.norm2 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.shared_activation = shared_activation
+        self.norm1 = nn.BatchNorm2d(in_channels)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=2 - stride, bias=False)
+        self.norm2 = nn.BatchNorm2d(out_channels)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the block's output for its input x (B, inputs, H, W)."""
+        """Return the block's output for its input x (B, in_channels, H, W)."""
         y = F.relu(self.norm1(x))
-        shortcut = widen(y if self.shared else x, self.outputs, self.stride)
+        shortcut = pool_and_pad(y if self.shared_activation else x, self.out_channels, self.stride)
         if self.stride == 2:
             # TensorFlow's "SAME" on an even side: all of the padding is at the bottom and right.
             y = F.pad(y, (0, 1, 0, 1))
@@ -74,17 +76,20 @@ class WideResNet(nn.Module):
             raise ValueError(f"width={width} is not a factor: give 1 or more as model.net.width.")
         self.stem = nn.Conv2d(3, 16, 3, padding=1, bias=False)
         groups = []
-        inputs = 16
-        for group, outputs in enumerate([16 * width, 32 * width, 64 * width]):
-            first = Block(inputs, outputs, stride=2 if group else 1, shared=group == 0)
-            others = [
-                Block(outputs, outputs, stride=1, shared=False) for _ in range((depth - 4) // 6 - 1)
+        in_channels = 16
+        for group, out_channels in enumerate([16 * width, 32 * width, 64 * width]):
+            first_block = Block(
+                in_channels, out_channels, stride=2 if group else 1, shared_activation=group == 0
+            )
+            other_blocks = [
+                Block(out_channels, out_channels, stride=1, shared_activation=False)
+                for _ in range((depth - 4) // 6 - 1)
             ]
-            groups.append(nn.Sequential(first, *others))
-            inputs = outputs
+            groups.append(nn.Sequential(first_block, *other_blocks))
+            in_channels = out_channels
         self.groups = nn.ModuleList(groups)
-        self.norm = nn.BatchNorm2d(inputs)
-        self.dense = nn.Linear(inputs, num_classes)
+        self.norm = nn.BatchNorm2d(in_channels)
+        self.dense = nn.Linear(in_channels, num_classes)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -104,10 +109,10 @@ class WideResNet(nn.Module):
                 f"Images of {x.shape[2]}x{x.shape[3]} do not pass the wide ResNet's pooling: "
                 "resize them to multiples of 4 or choose another model."
             )
-        stem = x = self.stem(x)
+        stem_output = x = self.stem(x)
         for group in self.groups:
-            start = x
+            group_input = x
             x = group(x)
-            x = x + widen(start, x.shape[1], start.shape[2] // x.shape[2])
-        x = x + widen(stem, x.shape[1], 4)
+            x = x + pool_and_pad(group_input, x.shape[1], group_input.shape[2] // x.shape[2])
+        x = x + pool_and_pad(stem_output, x.shape[1], 4)
         return self.dense(F.relu(self.norm(x)).mean((2, 3)))

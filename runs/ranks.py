@@ -44,7 +44,7 @@ def first_rank_first(trainer: Any) -> Iterator[None]:
     # not at the top: `end_with_parent` must come before these imports, which take seconds
     from pytorch_lightning.plugins.environments import LightningEnvironment
 
-    from lightning_modules.messages import AgreedError, everyones
+    from lightning_modules.cpu_collectives import CollectiveError, all_gather_object
 
     strategy = trainer.strategy
     environment = getattr(strategy, "cluster_environment", None)
@@ -54,17 +54,17 @@ def first_rank_first(trainer: Any) -> Iterator[None]:
         return
     strategy.setup_environment()
     if not trainer.is_global_zero:
-        reason = everyones(None)[0]
+        reason = all_gather_object(None)[0]
         if reason is not None:
-            raise AgreedError(reason)
+            raise CollectiveError(reason)
         yield
         return
     try:
         yield
     except BaseException as error:
-        everyones(str(error) or type(error).__name__)
+        all_gather_object(str(error) or type(error).__name__)
         raise
-    everyones(None)
+    all_gather_object(None)
 
 
 def leave_at_once() -> None:

@@ -17,9 +17,9 @@ from datamodules.base import NoisyLabelDataModule
 from datamodules.picture_data import PictureDataModule
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.compiled import CompiledPasses
-from lightning_modules.messages import AgreedError
+from lightning_modules.cpu_collectives import CollectiveError
 from lightning_modules.schedules import Schedule
-from models.trial import refuse_misfit
+from models.network_check import check_network
 from runs.build import (
     Plan,
     build_callbacks,
@@ -107,7 +107,7 @@ def train(settings: Settings) -> Results:
                 if isinstance(logger, WandbLog):
                     put_on_page(logger, results, run.folder.path, ended.audit, run.data)
     except BaseException as error:
-        if run.trainer.world_size > 1 and not isinstance(error, AgreedError | Stopped):
+        if run.trainer.world_size > 1 and not isinstance(error, CollectiveError | Stopped):
             leave_at_once()
         if isinstance(error, OSError) and error.errno in _NO_PLACE:
             raise ValueError(
@@ -179,7 +179,7 @@ def prepare(settings: Settings) -> Run:
     callbacks = build_callbacks(settings, data, plan, folder, signals)
     callbacks.insert(1, LastWords(folder))  # so that its `on_fit_end` runs before `LabelAudit`'s
     trainer = build_trainer(settings, plan.max_steps, callbacks)
-    if module.repeated is not None:
+    if module.recorded_step is not None:
         refuse_recording(trainer)
     return Run(folder, data, schedule, plan, module, trainer, signals)
 
@@ -204,8 +204,8 @@ def refuse_network(run: Run) -> None:
     """Raise a `ValueError` if the network does not fit the pictures or the number of classes."""
     some, device = run.data.train_set, run.trainer.strategy.root_device
     one = some.images.plain(some.index[:1])
-    recorded = run.module.repeated is not None
-    refuse_misfit(run.module.net, one, run.data.num_classes, device.type, recorded=recorded)
+    recorded = run.module.recorded_step is not None
+    check_network(run.module.net, one, run.data.num_classes, device.type, recorded=recorded)
 
 
 def read(data: NoisyLabelDataModule, console: Console) -> None:

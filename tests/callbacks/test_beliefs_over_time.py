@@ -64,7 +64,7 @@ def test_an_evaluation_publishes_the_steps_since_the_last() -> None:
 def test_an_average_example_weighs_one() -> None:
     watching, step = BeliefsOverTime(3), batch(1)
     half = torch.full((8,), 1 / 16)  # another rank has the other half
-    step["objective"] = step["objective"]._replace(example_weight=half, weighed_ranks=2)
+    step["objective"] = step["objective"]._replace(example_weight=half, num_deciding_ranks=2)
     watching.on_train_batch_end(trainer(1), Any, step, None, 0)
     watching.on_validation_end(trainer(1), Any)
     assert sum(row[HIGH.index(1.0)] for row in watching.weights[0].counts) == 8

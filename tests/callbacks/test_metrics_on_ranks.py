@@ -16,7 +16,7 @@ from callbacks.beliefs_over_time import BeliefsOverTime
 from callbacks.training_log import Window
 from datamodules.batch import Batch
 from datamodules.samplers import shard_batches
-from lightning_modules.judge import Judge
+from lightning_modules.evaluation_metrics import EvaluationMetrics
 from lightning_modules.objective import Objective
 
 CLASSES, BATCH, STEPS = 10, 24, 4
@@ -37,19 +37,19 @@ def share(step: int, rank: int, world_size: int) -> tuple[Objective, Batch]:
     pseudo = logits.softmax(dim=1)
     terms = {"meta/loss": 2 * loss}
     kept = (weight > 0.05).float()
-    objective = Objective(loss, terms, logits, weight, kept, pseudo, weighed_ranks=world_size)
+    objective = Objective(loss, terms, logits, weight, kept, pseudo, num_deciding_ranks=world_size)
     return objective, Batch(logits, label, clean, label)
 
 
-def judged(size: int, rank: int, world_size: int) -> dict[str, float]:
+def evaluated(size: int, rank: int, world_size: int) -> dict[str, float]:
     """Return the results on a test set of that size."""
     generator = torch.Generator().manual_seed(size)
     logits = 2 * torch.randn(size, CLASSES, generator=generator)
     label = torch.randint(CLASSES, (size,), generator=generator)
-    judge = Judge("test", CLASSES)
+    metrics = EvaluationMetrics("test", CLASSES)
     for rows in shard_batches(size, 7, rank, world_size):
-        judge.update(logits[rows], label[rows])
-    return {name: float(value) for name, value in judge.results().items()}
+        metrics.update(logits[rows], label[rows])
+    return {name: float(value) for name, value in metrics.compute_and_reset().items()}
 
 
 def everything() -> dict[str, Any]:
@@ -85,7 +85,7 @@ def everything() -> dict[str, Any]:
         "logged": logged,
         "weights": watching.weights,
         # 41 do not divide by 2, and of 1 one rank has none
-        "judged": [judged(size, rank, world_size) for size in (41, 1)],
+        "evaluated": [evaluated(size, rank, world_size) for size in (41, 1)],
     }
 
 
@@ -98,5 +98,5 @@ def test_two_ranks_log_what_one_process_does(ranks: Ranks, monkeypatch: pytest.M
     for found in ranks.run(2, everything):
         assert found["logged"] == pytest.approx(alone["logged"], rel=1e-5)
         assert found["weights"] == alone["weights"]
-        for ours, theirs in zip(found["judged"], alone["judged"], strict=True):
+        for ours, theirs in zip(found["evaluated"], alone["evaluated"], strict=True):
             assert ours == pytest.approx(theirs, rel=1e-5)

@@ -52,7 +52,7 @@ class Nearness(pl.Callback):
                 (ieg, "mixup_losses"),
                 (supervised, "cross_entropy"),
                 (meta_step, "meta_gradient"),
-                (meta_step.Verdict, "weighted_sum"),
+                (meta_step.MetaStepResult, "weighted_loss"),
                 (meta_gradient.LabelLosses, "mixed"),
                 (base, "averaging_decay"),
             ):
@@ -126,9 +126,9 @@ class Nearness(pl.Callback):
     def _meta_step(self, objective: Any) -> None:
         found = self.seen["meta_gradient"][0][1]
         per_example = "net_cost2" if "mix" in self.seen else "net_cost"
-        self._note(per_example, self.seen["weighted_sum"][0][0][1])
+        self._note(per_example, self.seen["weighted_loss"][0][0][1])
         self._note("weight", objective.example_weight)
-        self._note("grad_target", found.weight)
+        self._note("grad_target", found.example_weight_gradient)
         self._note("lookahead_loss", found.inner_loss)
         self._note("meta_loss_total", found.probe_loss)
         self._note("logits_probe_lookahead", found.probe_logits)
@@ -142,7 +142,7 @@ class Nearness(pl.Callback):
         images = self.seen["mix"][0][1].image
         chosen = [result for args, result in self.seen["mixed"] if args[1] is objective.label_mix]
         self._same("new_eps", objective.label_mix.numpy().astype(np.float32))
-        self._note("grad_eps", self.seen["meta_gradient"][0][1].label_mix)
+        self._note("grad_eps", self.seen["meta_gradient"][0][1].label_mix_gradient)
         self._note("logits_strong", strong)
         self._note("guessed_label", objective.pseudo_label)
         self._note("net_cost1", chosen[0])

@@ -49,14 +49,14 @@ class Tape(TorchDispatchMode):
         self._made |= {_memory(one) for one in made} - self._before.keys()
         return found
 
-    def warm_up(self, work: Callable[[], Any]) -> Any:
+    def warm_up(self, function: Callable[[], Any]) -> Any:
         self.warmed_up += 1
-        return work()
+        return function()
 
     @torch.no_grad()
-    def record(self, work: Callable[[], Any]) -> Any:
+    def record(self, function: Callable[[], Any]) -> Any:
         with self, torch.enable_grad():
-            found = work()
+            found = function()
         # who reads before a replay reads this
         for _, _, _, made in self.operations:
             for one in made:

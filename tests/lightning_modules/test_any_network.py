@@ -128,14 +128,14 @@ def test_all_passes_of_a_step_drop_the_same(compiled: bool) -> None:
     direction = {name: torch.randn_like(value) for name, value in theta.items()}
     image = torch.randn(B, 3, 8, 8, dtype=torch.float64)
     passes.seed = 3
-    logits = passes.at(None, image)
-    found, along = passes.along(theta, direction, image)
-    torch.testing.assert_close(found, logits, rtol=1e-12, atol=1e-12)
+    logits = passes.logits(None, image)
+    primal, tangent = passes.jvp(theta, direction, image)
+    torch.testing.assert_close(primal, logits, rtol=1e-12, atol=1e-12)
     step = 1e-6
     moved = [
-        passes.at({n: theta[n] + s * direction[n] for n in theta}, image) for s in (step, -step)
+        passes.logits({n: theta[n] + s * direction[n] for n in theta}, image) for s in (step, -step)
     ]
     # central differences: step², and rounding by the step
-    torch.testing.assert_close(along, (moved[0] - moved[1]) / (2 * step), rtol=1e-7, atol=1e-8)
+    torch.testing.assert_close(tangent, (moved[0] - moved[1]) / (2 * step), rtol=1e-7, atol=1e-8)
     passes.seed = 4
-    assert not torch.equal(passes.at(None, image), logits)
+    assert not torch.equal(passes.logits(None, image), logits)

@@ -7,7 +7,7 @@ import torch
 from torch import distributed
 
 from benchmarks.ranks import Ranks
-from lightning_modules.distributed import Alone, ranks
+from lightning_modules.distributed import SingleRank, deciding_ranks
 
 
 def means_and_sums() -> Any:
@@ -16,23 +16,23 @@ def means_and_sums() -> Any:
     tensors = [torch.full((2, 3), float(rank)), torch.tensor([10.0 * rank])]
     return [
         (
-            [tensor.tolist() for tensor in those.mean(tensors)],
-            those.sum(torch.tensor(1.0 + rank)).item(),
-            those.size,
+            [tensor.tolist() for tensor in deciding.mean(tensors)],
+            deciding.sum(torch.tensor(1.0 + rank)).item(),
+            deciding.size,
         )
-        for those in (ranks("global"), ranks("replica"))
+        for deciding in (deciding_ranks("global"), deciding_ranks("replica"))
     ]
 
 
 @pytest.mark.ddp
 def test_two_ranks_agree_on_means_and_sums(ranks: Ranks) -> None:
-    for rank, (together, apart) in enumerate(ranks.run(2, means_and_sums)):
-        assert together == ([[[0.5] * 3] * 2, [5.0]], 3.0, 2)
-        assert apart == ([[[float(rank)] * 3] * 2, [10.0 * rank]], 1.0 + rank, 1)
+    for rank, (of_all, of_one) in enumerate(ranks.run(2, means_and_sums)):
+        assert of_all == ([[[0.5] * 3] * 2, [5.0]], 3.0, 2)
+        assert of_one == ([[[float(rank)] * 3] * 2, [10.0 * rank]], 1.0 + rank, 1)
 
 
 def test_a_process_alone_is_its_own_mean() -> None:
-    alone = ranks("global")
-    assert type(alone) is Alone
-    assert alone.size == 1
-    assert alone.sum(torch.tensor(2.0)).item() == 2.0
+    single = deciding_ranks("global")
+    assert type(single) is SingleRank
+    assert single.size == 1
+    assert single.sum(torch.tensor(2.0)).item() == 2.0

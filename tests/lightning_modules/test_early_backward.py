@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from lightning_modules.early_backward import differentiated
+from lightning_modules.early_backward import with_precomputed_gradient
 
 
 def test_gradients_add_up_and_the_early_graph_is_gone() -> None:
@@ -15,7 +15,8 @@ def test_gradients_add_up_and_the_early_graph_is_gone() -> None:
     expected = torch.autograd.grad(7 * whole, theta)
 
     part = net(one).square().sum()
-    early = differentiated(part, theta) + differentiated(3 * theta[0].sum(), theta)
+    early = with_precomputed_gradient(part, theta)
+    early = early + with_precomputed_gradient(3 * theta[0].sum(), theta)
     with pytest.raises(RuntimeError, match="second time"):
         part.backward()
     total = early + net(two).exp().sum()

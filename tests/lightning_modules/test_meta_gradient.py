@@ -18,8 +18,8 @@ from lightning_modules.losses import cross_entropy, guess_labels, l2_penalty
 from lightning_modules.meta_gradient import (
     ENGINES,
     LabelLosses,
+    LabelLossesFn,
     LookAhead,
-    LossesOf,
     MetaGradient,
     meta_gradient,
 )
@@ -34,9 +34,9 @@ class Problem(NamedTuple):
     momentum: dict[str, Tensor]
     passes: Passes
     images: list[Tensor]
-    losses_of: LossesOf
+    label_losses_fn: LabelLossesFn
     penalty: Callable[[Params], Tensor]
-    probe_loss: Callable[[Params], tuple[Tensor, Tensor]]
+    probe_loss_fn: Callable[[Params], tuple[Tensor, Tensor]]
 
     @property
     def theta(self) -> dict[str, Tensor]:
@@ -46,7 +46,7 @@ class Problem(NamedTuple):
         """Return them by torch's own means."""
         with batch_statistics_only(self.net):
             logits = [functional_call(self.net, dict(theta), (image,)) for image in self.images]
-        return self.losses_of(*logits)
+        return self.label_losses_fn(*logits)
 
 
 @pytest.fixture(params=["no guess", "guess", "constant guess"])
@@ -74,7 +74,7 @@ def problem(request: pytest.FixtureRequest) -> Problem:
         now = dict(net.named_parameters())
         constant = guess_labels(logits(now, weak), logits(now, strong), 0.5)
 
-    def losses_of(z: Tensor, z_strong: Tensor | None = None) -> LabelLosses:
+    def label_losses_fn(z: Tensor, z_strong: Tensor | None = None) -> LabelLosses:
         if request.param == "no guess":
             return LabelLosses(cross_entropy(given, z))
         guess = constant if z_strong is None else guess_labels(z, z_strong, 0.5)
@@ -85,12 +85,12 @@ def problem(request: pytest.FixtureRequest) -> Problem:
     def penalty(theta: Params) -> Tensor:
         return l2_penalty((value for value in theta.values() if value.ndim > 1), 1e-2)
 
-    def probe_loss(theta: Params) -> tuple[Tensor, Tensor]:
+    def probe_loss_fn(theta: Params) -> tuple[Tensor, Tensor]:
         z = logits(theta, trusted)
         return cross_entropy(target, z).mean() + l2_penalty(theta.values(), 1e-2), z
 
     momentum = {name: torch.randn_like(value) for name, value in net.named_parameters()}
-    return Problem(net, momentum, Passes(net), images, losses_of, penalty, probe_loss)
+    return Problem(net, momentum, Passes(net), images, label_losses_fn, penalty, probe_loss_fn)
 
 
 def probe_loss_ahead(problem: Problem, weight: Tensor, mix: Tensor, momentum: bool) -> Tensor:
@@ -105,7 +105,7 @@ def probe_loss_ahead(problem: Problem, weight: Tensor, mix: Tensor, momentum: bo
         - ALPHA * (slope + (MU * problem.momentum[name] if momentum else torch.zeros_like(value)))
         for (name, value), slope in zip(theta.items(), slopes, strict=True)
     }
-    return problem.probe_loss(ahead)[0]
+    return problem.probe_loss_fn(ahead)[0]
 
 
 def ours(
@@ -118,9 +118,9 @@ def ours(
             problem.penalty(theta),
             passes=passes,
             images=problem.images,
-            losses_of=problem.losses_of,
-            logits=[passes.at(theta, image) for image in problem.images] if given else None,
-            probe_loss=problem.probe_loss,
+            label_losses_fn=problem.label_losses_fn,
+            logits=[passes.logits(theta, image) for image in problem.images] if given else None,
+            probe_loss_fn=problem.probe_loss_fn,
             look_ahead=LookAhead(ALPHA, MU, weight, MIX),
             momentum=problem.momentum if momentum else None,
             engine=engine,
@@ -144,11 +144,11 @@ def test_equals_double_backward(
     torch.testing.assert_close(found.probe_loss, loss.detach(), rtol=1e-12, atol=0)
     scale = by_weight.abs().max().item()
     assert scale > 1e-4  # not a comparison of zeros
-    torch.testing.assert_close(found.weight, by_weight, rtol=0, atol=1e-12 * scale)
-    if found.label_mix is None:
+    torch.testing.assert_close(found.example_weight_gradient, by_weight, rtol=0, atol=1e-12 * scale)
+    if found.label_mix_gradient is None:
         assert not by_mix.any()
     else:
-        torch.testing.assert_close(found.label_mix, by_mix, rtol=0, atol=1e-12 * scale)
+        torch.testing.assert_close(found.label_mix_gradient, by_mix, rtol=0, atol=1e-12 * scale)
         assert bool(by_mix.any()) == (weight > 0)
 
 
@@ -169,19 +169,21 @@ def test_equals_finite_differences(problem: Problem, weight: float) -> None:
             probe_loss_ahead(problem, omega + unit, mix, True),
             probe_loss_ahead(problem, omega - unit, mix, True),
         )
-        assert found.weight[i].item() == pytest.approx(by_weight, rel=1e-5, abs=1e-8)
-        if found.label_mix is not None:
+        assert found.example_weight_gradient[i].item() == pytest.approx(
+            by_weight, rel=1e-5, abs=1e-8
+        )
+        if found.label_mix_gradient is not None:
             by_mix = difference(
                 probe_loss_ahead(problem, omega, mix + unit, True),
                 probe_loss_ahead(problem, omega, mix - unit, True),
             )
-            assert found.label_mix[i].item() == pytest.approx(by_mix, rel=1e-5, abs=1e-8)
+            assert found.label_mix_gradient[i].item() == pytest.approx(by_mix, rel=1e-5, abs=1e-8)
 
 
 def test_keeps_no_graph_and_moves_no_statistics(problem: Problem) -> None:
     before = {name: value.clone() for name, value in problem.net.state_dict().items()}
     found = ours(problem, "forward_mode", 1 / B, momentum=True)
-    assert not found.weight.requires_grad
+    assert not found.example_weight_gradient.requires_grad
     assert not found.probe_loss.requires_grad
     assert all(value.grad is None for value in problem.net.parameters())
     after = problem.net.state_dict()
@@ -197,10 +199,10 @@ def test_refuses_inference_mode(problem: Problem) -> None:
             problem.penalty(theta),
             passes=problem.passes,
             images=problem.images,
-            losses_of=problem.losses_of,
-            probe_loss=problem.probe_loss,
+            label_losses_fn=problem.label_losses_fn,
+            probe_loss_fn=problem.probe_loss_fn,
             look_ahead=LookAhead(ALPHA),
         )
-    along = {name: torch.ones_like(value) for name, value in theta.items()}
+    direction = {name: torch.ones_like(value) for name, value in theta.items()}
     with torch.inference_mode(), pytest.raises(RuntimeError, match="cannot run in inference mode"):
-        problem.passes.along(theta, along, problem.images[0])
+        problem.passes.jvp(theta, direction, problem.images[0])

@@ -98,7 +98,7 @@ def test_weights_are_the_helpful_part_of_the_meta_gradient(
 
     monkeypatch.setattr(meta_step, "meta_gradient", watched)
     objective = objective_of(module_of(method))
-    helpful = (-found[0].weight).clamp(min=0)
+    helpful = (-found[0].example_weight_gradient).clamp(min=0)
     assert 0 < (helpful > 0).sum() < B
     torch.testing.assert_close(objective.example_weight, helpful / (helpful.sum() + 1e-5))
     assert 0.9 < objective.example_weight.sum() < 1
@@ -178,12 +178,16 @@ def test_guesses_count_by_the_probes_accuracy(
         module = module_of("ieg", **settings)
         meta = module.meta_step  # type: ignore[operator]
 
-        def told(penalty: Any, images: Any, losses_of: Any, probe: Views, *others: Any) -> Any:
+        def patched_meta_step(
+            penalty: Any, images: Any, label_losses_fn: Any, probe: Views, *others: Any
+        ) -> Any:
             logits = torch.nn.functional.one_hot(probe.label, C).double()
             logits[:wrong] = logits[:wrong].roll(1, 1)
-            return meta(penalty, images, losses_of, probe, *others)._replace(probe_logits=logits)
+            return meta(penalty, images, label_losses_fn, probe, *others)._replace(
+                probe_logits=logits
+            )
 
-        monkeypatch.setattr(module, "meta_step", told)
+        monkeypatch.setattr(module, "meta_step", patched_meta_step)
         return objective_of(module)
 
     share = max(0.0, ((B - wrong) / B - 0.1) / 0.9) ** power

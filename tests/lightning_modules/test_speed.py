@@ -68,11 +68,12 @@ def test_compiled_passes_change_nothing_but_rounding(
         return call
 
     monkeypatch.setattr(torch, "compile", counting)
-    monkeypatch.setattr(Passes, "at", mock.Mock(side_effect=AssertionError))
-    monkeypatch.setattr(Passes, "along", mock.Mock(side_effect=AssertionError))
+    monkeypatch.setattr(Passes, "logits", mock.Mock(side_effect=AssertionError))
+    monkeypatch.setattr(Passes, "jvp", mock.Mock(side_effect=AssertionError))
     assert_same(trained(method, network(norm=True), compile=True), plain)
-    at, along = {"supervised": (1, 0), "l2r": (2, 1), "ieg": (4, 2), "ieg by trust": (4, 1)}[method]
-    assert passes == Counter(at=at * STEPS, along=along * STEPS) - Counter()
+    counts = {"supervised": (1, 0), "l2r": (2, 1), "ieg": (4, 2), "ieg by trust": (4, 1)}
+    plain_passes, jvps = counts[method]
+    assert passes == Counter(logits=plain_passes * STEPS, jvp=jvps * STEPS) - Counter()
 
 
 @needs_a_compiler
@@ -82,7 +83,7 @@ def test_what_cannot_be_compiled_whole_is_refused() -> None:
             return super().forward(x) if x.sum() > 0 else x[:, :2]
 
     with pytest.raises(torch._dynamo.exc.Unsupported):
-        CompiledPasses(Broken(3, 2)).at(None, torch.ones(4, 3))
+        CompiledPasses(Broken(3, 2)).logits(None, torch.ones(4, 3))
 
 
 @needs_a_compiler
@@ -92,11 +93,11 @@ def test_compiled_derivatives_are_as_exact_as_float32_allows() -> None:
     net = network(norm=True)
     image = torch.randn(50, 3, 8, 8) + 3
     theta = {name: value.detach() for name, value in net.named_parameters()}
-    along = {name: torch.randn_like(value) for name, value in theta.items()}
+    direction = {name: torch.randn_like(value) for name, value in theta.items()}
     with batch_statistics_only(net):
-        found = CompiledPasses(net).along(theta, along, image)
-        exactly = [{n: v.double() for n, v in part.items()} for part in (theta, along)]
-        exact = Passes(net.double()).along(*exactly, image.double())
+        found = CompiledPasses(net).jvp(theta, direction, image)
+        exactly = [{n: v.double() for n, v in part.items()} for part in (theta, direction)]
+        exact = Passes(net.double()).jvp(*exactly, image.double())
     for ours, theirs in zip(found, exact, strict=True):
         # float32's last place is 6e-8; found 1.6e-6 and 2.5e-6 here, uncompiled 3e-7
         assert (ours - theirs).norm() / theirs.norm() < 5e-6
@@ -127,7 +128,7 @@ def test_the_jobs_of_a_sweep_do_not_use_up_the_compiler(monkeypatch: pytest.Monk
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=backend))
     for size in range(1, 13):
         for value in (1.0, 2.0):  # two jobs of the same shapes share what is compiled
-            job = CompiledPasses(nn.Linear(size, 2)).at
+            job = CompiledPasses(nn.Linear(size, 2)).logits
             theta = {"weight": torch.ones(2, size), "bias": torch.zeros(2)}
             assert job(theta, torch.full((4, size), value)).tolist() == [[value * size] * 2] * 4
             assert len(met) == size

@@ -76,7 +76,7 @@ def test_convolutions_and_norms_are_the_tables() -> None:
 
 def test_a_projecting_shortcut_starts_after_the_activation() -> None:
     torch.manual_seed(0)
-    block = Bottleneck(8, 4, stride=2, project=True)
+    block = Bottleneck(8, 4, stride=2, projection=True)
     nn.init.zeros_(block.conv3.weight)
     assert block.shortcut is not None
     images = torch.randn(2, 8, 6, 6)
@@ -89,7 +89,7 @@ def test_a_projecting_shortcut_starts_after_the_activation() -> None:
 
 def test_an_identity_shortcut_is_the_raw_input() -> None:
     torch.manual_seed(0)
-    block = Bottleneck(8, 2, stride=1, project=False)
+    block = Bottleneck(8, 2, stride=1, projection=False)
     nn.init.zeros_(block.conv3.weight)
     images = torch.randn(2, 8, 6, 6)
     assert torch.equal(block(images), images)

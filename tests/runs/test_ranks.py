@@ -25,13 +25,14 @@ def act(fails: bool) -> str:
                 raise ValueError("there are no data")
             return "went on"
     except ValueError as error:
-        return f"{error}, told by another: {getattr(error, 'told_by_another', False)}"
+        elsewhere = getattr(error, "reported_by_another_rank", False)
+        return f"{error}, reported by another rank: {elsewhere}"
 
 
 def test_where_the_first_rank_fails_the_others_end_with_it(ranks: Ranks) -> None:
     said = ranks.run(2, act, True)
-    assert said[0] == "there are no data, told by another: False"
-    assert said[1] == "there are no data, told by another: True"
+    assert said[0] == "there are no data, reported by another rank: False"
+    assert said[1] == "there are no data, reported by another rank: True"
 
 
 def test_where_it_does_not_all_go_on(ranks: Ranks) -> None:

@@ -7,16 +7,16 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
 
-def refuse_misfit(
-    net: nn.Module, pictures: Tensor, num_classes: int, device: str, *, recorded: bool = False
+def check_network(
+    net: nn.Module, images: Tensor, num_classes: int, device_type: str, *, recorded: bool = False
 ) -> None:
     """Try a network on two grey images, without changing it or any random state.
 
     Args:
         net: on the CPU.
-        pictures: (…, 3, H, W), whose size the grey images have.
+        images: (…, 3, H, W), whose size the grey images have.
         num_classes: C.
-        device: type of the device it will train on. Unless that is `cpu`, a network that raises an
+        device_type: of the device it will train on. Unless that is `cpu`, a network that raises an
             error here is let through: it may need a GPU.
         recorded: whether its steps are recorded as a CUDA graph, whose passes cannot be made to
             draw the same random numbers.
@@ -25,27 +25,27 @@ def refuse_misfit(
         ValueError: if it fails, does not return logits (2, C), or draws random numbers although
             `recorded`.
     """
-    tried, (height, width) = copy.deepcopy(net).train(), pictures.shape[-2:]
+    copied_net, (height, width) = copy.deepcopy(net).train(), images.shape[-2:]
     try:
         with torch.no_grad(), isolate_rng(include_cuda=False):
-            before = torch.get_rng_state()
-            found = tried(torch.zeros(2, 3, height, width))
-            draws = not torch.equal(torch.get_rng_state(), before)
+            rng_state_before = torch.get_rng_state()
+            output = copied_net(torch.zeros(2, 3, height, width))
+            draws_random_numbers = not torch.equal(torch.get_rng_state(), rng_state_before)
     except Exception as error:  # a network may raise anything
-        if device != "cpu":
+        if device_type != "cpu":
             return
         reason = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
         raise ValueError(
             f"the network cannot be trained on pictures of {height}x{width} ({reason}): give "
             "another model, or other pictures (dataset.image_size, where there is one)."
         ) from error
-    shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+    shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
     if shape != (2, num_classes):
         raise ValueError(
             f"the network makes {shape} of 2 pictures, and logits of shape (2, {num_classes}) are "
             "needed: give another model, or mend model.net."
         )
-    if draws and recorded:
+    if draws_random_numbers and recorded:
         raise ValueError(
             "speed.cuda_graph=true is for networks that draw no random numbers, and this one does "
             "(dropout?): leave speed.cuda_graph out."

@@ -4,12 +4,12 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn import functional as F
 
-from lightning_modules.batch_norm_forward import FusedBatchNorm, _BatchNorm
+from lightning_modules.batch_norm_jvp import FusedBatchNormMode, _BatchNormFunction
 
 
-def pushed(inputs: list[Tensor], along: list[Tensor]) -> tuple[Tensor, Tensor]:
+def push_forward(inputs: list[Tensor], tangents: list[Tensor]) -> tuple[Tensor, Tensor]:
     with torch.no_grad(), forward_ad.dual_level():
-        x, weight, bias = map(forward_ad.make_dual, inputs, along)
+        x, weight, bias = map(forward_ad.make_dual, inputs, tangents)
         result = F.batch_norm(x, None, None, weight, bias, training=True, eps=1e-3)
         primal, tangent = forward_ad.unpack_dual(result)
     return primal, tangent
@@ -19,13 +19,13 @@ def pushed(inputs: list[Tensor], along: list[Tensor]) -> tuple[Tensor, Tensor]:
 def test_equals_torchs_own_derivative(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch):
     torch.manual_seed(0)
     make = lambda: [torch.randn(size, dtype=torch.float64) for size in (shape, (3,), (3,))]  # noqa: E731
-    inputs, along = make(), make()
-    expected = pushed(inputs, along)
+    inputs, tangents = make(), make()
+    expected = push_forward(inputs, tangents)
     calls = []
-    apply = _BatchNorm.apply
-    monkeypatch.setattr(_BatchNorm, "apply", lambda *args: calls.append(1) or apply(*args))
-    with FusedBatchNorm():
-        found = pushed(inputs, along)
+    apply = _BatchNormFunction.apply
+    monkeypatch.setattr(_BatchNormFunction, "apply", lambda *args: calls.append(1) or apply(*args))
+    with FusedBatchNormMode():
+        found = push_forward(inputs, tangents)
     assert calls
     for ours, torchs in zip(found, expected, strict=True):
         # numbers of size 1 to 10, in float64: some hundred roundings
@@ -34,7 +34,7 @@ def test_equals_torchs_own_derivative(shape: tuple[int, ...], monkeypatch: pytes
 
 def test_running_statistics_are_left_to_torch() -> None:
     x, mean, var = torch.randn(8, 3), torch.zeros(3), torch.ones(3)
-    with FusedBatchNorm():
+    with FusedBatchNormMode():
         F.batch_norm(x, mean, var, torch.ones(3), torch.zeros(3), training=True, momentum=1.0)
         judged = F.batch_norm(x, mean, var, torch.ones(3), torch.zeros(3))
     torch.testing.assert_close(mean, x.mean(0))

@@ -1,4 +1,4 @@
-"""A step that is recorded once and repeated is the step as it would be anew, bit for bit.
+"""A step that is recorded once and replayed is the step as it would be anew, bit for bit.
 
 A tape stands for the CUDA graph (tests/lightning_modules/tape.py); with a GPU, the graph itself is
 held to the same.
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.ieg import IEG
 from lightning_modules.l2r import L2R
-from lightning_modules.repeated import WARM_UP, Repeated
+from lightning_modules.recorded_step import WARM_UP_STEPS, RecordedStep
 from lightning_modules.schedules import Cosine
 from lightning_modules.supervised import Supervised
 from tests.lightning_modules.replay import fit
@@ -54,7 +54,8 @@ def trained(method: str, recorder: Any = None, **trainer: Any) -> tuple[Any, Wat
         network(norm=True), num_classes=10, schedule=schedule, seed=1, weight_decay=1e-3, **own
     )
     if recorder is not None:
-        module.repeated = Repeated(module.differentiate, module.net.parameters(), recorder)
+        parameters = module.net.parameters()
+        module.recorded_step = RecordedStep(module.forward_backward, parameters, recorder)
     watch = Watch()
     steps = [share(step, 0, 1, torch.float32) for step in range(STEPS)]
     fit(module, steps, callbacks=[watch], **trainer)
@@ -80,7 +81,7 @@ def assert_equal(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_what_is_recorded_repeats_the_step(method: str, tmp_path: Any) -> None:
+def test_a_replayed_step_equals_the_plain_step(method: str, tmp_path: Any) -> None:
     tapes: list[Tape] = []
 
     def tape() -> Tape:
@@ -93,10 +94,10 @@ def test_what_is_recorded_repeats_the_step(method: str, tmp_path: Any) -> None:
     assert watch.rates == seen.rates
     assert len(set(watch.rates)) == STEPS  # not recorded
     (used,) = tapes
-    assert (used.warmed_up, used.replays) == (WARM_UP, STEPS - WARM_UP)
+    assert (used.warmed_up, used.replays) == (WARM_UP_STEPS, STEPS - WARM_UP_STEPS)
 
 
-def test_what_changes_in_python_is_repeated_as_it_was(tmp_path: Any) -> None:
+def test_what_changes_in_python_is_replayed_as_it_was(tmp_path: Any) -> None:
     """So that the tests above could fail."""
 
     class Growing(Supervised):
@@ -110,8 +111,8 @@ def test_what_changes_in_python_is_repeated_as_it_was(tmp_path: Any) -> None:
     finally:
         del METHODS["growing"]
     losses = [[float(one.loss) for one in watch.shown] for _, watch in (plain, module)]
-    assert losses[0][: WARM_UP + 1] == losses[1][: WARM_UP + 1]
-    assert losses[0][WARM_UP + 1 :] != losses[1][WARM_UP + 1 :]
+    assert losses[0][: WARM_UP_STEPS + 1] == losses[1][: WARM_UP_STEPS + 1]
+    assert losses[0][WARM_UP_STEPS + 1 :] != losses[1][WARM_UP_STEPS + 1 :]
 
 
 def test_a_recording_does_nothing_until_it_is_replayed() -> None:
@@ -124,10 +125,10 @@ def test_a_recording_does_nothing_until_it_is_replayed() -> None:
             layer.bias.add_(1)
         return layer.bias.detach().clone()
 
-    repeated = Repeated(work, layer.parameters(), Tape)
+    recorded_step = RecordedStep(work, layer.parameters(), Tape)
     start, image = float(layer.bias), torch.ones(3, 2)
-    for number in range(WARM_UP + 3):
-        found: Any = repeated(image * number)
+    for number in range(WARM_UP_STEPS + 3):
+        found: Any = recorded_step(image * number)
         assert float(found) == pytest.approx(start + number + 1)
         assert layer.weight.grad is not None
         assert layer.weight.grad.tolist() == [[3.0 * number, 3.0 * number]]
@@ -136,8 +137,8 @@ def test_a_recording_does_nothing_until_it_is_replayed() -> None:
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("method", METHODS)
-def test_a_cuda_graph_repeats_the_step(method: str, tmp_path: Any) -> None:
-    from lightning_modules.repeated import CudaGraph
+def test_a_cuda_graph_equals_the_plain_step(method: str, tmp_path: Any) -> None:
+    from lightning_modules.recorded_step import CudaGraph
 
     plain, module = (
         everything(*trained(method, how, default_root_dir=tmp_path, accelerator="gpu", devices=1))

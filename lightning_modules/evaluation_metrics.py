@@ -9,7 +9,7 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibratio
 from lightning_modules.losses import cross_entropy
 
 
-class Judge(nn.Module):
+class EvaluationMetrics(nn.Module):
     """Accuracy, balanced accuracy, loss, calibration error and, from ten classes on, top-5.
 
     The calibration error (ECE) is the mean difference between confidence and accuracy over fifteen
@@ -43,10 +43,10 @@ class Judge(nn.Module):
         self.ece.update(logits.float().softmax(dim=1), label)
         self.loss.update(cross_entropy(nn.functional.one_hot(label, self.num_classes), logits))
 
-    def results(self) -> dict[str, Tensor]:
+    def compute_and_reset(self) -> dict[str, Tensor]:
         """Return the results over all ranks, and reset."""
         metrics = {**self.accuracies, "loss": self.loss, "ece": self.ece}
-        results = {f"{self.name}/{what}": metric.compute() for what, metric in metrics.items()}
+        results = {f"{self.name}/{key}": metric.compute() for key, metric in metrics.items()}
         for metric in metrics.values():
             metric.reset()
         return results

@@ -17,10 +17,10 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 
-class FusedBatchNorm(TorchFunctionMode):
-    """Context in which BatchNorm by batch statistics runs as `_BatchNorm`.
+class FusedBatchNormMode(TorchFunctionMode):
+    """Context in which BatchNorm by batch statistics runs as `_BatchNormFunction`.
 
-    For passes that need tangents but no gradients: `_BatchNorm` has no backward pass.
+    For passes that need tangents but no gradients: `_BatchNormFunction` has no backward pass.
     """
 
     def __torch_function__(
@@ -49,11 +49,11 @@ def _batch_norm(
     """Replace `F.batch_norm` where it uses batch statistics and updates no running ones."""
     if not training or running_mean is not None or weight is None:
         return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
-    normalised: Tensor = _BatchNorm.apply(x, weight, bias, eps)[0]
+    normalised: Tensor = _BatchNormFunction.apply(x, weight, bias, eps)[0]
     return normalised
 
 
-class _BatchNorm(torch.autograd.Function):
+class _BatchNormFunction(torch.autograd.Function):
     @staticmethod
     def forward(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, ...]:
         result: tuple[Tensor, ...] = torch.native_batch_norm(
@@ -64,18 +64,20 @@ class _BatchNorm(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         x, weight, _, ctx.eps = inputs
-        _, mean, inverse = output  # inverse is 1/σ
-        ctx.mark_non_differentiable(mean, inverse)
-        ctx.save_for_forward(x, weight, mean, inverse)
+        _, mean, inverse_std = output
+        ctx.mark_non_differentiable(mean, inverse_std)
+        ctx.save_for_forward(x, weight, mean, inverse_std)
 
     @staticmethod
-    def jvp(ctx: Any, along: Tensor, weight_along: Tensor, bias_along: Tensor, _: None) -> Any:
-        x, weight, mean, inverse = ctx.saved_tensors
+    def jvp(
+        ctx: Any, x_tangent: Tensor, weight_tangent: Tensor, bias_tangent: Tensor, _: None
+    ) -> Any:
+        x, weight, mean, inverse_std = ctx.saved_tensors
         tangent, _, _ = torch.ops.aten.native_batch_norm_backward(
-            along, x, weight, None, None, mean, inverse, True, ctx.eps, [True, False, False]
+            x_tangent, x, weight, None, None, mean, inverse_std, True, ctx.eps, [True, False, False]
         )
-        scale = weight_along * inverse
-        shift = bias_along - scale * mean
-        one_a_channel = (-1, *(1,) * (x.ndim - 2))
-        tangent.addcmul_(x, scale.view(one_a_channel)).add_(shift.view(one_a_channel))
+        scale = weight_tangent * inverse_std
+        shift = bias_tangent - scale * mean
+        per_channel = (-1, *(1,) * (x.ndim - 2))
+        tangent.addcmul_(x, scale.view(per_channel)).add_(shift.view(per_channel))
         return tangent, None, None
