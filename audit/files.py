@@ -11,7 +11,7 @@ from audit import cleaned, label_next, table
 from audit.detection import detection
 from audit.record import Audit
 from datamodules.base import NoisyLabelDataModule
-from datamodules.tables import is_filled_in
+from datamodules.tables import has_entries
 
 LABELS, PARQUET = "labels.csv", "labels.parquet"
 CLEANED, CLEANED_DRAWS = "labels_cleaned.csv", "labels_cleaned.npz"
@@ -42,7 +42,7 @@ def write_audit(
     mended = cleaned.columns(every, audit, drawn, files, data.tested_pictures())
     table.write_csv(mended, folder / CLEANED)
     cleaned.manifest(every, drawn, options["confidence"]).write(folder / CLEANED_DRAWS)
-    if is_filled_in(folder / NEXT, "true_label"):
+    if has_entries(folder / NEXT, "true_label"):
         words = f"note: {folder / NEXT} is filled in and stays; move it away for a new list"
         print(words, file=sys.stderr)
     else:

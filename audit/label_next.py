@@ -13,8 +13,8 @@ from typing import Any
 
 from audit.record import Audit, Rows
 from datamodules.randomness import numpy_generator
-from datamodules.split import interleaved
-from datamodules.tables import writing_table
+from datamodules.split import interleave_classes
+from datamodules.tables import table_writer
 
 
 def choose(audit: Audit, count: int, seed: int) -> Rows:
@@ -26,7 +26,7 @@ def choose(audit: Audit, count: int, seed: int) -> Rows:
         seed: of the run.
     """
     shuffled = numpy_generator(seed, "label next").permutation(len(audit.index))
-    return interleaved(shuffled, audit.suggested)[:count]
+    return interleave_classes(shuffled, audit.suggested)[:count]
 
 
 def write_csv(
@@ -47,7 +47,7 @@ def write_csv(
     """
     where = "index" if files is None else "path"
     columns = [where, "true_label", "given_label", "suggested_label", "trust"]
-    with writing_table(path, columns) as table:
+    with table_writer(path, columns) as table:
         for row in rows.tolist():
             index = int(audit.index[row])
             place: Any = index if files is None else files[index]

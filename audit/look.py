@@ -62,9 +62,9 @@ def look_at_all(
     counted = torch.from_numpy(of_class).float().to(trainer.strategy.root_device)
     posterior = CleanPosterior()
     if data.num_probe and not module.learns_probe:
-        trusted = data.each_once(data.probe_set, shared=False)
+        trusted = data.evaluation_loader(data.probe_set, shared=False)
         posterior = fit(*logits_of(trusted, logits), counted)
-    batches: Any = data.each_once(data.train_set)
+    batches: Any = data.evaluation_loader(data.train_set)
     bar = track(batches, "", console=console, transient=True, disable=not console.is_terminal)
     shares = all_gather_object(look(bar, lambda batch: posterior(logits(batch)), counted))
     index, given, every = joined(shares)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from audit.record import Audit
-from datamodules.atomic import replacing
-from datamodules.tables import writing_table
+from datamodules.atomic import atomic_replace
+from datamodules.tables import table_writer
 
 # column → digits after the decimal point, or None if it holds no fractions
 COLUMNS: Mapping[str, int | None] = {
@@ -62,7 +62,7 @@ def columns(
 def write_csv(table: Mapping[str, Sequence[Any]], path: Path) -> None:
     """Write the columns as CSV; NaN becomes an empty cell."""
     size = len(next(iter(table.values())))
-    with writing_table(path, table) as rows:
+    with table_writer(path, table) as rows:
         for start in range(0, size, _AT_ONCE):
             cells = [
                 _text(values[start : start + _AT_ONCE], COLUMNS.get(name))
@@ -79,7 +79,7 @@ def write_parquet(table: Mapping[str, Sequence[Any]], path: Path) -> None:
     from pyarrow import parquet
     from pyarrow import table as arrow
 
-    with replacing(path) as partial:
+    with atomic_replace(path) as partial:
         parquet.write_table(
             arrow({name: _nullable(values) for name, values in table.items()}), partial
         )

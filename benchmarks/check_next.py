@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.circle import train
-from datamodules.split import interleaved
+from datamodules.split import interleave_classes
 
 Floats = NDArray[np.float64]
 RNG = np.random.default_rng(0)
@@ -46,7 +46,7 @@ def chosen(run: Path, policy: str, count: int) -> str:
         for name in ("trust", "confidence", "suggested_label")
     )
     order = np.argsort(POLICIES[policy](trust, sure), kind="stable")
-    picked = interleaved(order, suggested.astype(np.int64))[:count]
+    picked = interleave_classes(order, suggested.astype(np.int64))[:count]
     lines = [f"{rows[row]['index']},{rows[row]['true_label']}" for row in picked.tolist()]
     return "\n".join(["index,true_label", *lines, ""])
 

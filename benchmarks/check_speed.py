@@ -21,10 +21,10 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from datamodules.labelled import LabelledImages
+from datamodules.labelled_images import LabelledImages
 from datamodules.pictures import PictureFiles
 from datamodules.unreadable import Unreadable
-from datamodules.workers import cores
+from datamodules.workers import available_cores
 from inspection.duplicates import groups_of, sort_out
 from inspection.looking import look_at_all
 
@@ -77,8 +77,9 @@ def main() -> None:
     assert copies == len(range(1, given.count, COPY_EVERY)), copies
     assert not found["noisy"].trouble
     print(
-        f"looked at in {looked:.1f} s on {cores()} cores ({given.count / looked:,.0f} a second), "
-        f"compared in {compared:.2f} s, {copies} copies found; load before: {busy:.1f}"
+        f"looked at in {looked:.1f} s on {available_cores()} cores "
+        f"({given.count / looked:,.0f} a second), compared in {compared:.2f} s, "
+        f"{copies} copies found; load before: {busy:.1f}"
     )
 
 

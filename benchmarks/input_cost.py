@@ -22,12 +22,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.step_cost import batches, build
 from datamodules.augment import STRONG_VIEWS, Augment
-from datamodules.augment_draws import WHOLE
+from datamodules.augment_draws import WHOLE_BATCH
 from datamodules.batch import Step
 from datamodules.images import ArrayImages
-from datamodules.labelled import LabelledImages
+from datamodules.labelled_images import LabelledImages
 from datamodules.randomness import torch_generator
-from datamodules.samplers import EndlessOrder, Stream, TrainingSteps
+from datamodules.samplers import EndlessOrder, ExampleStream, TrainingSteps
 from runs.freed_memory import keep_freed_memory
 
 SIZE, BATCH, SIDE = 50_000, 100, 32
@@ -41,9 +41,9 @@ def training_steps() -> TrainingSteps:
     label, rows = rng.integers(0, 10, SIZE), np.arange(SIZE)
     examples = LabelledImages(ArrayImages(image), label, label, rows)
 
-    def stream(purpose: str, shuffle: bool) -> Stream:
+    def stream(purpose: str, shuffle: bool) -> ExampleStream:
         order = EndlessOrder(SIZE, BATCH, seed=0, purpose=purpose, shuffle=shuffle)
-        return Stream(examples, order, purpose)
+        return ExampleStream(examples, order, purpose)
 
     return TrainingSteps(stream("train", True), stream("probe", False))
 
@@ -75,7 +75,7 @@ def main() -> None:
             for place, (noisy, trusted) in enumerate(drawn):
                 assert trusted is not None
                 generator = torch_generator(number, "train views", place)
-                augment.views(noisy.image, generator, WHOLE, strong=module.uses_strong_view)
+                augment.views(noisy.image, generator, WHOLE_BATCH, strong=module.uses_strong_view)
                 augment.weak(trusted.image, generator)
 
         return make

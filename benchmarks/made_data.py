@@ -8,11 +8,11 @@ from torch import Tensor
 
 from datamodules.augment import Augment
 from datamodules.base import TEST, NoisyLabelDataModule, TestSet
-from datamodules.images import ArrayImages, Images, Place
+from datamodules.images import ArrayImages, BatchPosition, Images
 from datamodules.manifest import Manifest
 from datamodules.noise import Labels, corrupt, uniform
 from datamodules.randomness import numpy_generator
-from datamodules.split import Known
+from datamodules.split import Candidates
 
 SEED, NOISE = 1, 0.4
 # Number of different pictures; they repeat after this many rows.
@@ -31,13 +31,13 @@ class _MadePictures(Images):
     def __len__(self) -> int:
         return self.size
 
-    def plain(self, rows: Tensor) -> Tensor:
+    def for_evaluation(self, rows: Tensor) -> Tensor:
         """Return the pictures of rows."""
         return self.bank.index_select(0, rows % _BANK)
 
-    def drawn(self, rows: Tensor, place: Place) -> Tensor:
+    def for_training(self, rows: Tensor, position: BatchPosition) -> Tensor:
         """Return the same."""
-        return self.plain(rows)
+        return self.for_evaluation(rows)
 
 
 class MadeData(NoisyLabelDataModule):
@@ -81,4 +81,6 @@ class MadeData(NoisyLabelDataModule):
             return corrupt(true[rows], noise, numpy_generator(SEED, "noise"))
 
         settings = {"seed": SEED, "probe_per_class": self.probe_per_class}
-        return Manifest.draw(Known(true), give, settings=settings, class_names=self.class_names)
+        return Manifest.draw(
+            Candidates(true), give, settings=settings, class_names=self.class_names
+        )

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 
-from datamodules.atomic import replacing
+from datamodules.atomic import atomic_replace
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 
@@ -33,7 +33,7 @@ class CheckpointFile(TorchCheckpointIO):
         content = io.BytesIO()
         torch.save(checkpoint, content)
         path = Path(path)
-        with replacing(path) as partial:
+        with atomic_replace(path) as partial:
             partial.write_bytes(content.getbuffer())
             if path.exists():
                 os.replace(path, path.with_name(PREVIOUS))

@@ -10,7 +10,7 @@ from typing import Any
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from datamodules.atomic import replacing, to_disk
+from datamodules.atomic import atomic_replace, fsync_path
 
 
 def read_metrics(path: str | Path) -> dict[str, list[tuple[int, float]]]:
@@ -106,7 +106,7 @@ class CSVLog(Logger):
     def save(self) -> None:
         """Sync the file to disk, before a checkpoint of its steps is written."""
         if self._last_row_at is not None:
-            to_disk(self.path)
+            fsync_path(self.path)
 
     def _write_last(self, row: Mapping[str, float], step: int, opens_row: bool) -> None:
         with self.path.open("r+", newline="") as file:
@@ -121,7 +121,7 @@ class CSVLog(Logger):
     def _write_all(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._rows = dict(sorted(self._rows.items()))
-        with replacing(self.path) as partial, partial.open("w", newline="") as file:
+        with atomic_replace(self.path) as partial, partial.open("w", newline="") as file:
             csv.writer(file, lineterminator="\n").writerow(self._columns)
             for step, row in self._rows.items():
                 self._last_row_at = file.tell()

@@ -22,7 +22,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 
 from callbacks.checkpoint_file import LAST
 from callbacks.stop_signals import Stopped, StopSignals
-from datamodules.atomic import replacing
+from datamodules.atomic import atomic_replace
 from lightning_modules.cpu_collectives import CollectiveError, all_gather_object, all_reduce_max
 
 
@@ -139,7 +139,7 @@ class Evaluations(Checkpoint):
                 f"{self.folder} ({reason}): make room there, then the same command goes on."
             )
         if trainer.global_step in self.cycle_ends and trainer.is_global_zero:
-            with replacing(self.folder / "cycle_end.ckpt") as partial:
+            with atomic_replace(self.folder / "cycle_end.ckpt") as partial:
                 shutil.copyfile(self.folder / LAST, partial)
         self.saved_step, self._saved_at = trainer.global_step, time.monotonic()
 

@@ -115,10 +115,12 @@ class LabelAudit(Callback):
         self, module: NoisyLabelModule, data: NoisyLabelDataModule, trainer: pl.Trainer
     ) -> None:
         """Take the last look; the ranks' tables must be merged already."""
-        drawn = data.manifest
-        visits, suggested = self._table[[0, len(_SUMS)]].numpy()[:, drawn.train_rows]
+        manifest = data.manifest
+        visits, suggested = self._table[[0, len(_SUMS)]].numpy()[:, manifest.train_rows]
         seen = visits > 0
-        of_class = transition(suggested[seen].astype(np.int64), drawn.given[seen], data.num_classes)
+        of_class = transition(
+            suggested[seen].astype(np.int64), manifest.given[seen], data.num_classes
+        )
         self.end = look_at_all(module, data, trainer, self._level, of_class)
 
     def audit(self, data: NoisyLabelDataModule) -> Audit:

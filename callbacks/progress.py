@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColum
 
 from callbacks.evaluations import Evaluations
 from callbacks.training_log import TrainingLog
-from datamodules.words import duration
+from datamodules.phrases import duration
 
 _BAR_WIDTH = 20
 _NARROW = 60  # columns; a terminal with fewer has no room for the bar itself

@@ -16,7 +16,7 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from torch import Tensor
 
 from callbacks.noise_metrics import label_groups
-from datamodules.tables import writing_table
+from datamodules.tables import table_writer
 
 GROUPS = ("clean", "wrong", "unknown")
 
@@ -57,7 +57,7 @@ def add_weights(
 
 def write_weights(history: Sequence[Weighed], path: Path) -> None:
     """Write a CSV file with one row for each evaluation, group and bin."""
-    with writing_table(path, ["step", "group", "low", "high", "count"]) as rows:
+    with table_writer(path, ["step", "group", "low", "high", "count"]) as rows:
         for step, counts in history:
             for group, row in zip(GROUPS, counts, strict=True):
                 for low, high, count in zip(LOW, HIGH, row, strict=True):

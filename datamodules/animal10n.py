@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from datamodules.imagenet import pictures_in
-from datamodules.listing import Labelled, Listing
-from datamodules.lists import other_counts
 from datamodules.manifest import Manifest
+from datamodules.official_lists import note_count_differences
 from datamodules.picture_data import PictureDataModule
-from datamodules.trusted import joined, not_in_probe, read_probe_list
+from datamodules.picture_lists import LabelledPaths, TrainingList
+from datamodules.trusted import exclude_probe, join_trusted, read_probe_list
 
 CLASS_NAMES = (
     "cat",
@@ -56,36 +56,36 @@ class Animal10N(PictureDataModule):
         self.probe_list = probe_list
         super().__init__(**rest)
 
-    def listing(self) -> Listing:
+    def read_training_list(self) -> TrainingList:
         """List the folders; candidates for the probe set come after the noisy pictures."""
         training, self._testing = (self._pictures(part) for part in _SIZES)
-        found = (training, self._testing)
-        self.notes += other_counts(
+        parts = (training, self._testing)
+        self.notes += note_count_differences(
             [
                 (f"{part} pictures", len(pictures.paths), size)
-                for (part, size), pictures in zip(_SIZES.items(), found, strict=True)
+                for (part, size), pictures in zip(_SIZES.items(), parts, strict=True)
             ]
         )
         trusted = self._testing
         if self.probe_list is not None:
             trusted = read_probe_list(self.probe_list, CLASS_NAMES)
-        return joined(training, trusted, CLASS_NAMES)
+        return join_trusted(training, trusted, CLASS_NAMES)
 
-    def tests(self, drawn: Manifest) -> Mapping[str, Labelled]:
+    def read_test_lists(self, manifest: Manifest) -> Mapping[str, LabelledPaths]:
         """Return the testing pictures that are not in the probe set."""
-        rest = not_in_probe(self._testing, self.listed, drawn, "testing pictures")
-        taken = len(self._testing.label) - len(rest.label)
-        if taken:
-            why = (
+        untaken = exclude_probe(self._testing, self.training_list, manifest, "testing pictures")
+        num_taken = len(self._testing.label) - len(untaken.label)
+        if num_taken:
+            reason = (
                 "" if self.probe_list else "no training label is trusted (dataset.probe_list), so "
             )
             self.notes.append(
-                f"NOTE: {why}{taken:,} of the testing pictures are the probe, and the other "
-                f"{len(rest.label):,} are tested on"
+                f"NOTE: {reason}{num_taken:,} of the testing pictures are the probe, and the other "
+                f"{len(untaken.label):,} are tested on"
             )
-        return {"test": rest}
+        return {"test": untaken}
 
-    def _pictures(self, part: str) -> Labelled:
+    def _pictures(self, part: str) -> LabelledPaths:
         folder = self.animal10n_dir / part
         names = pictures_in(folder) if folder.is_dir() else []
         if not names:
@@ -100,4 +100,4 @@ class Animal10N(PictureDataModule):
                 f"0 to 9 and _, such as {wrong[0]}: put those of the download there."
             )
         label = np.array([int(name[0]) for name in names], dtype=np.int64)
-        return Labelled(self.animal10n_dir, [f"{part}/{name}" for name in names], label)
+        return LabelledPaths(self.animal10n_dir, [f"{part}/{name}" for name in names], label)

@@ -41,12 +41,12 @@ _APPLY: dict[str, Apply] = {
 
 
 @cache
-def _operations(policy_set: PolicySet) -> dict[str, Apply]:
-    move = partial(image_geometry.affine, outside=policy_set.outside)
-    return {name: _APPLY.get(name, move) for name in policy_set.operations}
+def _function_of_operation(policy_set: PolicySet) -> dict[str, Apply]:
+    affine = partial(image_geometry.affine, outside=policy_set.outside)
+    return {name: _APPLY.get(name, affine) for name in policy_set.operations}
 
 
-def _arguments(
+def _operation_arguments(
     policy_set: PolicySet,
     name: str,
     level: int,
@@ -94,19 +94,21 @@ def _apply_slot(
     column: list[int],
 ) -> Tensor:
     height, width = image.shape[-2:]
-    apply_of = _operations(policy_set)
+    function_of = _function_of_operation(policy_set)
     members: dict[Apply, list[int]] = defaultdict(list)
     arguments: dict[Apply, list[Arguments]] = defaultdict(list)
-    for example, drawn in enumerate(zip(operation, level, negative, row, column, strict=True)):
-        name = policy_set.operations[drawn[0]]
-        members[apply_of[name]].append(example)
-        arguments[apply_of[name]].append(_arguments(policy_set, name, *drawn[1:], height, width))
+    for example, draw in enumerate(zip(operation, level, negative, row, column, strict=True)):
+        name = policy_set.operations[draw[0]]
+        members[function_of[name]].append(example)
+        arguments[function_of[name]].append(
+            _operation_arguments(policy_set, name, *draw[1:], height, width)
+        )
     order = torch.tensor([example for group in members.values() for example in group])
     grouped = image.index_select(0, order.to(image.device, non_blocking=True))
     groups = torch.split_with_sizes(grouped, [len(group) for group in members.values()])
-    done = [
+    applied = [
         apply(group, torch.tensor(arguments[apply]).to(image.device, non_blocking=True))
         for apply, group in zip(members, groups, strict=True)
     ]
-    back = order.argsort().to(image.device, non_blocking=True)
-    return torch.cat(done).index_select(0, back)
+    inverse_order = order.argsort().to(image.device, non_blocking=True)
+    return torch.cat(applied).index_select(0, inverse_order)

@@ -16,7 +16,7 @@ from datamodules.policies import CIFAR, IDENTITY, OPERATIONS, RANDAUGMENT_OPERAT
 _Draws = TypeVar("_Draws", bound=tuple[Any, ...])
 
 
-class Share(NamedTuple):
+class BatchShard(NamedTuple):
     """Which of the equal parts of the global batch this rank has.
 
     Draws are made for the global batch and then split, so an example's views do not depend on the
@@ -26,17 +26,17 @@ class Share(NamedTuple):
     rank: int = 0
     world_size: int = 1
 
-    def of(self, draws: _Draws) -> _Draws:
+    def take(self, draws: _Draws) -> _Draws:
         """Return this rank's part of draws for the global batch, whose parts are in rank order."""
         return type(draws)(*(self._part(field) for field in draws))
 
     def _part(self, field: Any) -> Any:
         if isinstance(field, Tensor):
             return field.chunk(self.world_size)[self.rank]
-        return None if field is None else self.of(field)
+        return None if field is None else self.take(field)
 
 
-WHOLE = Share()
+WHOLE_BATCH = BatchShard()
 
 
 class CropDraws(NamedTuple):
@@ -72,7 +72,7 @@ class StrongDraws(NamedTuple):
     hole: HoleDraws | None
 
 
-class _Table(NamedTuple):
+class _PolicyTable(NamedTuple):
     """The policies of a set as tensors, each (number of policies, 2)."""
 
     operation: Tensor
@@ -84,21 +84,21 @@ _RANDAUGMENT = torch.tensor([OPERATIONS.index(name) for name in RANDAUGMENT_OPER
 
 
 @cache
-def _table(policy_set: PolicySet) -> _Table:
-    place = {name: number for number, name in enumerate(policy_set.operations)}
+def _policy_table(policy_set: PolicySet) -> _PolicyTable:
+    index_of = {name: index for index, name in enumerate(policy_set.operations)}
     policies = policy_set.policies
-    return _Table(
-        torch.tensor([[place[name] for name, _, _ in policy] for policy in policies]),
+    return _PolicyTable(
+        torch.tensor([[index_of[name] for name, _, _ in policy] for policy in policies]),
         torch.tensor([[chance for _, chance, _ in policy] for policy in policies]),
         torch.tensor([[level for _, _, level in policy] for policy in policies]),
     )
 
 
-def _coins(generator: Generator, *shape: int) -> Tensor:
+def _random_bools(generator: Generator, *shape: int) -> Tensor:
     return torch.rand(shape, dtype=torch.float32, generator=generator) < 0.5
 
 
-def _whole(generator: Generator, stop: int, *shape: int) -> Tensor:
+def _random_integers(generator: Generator, stop: int, *shape: int) -> Tensor:
     return torch.randint(stop, shape, generator=generator)
 
 
@@ -114,26 +114,28 @@ def draw_crop(
         columns: number of possible offsets from the left.
         flip: whether half of the windows are mirrored; the generator advances either way.
     """
-    top = _whole(generator, rows, count)
-    left = _whole(generator, columns, count)
-    return CropDraws(top, left, _coins(generator, count) & flip)
+    top = _random_integers(generator, rows, count)
+    left = _random_integers(generator, columns, count)
+    return CropDraws(top, left, _random_bools(generator, count) & flip)
 
 
 def draw_hole(generator: Generator, count: int, height: int, width: int) -> HoleDraws:
     """Draw the centre of a hole for each example, with all pixels equally likely."""
-    return HoleDraws(_whole(generator, height, count), _whole(generator, width, count))
+    return HoleDraws(
+        _random_integers(generator, height, count), _random_integers(generator, width, count)
+    )
 
 
-def _complete(
+def _draw_details(
     generator: Generator, operation: Tensor, chance: Tensor, level: Tensor, height: int, width: int
 ) -> PolicyDraws:
     applied = torch.rand(operation.shape, dtype=torch.float32, generator=generator) < chance
     return PolicyDraws(
         operation=torch.where(applied, operation, IDENTITY),
         level=level,
-        negative=_coins(generator, *operation.shape),
-        row=_whole(generator, height, *operation.shape),
-        column=_whole(generator, width, *operation.shape),
+        negative=_random_bools(generator, *operation.shape),
+        row=_random_integers(generator, height, *operation.shape),
+        column=_random_integers(generator, width, *operation.shape),
     )
 
 
@@ -141,9 +143,9 @@ def draw_autoaugment(
     generator: Generator, count: int, height: int, width: int, policy_set: PolicySet = CIFAR
 ) -> PolicyDraws:
     """Draw one of the set's policies for each example, and which of its operations are applied."""
-    policy = _whole(generator, len(policy_set.policies), count)
-    operation, chance, level = (field[policy] for field in _table(policy_set))
-    return _complete(generator, operation, chance, level, height, width)
+    policy = _random_integers(generator, len(policy_set.policies), count)
+    operation, chance, level = (field[policy] for field in _policy_table(policy_set))
+    return _draw_details(generator, operation, chance, level, height, width)
 
 
 def draw_randaugment(
@@ -161,6 +163,8 @@ def draw_randaugment(
             sign and, with probability 1/2, whether it is applied.
     """
     groups = count if per_example else 1
-    operation = _RANDAUGMENT[_whole(generator, len(_RANDAUGMENT), groups, 2)].expand(count, 2)
-    level = (1 + _whole(generator, 9, groups, 2)).expand(count, 2)
-    return _complete(generator, operation, torch.tensor(0.5), level, height, width)
+    operation = _RANDAUGMENT[_random_integers(generator, len(_RANDAUGMENT), groups, 2)].expand(
+        count, 2
+    )
+    level = (1 + _random_integers(generator, 9, groups, 2)).expand(count, 2)
+    return _draw_details(generator, operation, torch.tensor(0.5), level, height, width)

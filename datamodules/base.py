@@ -15,25 +15,25 @@ from torch import Generator, Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules.augment import normalise
-from datamodules.augment_draws import WHOLE, Share
+from datamodules.augment_draws import WHOLE_BATCH, BatchShard
 from datamodules.batch import Batch, Step, Views
-from datamodules.bounds import whole
+from datamodules.config_checks import check_integer
 from datamodules.images import Images
-from datamodules.labelled import LabelledImages
+from datamodules.labelled_images import LabelledImages
 from datamodules.manifest import Manifest
 from datamodules.noise import Labels
 from datamodules.randomness import torch_generator
 from datamodules.samplers import (
-    Drawn,
     EndlessOrder,
+    ExampleStream,
+    StepBatches,
     StepSampler,
-    Stream,
     TrainingSteps,
     shard_batches,
 )
 from datamodules.split import NONE_CHECKED, Checked, Mask
 from datamodules.unreadable import Unreadable
-from datamodules.workers import leave_signals_to_the_run
+from datamodules.workers import leave_signals_to_parent
 
 TEST = "test"
 
@@ -42,14 +42,14 @@ class ViewMaker(Protocol):
     """Makes a batch's views on its device."""
 
     def views(
-        self, image: Tensor, generator: Generator, share: Share, *, strong: bool
+        self, image: Tensor, generator: Generator, shard: BatchShard, *, strong: bool
     ) -> tuple[Tensor, Tensor | None]:
         """Return weak views and, if `strong`, strong ones, each (B, 3, H, W) float32 in [-1, 1].
 
         Args:
-            image: this rank's part of the global batch, uint8, as `Images.drawn` returns it.
+            image: this rank's part of the global batch, uint8, as `Images.for_training` returns it.
             generator: a CPU generator, in the same state on all ranks.
-            share: which part that is.
+            shard: which part that is.
             strong: whether the method uses strong views.
         """
         ...
@@ -109,8 +109,8 @@ class NoisyLabelDataModule(LightningDataModule):
         num_workers: int = 0,
     ) -> None:
         super().__init__()
-        whole("dataset.eval_batch_size", eval_batch_size, 1)
-        whole("dataset.num_workers", num_workers, 0)
+        check_integer("dataset.eval_batch_size", eval_batch_size, 1)
+        check_integer("dataset.num_workers", num_workers, 0)
         self.name = name
         self.probe_per_class = probe_per_class
         self.batch_size = batch_size
@@ -124,7 +124,7 @@ class NoisyLabelDataModule(LightningDataModule):
     def read(self) -> tuple[Images, Manifest, Mapping[str, TestSet]]:
         """Return the training list's images, the manifest of what is drawn, and the test sets."""
 
-    def without_probe(self) -> str:
+    def advice_without_probe(self) -> str:
         """Return advice for the user whose method needs trusted examples where there are none."""
         return "There are no trusted examples: give probe_per_class=1 or more."
 
@@ -145,16 +145,16 @@ class NoisyLabelDataModule(LightningDataModule):
     def setup(self, stage: str | None = None) -> None:
         """Read the data and draw what has to be drawn; further calls do nothing."""
         if not self.is_read:
-            self._hold(*self.read())
+            self._set_data(*self.read())
 
-    def lay_out(self) -> None:
+    def setup_lazily(self) -> None:
         """Like `setup`, for `mode=check`, which checks each picture itself: none has to exist."""
         self.setup()
 
-    def keep(self, folder: Path) -> None:
+    def save_for_evaluation(self, folder: Path) -> None:
         """Write to a run's folder what its evaluation needs that may change later; here nothing."""
 
-    def came_with(self, rows: Labels) -> Labels:
+    def original_labels(self, rows: Labels) -> Labels:
         """Return the labels that the data set itself gives to training rows, -1 where none."""
         return np.full(len(rows), -1)
 
@@ -176,23 +176,25 @@ class NoisyLabelDataModule(LightningDataModule):
         """
         return ()
 
-    def _hold(self, images: Images, drawn: Manifest, tests: Mapping[str, TestSet]) -> None:
-        trusted = drawn.probe_label
-        self.train_set = LabelledImages(images, drawn.given, drawn.clean, drawn.train_rows)
-        self.probe_set = LabelledImages(images, trusted, trusted, drawn.probe_rows)
+    def _set_data(self, images: Images, manifest: Manifest, tests: Mapping[str, TestSet]) -> None:
+        trusted = manifest.probe_label
+        self.train_set = LabelledImages(images, manifest.given, manifest.clean, manifest.train_rows)
+        self.probe_set = LabelledImages(images, trusted, trusted, manifest.probe_rows)
         self.test_sets = {
             name: LabelledImages(images, label, label, np.arange(len(label)))
             for name, (images, label) in tests.items()
         }
-        self.manifest = drawn
+        self.manifest = manifest
 
-    def train_dataloader(self) -> DataLoader[Drawn]:
+    def train_dataloader(self) -> DataLoader[StepBatches]:
         """Return an endless loader of steps that starts at the trainer's next step."""
         trainer = self.trainer
         wants_probe = trainer is None or trainer.lightning_module.uses_probe
         windows = 2 if trainer is not None and trainer.lightning_module.uses_strong_view else 1
-        train = Stream(self.train_set, self._order(self.train_set, "train"), "train", windows)
-        probe = Stream(self.probe_set, self._order(self.probe_set, "probe"), "probe")
+        train = ExampleStream(
+            self.train_set, self._example_order(self.train_set, "train"), "train", windows
+        )
+        probe = ExampleStream(self.probe_set, self._example_order(self.probe_set, "probe"), "probe")
         steps = TrainingSteps(train, probe if self.num_probe and wants_probe else None)
         return self._loader(steps, StepSampler(lambda: trainer.global_step if trainer else 0))
 
@@ -202,14 +204,18 @@ class NoisyLabelDataModule(LightningDataModule):
 
     def test_dataloader(self) -> list[DataLoader[Batch]]:
         """Return a loader of this rank's share of each test set; each example is on one rank."""
-        return [self.each_once(one) for one in self.test_sets.values()]
+        return [self.evaluation_loader(examples) for examples in self.test_sets.values()]
 
-    def each_once(self, examples: LabelledImages, *, shared: bool = True) -> DataLoader[Batch]:
+    def evaluation_loader(
+        self, examples: LabelledImages, *, shared: bool = True
+    ) -> DataLoader[Batch]:
         """Return a loader of examples for evaluation, each once: this rank's share, or all."""
-        share = self._share if shared else WHOLE
-        return self._loader(examples, shard_batches(len(examples), self.eval_batch_size, *share))
+        shard = self._shard if shared else WHOLE_BATCH
+        return self._loader(examples, shard_batches(len(examples), self.eval_batch_size, *shard))
 
-    def on_after_batch_transfer(self, batch: Drawn | Batch, dataloader_idx: int) -> Step | Views:
+    def on_after_batch_transfer(
+        self, batch: StepBatches | Batch, dataloader_idx: int
+    ) -> Step | Views:
         """Make the views of a step on the batch's device; evaluation sees plain images.
 
         Every draw is a function of (seed, step) and of the example's place in the global batch,
@@ -222,22 +228,24 @@ class NoisyLabelDataModule(LightningDataModule):
         assert trainer is not None  # only a trainer transfers batches
         wants_strong = bool(trainer.lightning_module.uses_strong_view)
 
-        def views(of: Batch, purpose: str, strong: bool) -> Views:
+        def views(examples: Batch, purpose: str, strong: bool) -> Views:
             draws = torch_generator(self.seed, f"{purpose} views", trainer.global_step)
-            made = self.view_maker.views(of.image, draws, self._share, strong=strong)
-            return Views(*made, of.label)
+            weak_and_strong = self.view_maker.views(
+                examples.image, draws, self._shard, strong=strong
+            )
+            return Views(*weak_and_strong, examples.label)
 
         train = views(batch.train, "train", wants_strong)
         probe = None if batch.probe is None else views(batch.probe, "probe", strong=False)
         return Step(train, probe, batch.train)
 
     @property
-    def _share(self) -> Share:
+    def _shard(self) -> BatchShard:
         trainer = self.trainer
-        return Share(trainer.global_rank, trainer.world_size) if trainer else WHOLE
+        return BatchShard(trainer.global_rank, trainer.world_size) if trainer else WHOLE_BATCH
 
-    def _order(self, examples: LabelledImages, purpose: str) -> EndlessOrder:
-        rank, world_size = self._share
+    def _example_order(self, examples: LabelledImages, purpose: str) -> EndlessOrder:
+        rank, world_size = self._shard
         return EndlessOrder(
             len(examples),
             self.batch_size,
@@ -257,5 +265,5 @@ class NoisyLabelDataModule(LightningDataModule):
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=on_cuda,
-            worker_init_fn=leave_signals_to_the_run,
+            worker_init_fn=leave_signals_to_parent,
         )

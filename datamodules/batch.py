@@ -15,7 +15,7 @@ KNOWN_WRONG = -2  # the given label is known to be wrong, but not which class is
 class Batch(NamedTuple):
     """Examples before augmentation; large training images are already cut into random windows."""
 
-    image: Tensor  # (B, 3, H, W) uint8; windows (B, windows, 3, H, W), see `Images.drawn`
+    image: Tensor  # (B, 3, H, W) uint8; windows (B, windows, 3, H, W), see `Images.for_training`
     label: Tensor  # (B,) int64 in [0, C): the given label, right or wrong
     clean_label: Tensor  # (B,) int64: the true class, UNKNOWN, or KNOWN_WRONG
     index: Tensor  # type: ignore[assignment]  # (B,) int64: row in the data set's own training (or test) list

@@ -19,7 +19,7 @@ from datamodules.cifar_classes import CIFAR10_CLASSES, CIFAR100_CLASSES, CIFAR10
 from datamodules.clean import CleanDataModule, Source
 from datamodules.noise import CIFAR10_FLIPS, next_in_superclass
 
-STALLED_AFTER = 15.0  # seconds without receiving a byte
+SOCKET_TIMEOUT = 15.0  # seconds without receiving a byte
 
 
 class CIFAR10(CleanDataModule):
@@ -38,8 +38,8 @@ class CIFAR10(CleanDataModule):
         """
         if self.is_read:  # Lightning calls this again
             return
-        self._refuse_damaged()
-        with _impatient():
+        self._check_undamaged()
+        with _socket_timeout():
             self._open(train=False, download=True)
 
     def source(self) -> Source:
@@ -52,7 +52,7 @@ class CIFAR10(CleanDataModule):
             test_label=np.array(test.targets, dtype=np.int64),
         )
 
-    def _refuse_damaged(self) -> None:
+    def _check_undamaged(self) -> None:
         """Raise an error that names a damaged file: unpacking again would overwrite it."""
         folder, meta = self.data_dir / self.reader.base_folder, self.reader.meta
         files = [*self.reader.train_list, *self.reader.test_list, (meta["filename"], meta["md5"])]
@@ -68,9 +68,9 @@ class CIFAR10(CleanDataModule):
         try:
             return self.reader(self.data_dir, train=train, download=download)
         except (OSError, HTTPException, RuntimeError) as error:
-            tried = f", and getting it failed ({error})" if download else ""
+            attempt = f", and getting it failed ({error})" if download else ""
             raise ValueError(
-                f"No intact {self.reader.__name__} in data_dir={self.data_dir}{tried}: put there "
+                f"No intact {self.reader.__name__} in data_dir={self.data_dir}{attempt}: put there "
                 f"the folder {self.reader.base_folder} or the archive {self.reader.filename} from "
                 "https://www.cs.toronto.edu/~kriz/cifar.html, or set data_dir to where they are; "
                 "dataset=digits_asym needs no files."
@@ -91,11 +91,11 @@ def _channels_first(image: np.ndarray) -> torch.Tensor:
 
 
 @contextmanager
-def _impatient() -> Iterator[None]:
+def _socket_timeout() -> Iterator[None]:
     """Set a socket timeout, so that a dead connection does not hang the run."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(STALLED_AFTER)
+    default_timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(SOCKET_TIMEOUT)
     try:
         yield
     finally:
-        socket.setdefaulttimeout(before)
+        socket.setdefaulttimeout(default_timeout)

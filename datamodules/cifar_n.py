@@ -12,13 +12,13 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from datamodules.bounds import one_of
 from datamodules.cifar import CIFAR10, CIFAR100
 from datamodules.clean import Source
+from datamodules.config_checks import check_one_of
 from datamodules.manifest import Manifest
 from datamodules.noise import Labels
 
-_HOW = "get it from http://www.noisylabels.com (CC BY-NC 4.0) and put it into data_dir"
+_REMEDY = "get it from http://www.noisylabels.com (CC BY-NC 4.0) and put it into data_dir"
 
 
 class CIFAR10N(CIFAR10):
@@ -35,7 +35,7 @@ class CIFAR10N(CIFAR10):
     """
 
     files: ClassVar[tuple[str, ...]] = ("CIFAR-10_human.pt", "cifar10n.npz")
-    brings_labels = True
+    has_noisy_labels = True
     # our name → names in the .pt and in the .npz file
     annotations: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "aggre": ("aggre_label", "aggre"),
@@ -46,7 +46,7 @@ class CIFAR10N(CIFAR10):
     }
 
     def __init__(self, *, annotation: str, human_labels: str | None = None, **rest: Any) -> None:
-        one_of("dataset.annotation", annotation, list(self.annotations))
+        check_one_of("dataset.annotation", annotation, list(self.annotations))
         self.annotation = annotation
         self.human_labels = human_labels
         super().__init__(**rest)
@@ -57,7 +57,7 @@ class CIFAR10N(CIFAR10):
         Raises:
             ValueError: if they or the images are missing or damaged.
         """
-        read_arrays(self.file)
+        read_label_arrays(self.file)
         super().prepare_data()
 
     @property
@@ -65,29 +65,36 @@ class CIFAR10N(CIFAR10):
         """Where the human labels are, or should be."""
         if self.human_labels is not None:
             return Path(self.human_labels).expanduser().absolute()
-        places = [self.data_dir / name for name in self.files]
-        return next((place for place in places if place.is_file()), places[0])
+        paths = [self.data_dir / name for name in self.files]
+        return next((path for path in paths if path.is_file()), paths[0])
 
-    def _drawn(self, source: Source) -> Manifest:
-        if self.stated is None:
-            self.stated = self._given(read_arrays(self.file), source.train_label)
-        return super()._drawn(source)
+    def _make_manifest(self, source: Source) -> Manifest:
+        if self.loaded_labels is None:
+            self.loaded_labels = self._annotated_labels(
+                read_label_arrays(self.file), source.train_label
+            )
+        return super()._make_manifest(source)
 
-    def _given(self, arrays: Mapping[str, Labels], true: Labels) -> Labels:
-        def found(keys: tuple[str, ...]) -> Labels:
+    def _annotated_labels(self, arrays: Mapping[str, Labels], true: Labels) -> Labels:
+        def first_present(keys: tuple[str, ...]) -> Labels:
             for key in keys:
                 if key in arrays:
                     return arrays[key]
-            raise ValueError(f"{self.file} holds {', '.join(arrays)}, and not {keys[0]}: {_HOW}.")
+            raise ValueError(
+                f"{self.file} holds {', '.join(arrays)}, and not {keys[0]}: {_REMEDY}."
+            )
 
-        given, clean = found(self.annotations[self.annotation]), found(("clean_label", "clean"))
+        given, clean = (
+            first_present(self.annotations[self.annotation]),
+            first_present(("clean_label", "clean")),
+        )
         if not np.array_equal(clean, true):
             raise ValueError(
                 f"The clean labels in {self.file} are not those of the images in data_dir="
                 f"{self.data_dir}: they are in another order, or of another data set."
             )
         if given.shape != true.shape or given.min() < 0 or given.max() >= self.num_classes:
-            raise ValueError(f"{self.file} has labels that are no classes: {_HOW}.")
+            raise ValueError(f"{self.file} has labels that are no classes: {_REMEDY}.")
         return given
 
 
@@ -100,7 +107,7 @@ class CIFAR100N(CIFAR100, CIFAR10N):
 
 # What unpickling the authors' files needs: NumPy arrays, under their old and new module paths.
 _RECONSTRUCT = np.empty(0).__reduce__()[0]
-_NUMPY: list[Any] = [
+_SAFE_GLOBALS: list[Any] = [
     np.ndarray,
     np.dtype,
     np.dtypes.Int64DType,
@@ -111,7 +118,7 @@ _NUMPY: list[Any] = [
 ]
 
 
-def read_arrays(path: Path) -> dict[str, Labels]:
+def read_label_arrays(path: Path) -> dict[str, Labels]:
     """Return the integer arrays in a `.pt` or `.npz` file, without executing code in it.
 
     Raises:
@@ -119,19 +126,21 @@ def read_arrays(path: Path) -> dict[str, Labels]:
     """
     if not path.is_file():
         raise ValueError(
-            f"There are no human labels at {path}: {_HOW}, or give dataset.human_labels=<file>."
+            f"There are no human labels at {path}: {_REMEDY}, or give dataset.human_labels=<file>."
         )
     try:
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as file:
                 saved: Mapping[Any, Any] = dict(file)
         else:
-            with torch.serialization.safe_globals(_NUMPY):
+            with torch.serialization.safe_globals(_SAFE_GLOBALS):
                 saved = torch.load(path, map_location="cpu", weights_only=True)
         arrays = {str(name): np.asarray(array) for name, array in saved.items()}
     except Exception as error:  # unpickling raises many kinds
         reason = str(error).partition("\n")[0]
-        raise ValueError(f"{path} cannot be read as arrays of labels ({reason}): {_HOW}.") from None
+        raise ValueError(
+            f"{path} cannot be read as arrays of labels ({reason}): {_REMEDY}."
+        ) from None
     return {
         name: array.astype(np.int64) for name, array in arrays.items() if array.dtype.kind in "iu"
     }

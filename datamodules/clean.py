@@ -11,17 +11,17 @@ from torch import Tensor
 
 from datamodules.augment import Augment
 from datamodules.base import TEST, NoisyLabelDataModule, TestSet
-from datamodules.bounds import one_of, whole
+from datamodules.config_checks import check_integer, check_one_of
 from datamodules.images import ArrayImages, Images
-from datamodules.label_files import read_checked, read_stated
-from datamodules.long_tail import long_tail_counts, thin
+from datamodules.label_files import read_checked_tables, read_label_file
+from datamodules.long_tail import long_tail_counts, subsample
 from datamodules.manifest import Manifest
 from datamodules.noise import Labels
-from datamodules.noise_models import GIVEN, Noise
+from datamodules.noise_models import GIVEN, NoiseModel
 from datamodules.randomness import numpy_generator
 from datamodules.released_draws import RELEASED_MODELS, released_draws
-from datamodules.split import Known, check_probe_per_class
-from datamodules.tables import several
+from datamodules.split import Candidates, check_probe_per_class
+from datamodules.tables import as_paths
 
 
 class Source(NamedTuple):
@@ -49,9 +49,9 @@ class CleanDataModule(NoisyLabelDataModule):
         draws: `ours`, or `released`: exactly the probe set and the uniform or asymmetric noise that
             the released TensorFlow code draws with the same seed.
         labels: a file of labels to train on: the `labels.npz` of a run, which includes its probe
-            set, or given labels for the whole training list (see `read_stated`).
+            set, or given labels for the whole training list (see `read_label_file`).
         trusted: one or more tables of checked examples, which join the probe set (see
-            `read_checked`).
+            `read_checked_tables`).
         probe_per_class: trusted examples of each class, taken out of the training set.
         augment: kind of strong view.
         pad: padding of the weak view's random crop, in pixels.
@@ -64,7 +64,7 @@ class CleanDataModule(NoisyLabelDataModule):
 
     class_names: ClassVar[tuple[str, ...]]
     class_sizes: ClassVar[tuple[int, ...]]  # training examples of each class
-    brings_labels: ClassVar[bool] = False  # whether noisy labels come with the data set
+    has_noisy_labels: ClassVar[bool] = False  # whether noisy labels come with the data set
     flips: ClassVar[Mapping[int, int]]  # true class -> given class, under asymmetric noise
 
     def __init__(
@@ -93,38 +93,42 @@ class CleanDataModule(NoisyLabelDataModule):
         self.noise_model = noise_model
         self.imbalance = imbalance
         self.train_per_class = train_per_class
-        self._thinned = imbalance != 1 or train_per_class is not None
+        self._is_subsampled = imbalance != 1 or train_per_class is not None
         self.draws = draws
         self.labels = labels
         self.noise = noise
-        self.stated: Manifest | Labels | None = None
+        self.loaded_labels: Manifest | Labels | None = None
         if labels is not None:
-            if noise is not None or self._thinned:
+            if noise is not None or self._is_subsampled:
                 raise ValueError(
                     f"labels={labels} brings its own noise, so noise={noise}, "
                     f"imbalance={imbalance} and dataset.train_per_class={train_per_class} would "
                     "not be used: give noise=null, imbalance=1 and dataset.train_per_class=null."
                 )
             self.noise_model = GIVEN
-            self.stated = read_stated(labels, self.train_size, self.class_names)
-        elif noise_model == GIVEN and not self.brings_labels:
+            self.loaded_labels = read_label_file(labels, self.train_size, self.class_names)
+        elif noise_model == GIVEN and not self.has_noisy_labels:
             raise ValueError(f"noise_model={GIVEN} needs labels=<file>, which says what is given.")
-        whole("dataset.train_per_class", train_per_class, 1, or_null=True)
-        self._noise = Noise(self.noise_model, noise, noise_matrix, self.flips, self.num_classes)
-        self._noise.check(name)
+        check_integer("dataset.train_per_class", train_per_class, 1, or_null=True)
+        self._label_noise = NoiseModel(
+            self.noise_model, noise, noise_matrix, self.flips, self.num_classes
+        )
+        self._label_noise.check(name)
         if probe_per_class is None:
             raise ValueError(
                 f"probe_per_class=null takes all that are trusted, and every label of {name} is: "
                 "give a number."
             )
         self._check_draws()
-        self._checked = read_checked(several(trusted), self.train_size, self.class_names)
+        self._checked_labels = read_checked_tables(
+            as_paths(trusted), self.train_size, self.class_names
+        )
         check_probe_per_class(probe_per_class, min(self.class_sizes))
-        checked = len(self._checked[0])
-        if isinstance(self.stated, Manifest) and checked:
-            self.stated = self.stated.with_checked(*self._checked)
-        self._count(probe_per_class)
-        if not isinstance(self.stated, Manifest):  # `_drawn` moves them out of the noisy set
+        checked = len(self._checked_labels[0])
+        if isinstance(self.loaded_labels, Manifest) and checked:
+            self.loaded_labels = self.loaded_labels.with_checked(*self._checked_labels)
+        self._set_sizes(probe_per_class)
+        if not isinstance(self.loaded_labels, Manifest):  # `_make_manifest` moves them
             self.num_train, self.num_probe = self.num_train - checked, self.num_probe + checked
         if self.num_train < 1:
             raise ValueError(
@@ -133,10 +137,10 @@ class CleanDataModule(NoisyLabelDataModule):
             )
 
     def _check_draws(self) -> None:
-        one_of("dataset.draws", self.draws, ("ours", "released"))
+        check_one_of("dataset.draws", self.draws, ("ours", "released"))
         if self.draws == "ours":
             return
-        if self.noise_model not in RELEASED_MODELS or self._thinned:
+        if self.noise_model not in RELEASED_MODELS or self._is_subsampled:
             raise ValueError(
                 f"dataset.draws=released knows no noise_model={self.noise_model} with "
                 f"imbalance={self.imbalance} and train_per_class={self.train_per_class}: give one "
@@ -144,11 +148,11 @@ class CleanDataModule(NoisyLabelDataModule):
                 "dataset.draws=ours."
             )
 
-    def _count(self, probe_per_class: int) -> None:
-        if isinstance(self.stated, Manifest):
-            self.probe_per_class = self.stated.settings["probe_per_class"]
-            self.num_train = len(self.stated.train_rows)
-            self.num_probe = len(self.stated.probe_rows)
+    def _set_sizes(self, probe_per_class: int) -> None:
+        if isinstance(self.loaded_labels, Manifest):
+            self.probe_per_class = self.loaded_labels.settings["probe_per_class"]
+            self.num_train = len(self.loaded_labels.train_rows)
+            self.num_probe = len(self.loaded_labels.probe_rows)
             if probe_per_class != self.probe_per_class:
                 self.notes = (
                     f"note: labels={self.labels} brings its own probe_per_class="
@@ -157,9 +161,9 @@ class CleanDataModule(NoisyLabelDataModule):
             return
         left = np.array(self.class_sizes) - probe_per_class
         self.num_probe = probe_per_class * self.num_classes
-        self.num_train = int(self._kept(left).sum())
+        self.num_train = int(self._kept_sizes(left).sum())
 
-    def _kept(self, sizes: Labels) -> Labels:
+    def _kept_sizes(self, sizes: Labels) -> Labels:
         """Return how many noisy examples of each class are kept, given how many there are."""
         if self.train_per_class is not None:
             sizes = np.minimum(sizes, self.train_per_class)
@@ -176,37 +180,37 @@ class CleanDataModule(NoisyLabelDataModule):
         """Read everything, take out the probe set and draw the noise."""
         source = self.source()
         tests = {TEST: TestSet(ArrayImages(source.test_image), source.test_label)}
-        return ArrayImages(source.train_image), self._drawn(source), tests
+        return ArrayImages(source.train_image), self._make_manifest(source), tests
 
-    def _drawn(self, source: Source) -> Manifest:
-        drawn, (rows, label) = self._drawn_without_checks(source), self._checked
-        if isinstance(self.stated, Manifest) or not len(rows):
-            return drawn
-        found = drawn.with_checked(rows, label)
-        if len(found.train_rows) != self.num_train:
-            thinned = np.setdiff1d(rows, drawn.train_rows)[0]
+    def _make_manifest(self, source: Source) -> Manifest:
+        manifest, (rows, label) = self._manifest_without_checked(source), self._checked_labels
+        if isinstance(self.loaded_labels, Manifest) or not len(rows):
+            return manifest
+        extended = manifest.with_checked(rows, label)
+        if len(extended.train_rows) != self.num_train:
+            left_out = np.setdiff1d(rows, manifest.train_rows)[0]
             raise ValueError(
-                f"dataset.trusted lists example {thinned}, which imbalance={self.imbalance} and "
+                f"dataset.trusted lists example {left_out}, which imbalance={self.imbalance} and "
                 f"train_per_class={self.train_per_class} leave out: list others."
             )
-        return found
+        return extended
 
-    def _drawn_without_checks(self, source: Source) -> Manifest:
-        true, stated = source.train_label, self.stated
-        if isinstance(stated, Manifest):
-            return stated
+    def _manifest_without_checked(self, source: Source) -> Manifest:
+        true, loaded_labels = source.train_label, self.loaded_labels
+        if isinstance(loaded_labels, Manifest):
+            return loaded_labels
 
-        def give(rows: Labels) -> Labels:
-            if stated is not None:
-                return stated[rows]
+        def given_labels(rows: Labels) -> Labels:
+            if loaded_labels is not None:
+                return loaded_labels[rows]
             image = source.train_image
-            return self._noise.draw(
+            return self._label_noise.draw_labels(
                 true[rows], lambda: image[torch.from_numpy(rows)].numpy(), self.seed
             )
 
-        def tail(rows: Labels) -> Labels:
-            counts = self._kept(np.bincount(true[rows], minlength=self.num_classes))
-            return rows[thin(true[rows], counts, numpy_generator(self.seed, "long tail"))]
+        def subsample_rows(rows: Labels) -> Labels:
+            counts = self._kept_sizes(np.bincount(true[rows], minlength=self.num_classes))
+            return rows[subsample(true[rows], counts, numpy_generator(self.seed, "long tail"))]
 
         settings = {
             "dataset": self.name,
@@ -220,16 +224,16 @@ class CleanDataModule(NoisyLabelDataModule):
         if self.train_per_class is not None:
             settings["train_per_class"] = self.train_per_class
         if self.draws == "released":
-            return self._released(true, {**settings, "draws": "released"})
+            return self._released_manifest(true, {**settings, "draws": "released"})
         return Manifest.draw(
-            Known(true),
-            give,
+            Candidates(true),
+            given_labels,
             settings=settings,
             class_names=self.class_names,
-            thin=tail if self._thinned else None,
+            subset=subsample_rows if self._is_subsampled else None,
         )
 
-    def _released(self, true: Labels, settings: Mapping[str, Any]) -> Manifest:
+    def _released_manifest(self, true: Labels, settings: Mapping[str, Any]) -> Manifest:
         assert self.noise is not None
         assert self.probe_per_class is not None
         train_rows, given, probe_rows = released_draws(

@@ -2,7 +2,7 @@
 
 Zhang et al., ICLR 2021, "Learning with Feature-Dependent Label Noise: A Progressive Approach".
 Each example has its own distribution P(given = j | x_i), from which `noise.corrupt_rows` draws.
-Pure NumPy, except `posterior`.
+Pure NumPy, except `estimate_posterior`.
 """
 
 from typing import Any
@@ -49,7 +49,7 @@ def feature_dependent(posterior: Rows, label: Labels, rate: float, kind: int) ->
     sure of. The exponents above are those of the released code; a draft of the paper has others.)
 
     Args:
-        posterior: clean η, (N, C), rows summing to 1; see `posterior`.
+        posterior: clean η, (N, C), rows summing to 1; see `estimate_posterior`.
         label: true classes (N,), in [0, C).
         rate: wanted share of wrong labels, in [0, 1).
         kind: 1, 2 or 3.
@@ -71,14 +71,16 @@ def feature_dependent(posterior: Rows, label: Labels, rate: float, kind: int) ->
     confidence[example, label] = -1
     target = confidence.argmax(axis=1)
     margin = np.maximum(own - confidence[example, target], 0)
-    flip = _scaled(FLIPS[kind](margin), rate)
+    flip = _scale_to_rate(FLIPS[kind](margin), rate)
     rows = np.zeros_like(confidence)
     rows[example, label] = 1 - flip
     rows[example, target] = flip
     return rows
 
 
-def posterior(features: npt.NDArray[Any], label: Labels, num_classes: int, seed: int) -> Rows:
+def estimate_posterior(
+    features: npt.NDArray[Any], label: Labels, num_classes: int, seed: int
+) -> Rows:
     """Estimate the clean posterior η(x_i) that `feature_dependent` noise is made from.
 
     The paper trains a ResNet on the clean labels. Ours is quicker and weaker: scikit-learn's
@@ -113,17 +115,18 @@ def posterior(features: npt.NDArray[Any], label: Labels, num_classes: int, seed:
             "alike; choose a noise_model that needs none, such as uniform."
         )
     rng = numpy_generator(seed, "posterior")
-    drawn = np.sort(rng.permutation(len(features))[:COMPONENT_ROWS])
+    sampled = np.sort(rng.permutation(len(features))[:COMPONENT_ROWS])
     pca = PCA(
-        min(COMPONENTS, len(drawn), features.shape[1]),
+        min(COMPONENTS, len(sampled), features.shape[1]),
         svd_solver="randomized",
         random_state=int(rng.integers(2**31)),
-    ).fit(features[drawn].astype(np.float64))
+    ).fit(features[sampled].astype(np.float64))
     scale = np.sqrt(pca.explained_variance_)
-    held = scale > 1e-6 * scale[0]
+    is_kept = scale > 1e-6 * scale[0]
     component = np.concatenate(
         [
-            pca.transform(features[begin : begin + CHUNK].astype(np.float64))[:, held] / scale[held]
+            pca.transform(features[begin : begin + CHUNK].astype(np.float64))[:, is_kept]
+            / scale[is_kept]
             for begin in range(0, len(features), CHUNK)
         ]
     )
@@ -138,7 +141,7 @@ def posterior(features: npt.NDArray[Any], label: Labels, num_classes: int, seed:
     return rows
 
 
-def _scaled(tau: Rows, rate: float) -> Rows:
+def _scale_to_rate(tau: Rows, rate: float) -> Rows:
     """Return min(1, k · tau), (N,), with the k for which its mean is the rate."""
     positive = np.sort(tau[tau > 0])
     wanted = rate * len(tau)

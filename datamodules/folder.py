@@ -9,22 +9,29 @@ from typing import Any
 import numpy as np
 
 from datamodules.atomic import write_text
-from datamodules.bounds import is_number
-from datamodules.folder_rows import Row, from_folders, from_table, natural, only_true, trust
+from datamodules.config_checks import is_number
+from datamodules.folder_rows import (
+    PictureRow,
+    mark_trusted,
+    natural_sort_key,
+    note_true_only_classes,
+    read_folder_rows,
+    read_table_rows,
+)
 from datamodules.label_first import suggest
-from datamodules.listing import Files, Labelled, Listing, last_parts
 from datamodules.manifest import Manifest
 from datamodules.noise import Labels
+from datamodules.phrases import as_shell_argument, counted, first_few
 from datamodules.picture_data import PictureDataModule
+from datamodules.picture_lists import LabelledPaths, PicturePaths, TrainingList, portable_path
 from datamodules.split import Checked, Mask
-from datamodules.tables import is_filled_in, is_utf8, read_table, several, writing_table
-from datamodules.words import counted, some, typed
+from datamodules.tables import as_paths, has_entries, is_utf8, read_table, table_writer
 
 # How many labels of each class to check for a first probe set.
-FIRST_PER_CLASS = 10
+SUGGESTED_PER_CLASS = 10
 
 # In a run's folder: which pictures it has, whatever becomes of the lists that said so.
-KEPT = "listing.json"
+LISTING_FILE = "listing.json"
 
 
 class Folder(PictureDataModule):
@@ -37,12 +44,13 @@ class Folder(PictureDataModule):
 
     Args:
         folder: the folder of the pictures; unlike other data sets' `data_dir`, it identifies them.
-        labels: the table (see `folder_rows.from_table`) or the `labels.npz` of a run; None: folders
-            are classes.
+        labels: the table (see `folder_rows.read_table_rows`) or the `labels.npz` of a run; None:
+            folders are classes.
         table: the table, where `labels` is a `labels.npz`.
-        trusted: one or more lists of checked pictures (see `folder_rows.trust`), or None.
+        trusted: one or more lists of checked pictures (see `folder_rows.mark_trusted`), or None.
         test_share: share of the rows to test on, where there is no test split.
-        kept: a file written by `keep`, to be read instead of folders, table and lists; or None.
+        kept: a file written by `save_for_evaluation`, to be read instead of folders, table and
+            lists; or None.
         rest: see `PictureDataModule`.
 
     Raises:
@@ -64,56 +72,66 @@ class Folder(PictureDataModule):
             raise ValueError(
                 f"dataset.test_share={test_share} is no share: give one between 0 and 1."
             )
-        drawn = labels is not None and labels.endswith(".npz")
-        self.table = table if drawn else labels or table
-        self.trusted = several(trusted)
+        is_manifest = labels is not None and labels.endswith(".npz")
+        self.table = table if is_manifest else labels or table
+        self.trusted = as_paths(trusted)
         self.test_share = test_share
-        self._kept = kept
-        super().__init__(data_dir=folder, labels=labels if drawn else None, **rest)
+        self._kept_file = kept
+        super().__init__(data_dir=folder, labels=labels if is_manifest else None, **rest)
 
-    def listing(self) -> Listing:
+    def read_training_list(self) -> TrainingList:
         """Read the table, or look through the folders."""
         if not self.data_dir.is_dir():
             raise ValueError(
                 f"data_dir={self.data_dir} is no folder: give the one of the pictures."
             )
-        rows = self._listed_rows() if self._kept is None else _read_kept(Path(self._kept))
-        named = {row.label for row in rows} | {row.true_label for row in rows}
-        names = tuple(sorted(named - {""}, key=natural))
+        rows = (
+            self._read_rows() if self._kept_file is None else _read_listing(Path(self._kept_file))
+        )
+        label_names = {row.label for row in rows} | {row.true_label for row in rows}
+        names = tuple(sorted(label_names - {""}, key=natural_sort_key))
         if len(names) < 2:
             raise ValueError(
                 f"{self.data_dir} has {len(names)} classes: give pictures of two or more."
             )
-        number = {name: place for place, name in enumerate(names)} | {"": -1}
-        given = np.array([number[row.label] for row in rows], dtype=np.int64)
-        true = np.array([number[row.true_label] for row in rows], dtype=np.int64)
+        class_of = {name: index for index, name in enumerate(names)} | {"": -1}
+        given = np.array([class_of[row.label] for row in rows], dtype=np.int64)
+        true = np.array([class_of[row.true_label] for row in rows], dtype=np.int64)
         trusted = np.array([row.trusted for row in rows])
         true = np.where(trusted & (true < 0), given, true)
         test = self._test_rows(rows, np.where(true >= 0, true, given), trusted, names)
-        self._rows = [row._replace(test=bool(one)) for row, one in zip(rows, test, strict=True)]
+        self._listing_rows = [
+            row._replace(test=bool(is_test)) for row, is_test in zip(rows, test, strict=True)
+        ]
         train = ~test & ((given >= 0) | trusted)
         if unused := int((~test & ~train).sum()):
             self.notes.append(f"{counted(unused, 'row')} of the table without a label: not used")
-        judged = test & ((true >= 0) | (given >= 0))
-        self._test_known = (true >= 0)[judged]
-        self._test = Labelled(*self._files(rows, judged), np.where(true >= 0, true, given)[judged])
-        return Listing(self._files(rows, train), given[train], true[train], trusted[train], names)
+        tested = test & ((true >= 0) | (given >= 0))
+        self._test_is_trusted = (true >= 0)[tested]
+        self._test_list = LabelledPaths(
+            *self._paths_of(rows, tested), np.where(true >= 0, true, given)[tested]
+        )
+        return TrainingList(
+            self._paths_of(rows, train), given[train], true[train], trusted[train], names
+        )
 
-    def _listed_rows(self) -> list[Row]:
+    def _read_rows(self) -> list[PictureRow]:
         if self.table is None:
-            rows, left_out = from_folders(self.data_dir)
+            rows, left_out = read_folder_rows(self.data_dir)
             self.notes += left_out
         else:
-            rows = from_table(Path(self.table).expanduser().absolute(), "labels")
-            self._refuse_latin_1(rows)
-            self.notes += only_true(rows)
-        return trust(rows, [Path(checked).expanduser().absolute() for checked in self.trusted])
+            rows = read_table_rows(Path(self.table).expanduser().absolute(), "labels")
+            self._check_encoding(rows)
+            self.notes += note_true_only_classes(rows)
+        return mark_trusted(
+            rows, [Path(checked).expanduser().absolute() for checked in self.trusted]
+        )
 
-    def keep(self, folder: Path) -> None:
+    def save_for_evaluation(self, folder: Path) -> None:
         """Write down which pictures there are and what is said of them, for `kept`."""
-        write_text(folder / KEPT, json.dumps(self._rows))
+        write_text(folder / LISTING_FILE, json.dumps(self._listing_rows))
 
-    def _refuse_latin_1(self, rows: Sequence[Row]) -> None:
+    def _check_encoding(self, rows: Sequence[PictureRow]) -> None:
         """Raise an error if a path is not UTF-8 and no such file exists: a wrong encoding."""
         for row in rows:
             if not is_utf8(row.path) and not (self.data_dir / row.path).exists():
@@ -122,20 +140,21 @@ class Folder(PictureDataModule):
                     f"data_dir={self.data_dir}: save the table as UTF-8."
                 )
 
-    def _files(self, rows: Sequence[Row], chosen: Mask) -> Files:
-        return Files(
-            self.data_dir, [row.path for row, yes in zip(rows, chosen, strict=True) if yes]
+    def _paths_of(self, rows: Sequence[PictureRow], chosen: Mask) -> PicturePaths:
+        return PicturePaths(
+            self.data_dir,
+            [row.path for row, is_chosen in zip(rows, chosen, strict=True) if is_chosen],
         )
 
     def _test_rows(
-        self, rows: Sequence[Row], label: Labels, trusted: Mask, names: Sequence[str]
+        self, rows: Sequence[PictureRow], label: Labels, trusted: Mask, names: Sequence[str]
     ) -> Mask:
         test = np.array([row.test for row in rows])
         if test.any():
-            known = sum(row.test and (row.trusted or row.true_label != "") for row in rows)
-            if known < test.sum() and (known or self.table):  # nobody checks folders
+            num_known = sum(row.test and (row.trusted or row.true_label != "") for row in rows)
+            if num_known < test.sum() and (num_known or self.table):  # nobody checks folders
                 self.notes.append(
-                    f"of {test.sum():,} pictures to test on, {known:,} have labels that were "
+                    f"of {test.sum():,} pictures to test on, {num_known:,} have labels that were "
                     "checked; the others may be labelled wrongly"
                 )
             return test
@@ -143,41 +162,42 @@ class Folder(PictureDataModule):
         from_trusted = bool((count * self.test_share >= 1).mean() >= 0.5)
         candidate = trusted if from_trusted else label >= 0
         untested = []
-        for one, name in enumerate(names):
-            mine = np.flatnonzero(candidate & (label == one))
-            place = np.array([_place(rows[row].path) for row in mine.tolist()])
-            wanted = max(1, int((place < self.test_share).sum()))
-            taken = min(wanted, len(mine) - 1)  # one at least is trained on
-            test[mine[np.argsort(place)[: max(taken, 0)]]] = True
-            if taken < 1:
+        for class_index, name in enumerate(names):
+            class_rows = np.flatnonzero(candidate & (label == class_index))
+            name_hash = np.array([_name_hash(rows[row].path) for row in class_rows.tolist()])
+            num_wanted = max(1, int((name_hash < self.test_share).sum()))
+            num_test = min(num_wanted, len(class_rows) - 1)  # one at least is trained on
+            test[class_rows[np.argsort(name_hash)[: max(num_test, 0)]]] = True
+            if num_test < 1:
                 untested.append(name)
-        known = int((test & trusted).sum())
+        num_known = int((test & trusted).sum())
         self.notes.append(
             f"no test split is given: {test.sum():,} pictures are held out of training to test on, "
-            f"{known:,} of them with trusted labels"
-            + ("" if known == test.sum() else "; the others may be labelled wrongly")
+            f"{num_known:,} of them with trusted labels"
+            + ("" if num_known == test.sum() else "; the others may be labelled wrongly")
         )
         if untested:
             self.notes.append(
                 f"NOTE: {len(untested)} of {len(names)} classes have too few pictures to test on: "
-                f"{some(untested)}"
+                f"{first_few(untested)}"
             )
         return test
 
     def checked(self) -> Checked:
-        """Return what is trusted: of one's own pictures, all of it is the user's word."""
-        return Checked(np.flatnonzero(self.listed.trusted), self.listed.true[self.listed.trusted])
+        """Return the trusted rows: in a folder of the user's own, all of them are the user's."""
+        trusted = self.training_list.trusted
+        return Checked(np.flatnonzero(trusted), self.training_list.true[trusted])
 
-    def tests(self, drawn: Manifest) -> Mapping[str, Labelled]:
+    def read_test_lists(self, manifest: Manifest) -> Mapping[str, LabelledPaths]:
         """Return the test set."""
-        return {"test": self._test}
+        return {"test": self._test_list}
 
     def tested_pictures(self) -> Sequence[tuple[str, int, bool]]:
         """Return each test picture's path, label, and whether the label is known to be right."""
-        paths, label = self._test.files.paths, self._test.label
-        return list(zip(paths, label.tolist(), self._test_known.tolist(), strict=True))
+        paths, label = self._test_list.files.paths, self._test_list.label
+        return list(zip(paths, label.tolist(), self._test_is_trusted.tolist(), strict=True))
 
-    def without_probe(self) -> str:
+    def advice_without_probe(self) -> str:
         """Write a list of labels to check first; return advice on how to use it.
 
         A list that somebody has begun to fill in is left as it is.
@@ -187,47 +207,49 @@ class Folder(PictureDataModule):
                 f"dataset.trusted={', '.join(self.trusted)} trusts no picture to train with: fill "
                 "in true_label of some that are not in the test split."
             )
-        listed = self.listed
-        path = self._first_list()
-        if is_filled_in(path, "true_label"):
+        training_list = self.training_list
+        path = self._suggestions_file()
+        if has_entries(path, "true_label"):
             return (
                 f"No label in {self.data_dir} is trusted, and this method needs some. {path} is "
-                f"filled in: give {typed('dataset.trusted', path)}; or move it away for a new list."
+                f"filled in: give {as_shell_argument('dataset.trusted', path)}; or move it away "
+                "for a new list."
             )
-        images = self._images(listed.files, "training")
+        images = self._checked_images(training_list.files, "training")
         path.parent.mkdir(exist_ok=True)
-        with writing_table(path, ["path", "label", "true_label"]) as rows:
-            for row in suggest(images, listed.given, FIRST_PER_CLASS, self.unread).tolist():
-                name = listed.class_names[listed.given[row]]
-                rows.writerow([listed.files.paths[row], name, ""])
+        with table_writer(path, ["path", "label", "true_label"]) as rows:
+            given = training_list.given
+            for row in suggest(images, given, SUGGESTED_PER_CLASS, self.unread).tolist():
+                name = training_list.class_names[given[row]]
+                rows.writerow([training_list.files.paths[row], name, ""])
         return (
             f"No label in {self.data_dir} is trusted, and this method needs some: "
-            f"{FIRST_PER_CLASS} of each class are a good start. {path} lists which to check first; "
-            f"write the right class into its column true_label, as many as you can, and give "
-            f"{typed('dataset.trusted', path)}. method=supervised needs none."
+            f"{SUGGESTED_PER_CLASS} of each class are a good start. {path} lists which to check "
+            f"first; write the right class into its column true_label, as many as you can, and "
+            f"give {as_shell_argument('dataset.trusted', path)}. method=supervised needs none."
         )
 
-    def _first_list(self) -> Path:
+    def _suggestions_file(self) -> Path:
         """Return where that list goes; a folder of the same name may have one there."""
-        here = self.data_dir.resolve()
-        path = Path("outputs") / f"{here.name}-label_these_first.csv"
+        folder = self.data_dir.resolve()
+        path = Path("outputs") / f"{folder.name}-label_these_first.csv"
         if not path.exists():
             return path
         try:
-            another = set(read_table(path, "list", ("path",))["path"]) - set(self.paths or ())
+            foreign = set(read_table(path, "list", ("path",))["path"]) - set(self.paths or ())
         except ValueError:  # somebody works at it
-            another = set()
-        if not another:
+            foreign = set()
+        if not foreign:
             return path
-        number = hashlib.sha256(str(here).encode("utf-8", "surrogateescape")).hexdigest()[:6]
-        return path.with_name(f"{here.name}-{number}-label_these_first.csv")
+        folder_hash = hashlib.sha256(str(folder).encode("utf-8", "surrogateescape")).hexdigest()[:6]
+        return path.with_name(f"{folder.name}-{folder_hash}-label_these_first.csv")
 
 
-def _place(path: str) -> float:
+def _name_hash(path: str) -> float:
     """Return where in [0, 1) a picture stands, by its name alone."""
-    digest = hashlib.sha256(last_parts(path).encode("utf-8", "surrogateescape")).digest()
+    digest = hashlib.sha256(portable_path(path).encode("utf-8", "surrogateescape")).digest()
     return float(int.from_bytes(digest[:6], "big") / 2**48)
 
 
-def _read_kept(file: Path) -> list[Row]:
-    return [Row(*row) for row in json.loads(file.read_text(encoding="utf-8"))]
+def _read_listing(file: Path) -> list[PictureRow]:
+    return [PictureRow(*row) for row in json.loads(file.read_text(encoding="utf-8"))]

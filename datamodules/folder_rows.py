@@ -8,21 +8,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from datamodules.imagenet import PICTURES
-from datamodules.tables import read_table, refuse_twice
+from datamodules.imagenet import JPEG_PNG_SUFFIXES
+from datamodules.phrases import first_few
+from datamodules.tables import check_unique, read_table
 from datamodules.walk import walk
-from datamodules.words import some
 
-SUFFIXES = (
-    *PICTURES, ".jfif", ".jpe", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".gif", ".apng", ".ppm",
-    ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".avif", ".tga", ".ico",
+PICTURE_SUFFIXES = (
+    *JPEG_PNG_SUFFIXES, ".jfif", ".jpe", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".gif", ".apng",
+    ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".avif", ".tga", ".ico",
 )  # fmt: skip
 
 _TRAIN, _TEST = ("train", "training"), ("test", "val", "valid", "validation", "testing")
 _YES, _NO = ("1", "true", "yes", "y", "x"), ("", "0", "false", "no", "n")
 
 
-class Row(NamedTuple):
+class PictureRow(NamedTuple):
     """One picture."""
 
     path: str  # relative to the folder, or absolute
@@ -32,7 +32,7 @@ class Row(NamedTuple):
     true_label: str = ""  # "": unknown
 
 
-def from_table(file: Path, key: str) -> list[Row]:
+def read_table_rows(file: Path, key: str) -> list[PictureRow]:
     """Read a table with `path`, `label` and, optionally, `split`, `trusted`, `true_label`.
 
     A row is trusted where `trusted` says so; without that column, where there is a `true_label`.
@@ -45,44 +45,57 @@ def from_table(file: Path, key: str) -> list[Row]:
         ValueError: if it is no such table, names a picture twice, or a cell is not understood.
     """
     table = read_table(file, key, ("path", "label"))
-    nothing = [""] * len(table["path"])
-    true = table.get("true_label", nothing)
-    said = table.get("trusted", ["yes" if name else "no" for name in true])
+    empty = [""] * len(table["path"])
+    true = table.get("true_label", empty)
+    trusted_cells = table.get("trusted", ["yes" if name else "no" for name in true])
     rows = [
-        Row(
+        PictureRow(
             os.path.normpath(path) if path else path,
-            normal(label),
-            _one_of(split, _TEST, ("", *_TRAIN), f"split, row {number}", key, file),
-            _one_of(trusted, _YES, _NO, f"trusted, row {number}", key, file),
-            normal(true_label),
+            normalise_name(label),
+            _parse_flag(split, _TEST, ("", *_TRAIN), f"split, row {number}", key, file),
+            _parse_flag(trusted, _YES, _NO, f"trusted, row {number}", key, file),
+            normalise_name(true_label),
         )
         for number, (path, label, split, trusted, true_label) in enumerate(
             zip(
-                table["path"], table["label"], table.get("split", nothing), said, true, strict=True
+                table["path"],
+                table["label"],
+                table.get("split", empty),
+                trusted_cells,
+                true,
+                strict=True,
             ),
             start=1,
         )
     ]
-    nameless = next((number for number, row in enumerate(rows, start=1) if not row.path), None)
-    if nameless is not None:
-        raise ValueError(f"{key}={file} names no picture in row {nameless}: give its path.")
-    refuse_twice([row.path for row in rows], f"{key}={file}")
-    unknown = next((row for row in rows if row.trusted and not (row.label or row.true_label)), None)
-    if unknown is not None:
-        raise ValueError(f"{key}={file} trusts {unknown.path}, which has no label: give it one.")
+    row_without_path = next(
+        (number for number, row in enumerate(rows, start=1) if not row.path), None
+    )
+    if row_without_path is not None:
+        raise ValueError(f"{key}={file} names no picture in row {row_without_path}: give its path.")
+    check_unique([row.path for row in rows], f"{key}={file}")
+    row_without_label = next(
+        (row for row in rows if row.trusted and not (row.label or row.true_label)), None
+    )
+    if row_without_label is not None:
+        raise ValueError(
+            f"{key}={file} trusts {row_without_label.path}, which has no label: give it one."
+        )
     return rows
 
 
-def only_true(rows: Sequence[Row]) -> list[str]:
+def note_true_only_classes(rows: Sequence[PictureRow]) -> list[str]:
     """Return a note if classes occur as `true_label`, but never as `label`: perhaps typos."""
     given = {row.label for row in rows}
-    never = sorted({row.true_label for row in rows} - given - {""}, key=natural)
-    if not never:
+    true_only = sorted({row.true_label for row in rows} - given - {""}, key=natural_sort_key)
+    if not true_only:
         return []
-    return [f"NOTE: in column true_label, but never in column label: {some(never)}: slips?"]
+    return [
+        f"NOTE: in column true_label, but never in column label: {first_few(true_only)}: slips?"
+    ]
 
 
-def from_folders(folder: Path) -> tuple[list[Row], list[str]]:
+def read_folder_rows(folder: Path) -> tuple[list[PictureRow], list[str]]:
     """Read class folders: `<class>/…`, or `train/<class>/…` and `test/<class>/…`.
 
     Folders may be links.
@@ -94,45 +107,51 @@ def from_folders(folder: Path) -> tuple[list[Row], list[str]]:
         ValueError: if there are no pictures in class folders.
     """
     splits = {
-        one.name: one.name.lower() in _TEST
-        for one in sorted(folder.iterdir())
-        if one.is_dir() and one.name.lower() in (*_TRAIN, *_TEST)
+        subfolder.name: subfolder.name.lower() in _TEST
+        for subfolder in sorted(folder.iterdir())
+        if subfolder.is_dir() and subfolder.name.lower() in (*_TRAIN, *_TEST)
     }
     # without a training split, folders with such names are classes
     if not any(name.lower() in _TRAIN for name in splits):
         splits = {"": False}
-    rows, others = [], Counter[str]()
+    rows, other_files = [], Counter[str]()
     for split, test in splits.items():
         for path in files_below(folder / split):
-            below = path.relative_to(folder / split).parts
+            parts = path.relative_to(folder / split).parts
             suffix = path.suffix.lower()
-            if len(below) < 2 or any(part.startswith(".") for part in below):
+            if len(parts) < 2 or any(part.startswith(".") for part in parts):
                 continue
-            if suffix in SUFFIXES:
-                rows.append(Row(str(path.relative_to(folder)), normal(below[0]), test))
+            if suffix in PICTURE_SUFFIXES:
+                rows.append(
+                    PictureRow(str(path.relative_to(folder)), normalise_name(parts[0]), test)
+                )
             else:
-                others[suffix or "no suffix"] += 1
+                other_files[suffix or "no suffix"] += 1
     if not rows:
         raise ValueError(
             f"data_dir={folder} has no pictures in folders of classes: put them into <class>/, or "
             "say their classes with labels=<table>."
         )
-    if not others:
+    if not other_files:
         return rows, []
-    kinds = ", ".join(f"{kind} ({count:,})" for kind, count in others.most_common(5))
-    return rows, [f"{others.total():,} files are no pictures by their names, and left out: {kinds}"]
+    suffixes = ", ".join(
+        f"{suffix_name} ({count:,})" for suffix_name, count in other_files.most_common(5)
+    )
+    return rows, [
+        f"{other_files.total():,} files are no pictures by their names, and left out: {suffixes}"
+    ]
 
 
 def files_below(folder: Path) -> list[Path]:
     """Return all files below a folder, sorted; a folder that is linked twice counts once."""
-    found = []
-    for place, below, files in walk(folder):
-        below.sort()
-        found += [place / file for file in files]
-    return sorted(found)
+    paths = []
+    for subfolder, subfolders, files in walk(folder):
+        subfolders.sort()
+        paths += [subfolder / file for file in files]
+    return sorted(paths)
 
 
-def normal(name: str) -> str:
+def normalise_name(name: str) -> str:
     """Return a class name stripped and in Unicode NFC, so that equal names compare equal.
 
     Folder names from a Mac may be in another form, which looks the same.
@@ -140,7 +159,7 @@ def normal(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip())
 
 
-def trust(rows: Sequence[Row], files: Sequence[Path]) -> list[Row]:
+def mark_trusted(rows: Sequence[PictureRow], files: Sequence[Path]) -> list[PictureRow]:
     """Return the rows, with those marked as trusted that lists say were checked.
 
     Args:
@@ -155,12 +174,12 @@ def trust(rows: Sequence[Row], files: Sequence[Path]) -> list[Row]:
     """
     checked: dict[str, tuple[str, Path]] = {}
     for file in files:
-        for path, name in _checked(rows, file).items():
-            before, where = checked.setdefault(path, (name, file))
-            if before != name:
+        for path, name in _checked_classes(rows, file).items():
+            earlier_name, earlier_file = checked.setdefault(path, (name, file))
+            if earlier_name != name:
                 raise ValueError(
-                    f"dataset.trusted: {path} is {before!r} in {where} and {name!r} in {file}: "
-                    "mend one of them."
+                    f"dataset.trusted: {path} is {earlier_name!r} in {earlier_file} and {name!r} "
+                    f"in {file}: mend one of them."
                 )
     return [
         row._replace(trusted=True, true_label=checked[row.path][0]) if row.path in checked else row
@@ -168,10 +187,10 @@ def trust(rows: Sequence[Row], files: Sequence[Path]) -> list[Row]:
     ]
 
 
-def _checked(rows: Sequence[Row], file: Path) -> dict[str, str]:
-    """Return path → class of the pictures that a list says were checked; see `trust`."""
+def _checked_classes(rows: Sequence[PictureRow], file: Path) -> dict[str, str]:
+    """Return path → class of the pictures that a list says were checked; see `mark_trusted`."""
     key = "dataset.trusted"
-    checked = _read_checked(rows, file, key)
+    checked = _read_checked_list(rows, file, key)
     unknown = checked.keys() - {row.path for row in rows}
     if unknown:
         raise ValueError(
@@ -188,17 +207,17 @@ def _checked(rows: Sequence[Row], file: Path) -> dict[str, str]:
         if name not in classes:
             raise ValueError(
                 f"{key}={file} gives {path} the class {name!r}, which no picture has: give one of "
-                f"{some(sorted(classes, key=natural))}."
+                f"{first_few(sorted(classes, key=natural_sort_key))}."
             )
     return checked
 
 
-def _read_checked(rows: Sequence[Row], file: Path, key: str) -> dict[str, str]:
+def _read_checked_list(rows: Sequence[PictureRow], file: Path, key: str) -> dict[str, str]:
     if file.suffix.lower() in (".csv", ".tsv", ".parquet"):
         table = read_table(file, key, ("path", "true_label"))
         pairs = zip(table["path"], table["true_label"], strict=True)
-        filled = [(os.path.normpath(path), normal(name)) for path, name in pairs if name]
-        refuse_twice([path for path, _ in filled], f"{key}={file}")
+        filled = [(os.path.normpath(path), normalise_name(name)) for path, name in pairs if name]
+        check_unique([path for path, _ in filled], f"{key}={file}")
         return dict(filled)
     if not file.is_file():
         raise ValueError(f"{key}={file} is not there: give a list of checked pictures.")
@@ -208,19 +227,19 @@ def _read_checked(rows: Sequence[Row], file: Path, key: str) -> dict[str, str]:
     return {path: label.get(path, "") for path in paths}
 
 
-def natural(name: str) -> list[tuple[int, int, str]]:
+def natural_sort_key(name: str) -> list[tuple[int, int, str]]:
     """Return a key that sorts names with numbers in them as people do: 2 before 10."""
     parts = re.split(r"(\d+)", name)
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts if part]
 
 
-def _one_of(
-    cell: str, yes: Sequence[str], no: Sequence[str], what: str, key: str, file: Path
+def _parse_flag(
+    cell: str, yes: Sequence[str], no: Sequence[str], column: str, key: str, file: Path
 ) -> bool:
-    said = cell.lower()
-    if said not in (*yes, *no):
+    text = cell.lower()
+    if text not in (*yes, *no):
         raise ValueError(
-            f"{key}={file} says {cell!r} in column {what}: give one of {', '.join(yes)}, or of "
+            f"{key}={file} says {cell!r} in column {column}: give one of {', '.join(yes)}, or of "
             f"{', '.join(filter(None, no))}."
         )
-    return said in yes
+    return text in yes

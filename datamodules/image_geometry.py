@@ -63,7 +63,7 @@ def affine_matrix(
     return tuple(math.floor(value * 65536 + 0.5) for value in centred)
 
 
-def sample(image: Tensor, row: Tensor, column: Tensor, fill: float) -> Tensor:
+def gather_pixels(image: Tensor, row: Tensor, column: Tensor, fill: float) -> Tensor:
     """Return images whose pixels are taken from given source pixels, `fill` where outside.
 
     Args:
@@ -74,8 +74,8 @@ def sample(image: Tensor, row: Tensor, column: Tensor, fill: float) -> Tensor:
     """
     height, width = image.shape[-2:]
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-    nowhere = height * width  # index of an extra pixel, which holds the fill
-    source = torch.where(inside, row * width + column, nowhere)
+    fill_index = height * width  # index of an extra pixel, which holds the fill
+    source = torch.where(inside, row * width + column, fill_index)
     pixels = pad(image.flatten(2), (0, 1), value=fill)
     source = source.flatten(1)[:, None].expand(-1, image.shape[1], -1)
     return pixels.gather(2, source).view_as(image)
@@ -93,7 +93,7 @@ def affine(image: Tensor, matrix: Tensor, outside: int = 0) -> Tensor:
     x = torch.arange(width, device=image.device)
     y = torch.arange(height, device=image.device)[:, None]
     a, b, c, d, e, f = matrix[:, :, None, None].unbind(1)
-    return sample(image, (d * x + e * y + f) >> 16, (a * x + b * y + c) >> 16, outside)
+    return gather_pixels(image, (d * x + e * y + f) >> 16, (a * x + b * y + c) >> 16, outside)
 
 
 def crop(
@@ -117,13 +117,13 @@ def crop(
     y = torch.arange(height, device=image.device)
     column = torch.where(flip[:, None], width - 1 - x, x) + left[:, None]
     row = y + top[:, None]
-    # Unlike in `sample`, no pixel of a window can lie outside, so nothing is checked.
+    # Unlike in `gather_pixels`, no pixel of a window can lie outside, so nothing is checked.
     source = (row * padded.shape[-1])[:, :, None] + column[:, None, :]
     source = source.flatten(1)[:, None].expand(-1, image.shape[1], -1)
     return padded.flatten(2).gather(2, source).view_as(image)
 
 
-def in_square(row: Tensor, column: Tensor, half: Tensor, height: int, width: int) -> Tensor:
+def square_mask(row: Tensor, column: Tensor, half: Tensor, height: int, width: int) -> Tensor:
     """Return a mask, (N, 1, H, W) bool: true in rows [row - half, row + half), columns likewise.
 
     Args:
@@ -149,5 +149,5 @@ def cutout(image: Tensor, square: Tensor) -> Tensor:
         square: (N, 4) integers: the centre's row and column, half the height and half the width.
     """
     colour = torch.tensor(HOLE, dtype=torch.uint8).to(image.device, non_blocking=True)
-    hole = in_square(square[:, 0], square[:, 1], square[:, 2:], *image.shape[-2:])
+    hole = square_mask(square[:, 0], square[:, 1], square[:, 2:], *image.shape[-2:])
     return torch.where(hole, colour[:, None, None], image)

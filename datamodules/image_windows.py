@@ -17,7 +17,7 @@ from datamodules.imagenet_policies import IMAGENET_SIDE
 _ASPECT = (3 / 4, 4 / 3)  # width / height
 _LEAST_AREA = 0.08  # share of the picture's area, which bounds the height that is drawn
 _LEAST_COVERED = 0.1  # share of the picture; smaller windows are drawn again
-_TRIES = 10
+_MAX_TRIES = 10
 
 
 class Window(NamedTuple):
@@ -46,17 +46,17 @@ def centre_window(height: int, width: int) -> Window:
     return Window((height - side + 1) // 2, (width - side + 1) // 2, side, side)
 
 
-def _whole(generator: Generator, stop: int) -> int:
+def _random_integer(generator: Generator, stop: int) -> int:
     return int(torch.randint(stop, (), generator=generator))
 
 
-def _size(generator: Generator, height: int, width: int) -> tuple[int, int]:
+def _draw_size(generator: Generator, height: int, width: int) -> tuple[int, int]:
     """Draw an aspect ratio, then a height at which such a window fits and has enough area."""
     low, high = _ASPECT
     aspect = low + (high - low) * float(torch.rand((), dtype=torch.float32, generator=generator))
     tallest = min(height, int((width + 0.5) / aspect))
     lowest = min(tallest, round((_LEAST_AREA * height * width / aspect) ** 0.5))
-    tall = lowest + _whole(generator, tallest - lowest + 1)
+    tall = lowest + _random_integer(generator, tallest - lowest + 1)
     return tall, min(width, round(tall * aspect))
 
 
@@ -81,19 +81,19 @@ def random_window(generator: Generator, height: int, width: int, *, flip: bool =
         ValueError: if the picture has no pixel.
     """
     window = centre_window(height, width)
-    for _ in range(_TRIES):
-        tall, wide = _size(generator, height, width)
+    for _ in range(_MAX_TRIES):
+        tall, wide = _draw_size(generator, height, width)
         if tall * wide >= _LEAST_COVERED * height * width:
             if (tall, wide) != (height, width):
                 # As in the reference, the last offset is never drawn.
-                top = _whole(generator, max(1, height - tall))
-                window = Window(top, _whole(generator, max(1, width - wide)), tall, wide)
+                top = _random_integer(generator, max(1, height - tall))
+                window = Window(top, _random_integer(generator, max(1, width - wide)), tall, wide)
             break
     mirrored = bool(torch.rand((), dtype=torch.float32, generator=generator) < 0.5)
     return window._replace(flip=mirrored and flip)
 
 
-def show(picture: Image.Image, window: Window, side: int = IMAGENET_SIDE) -> Tensor:
+def resized_crop(picture: Image.Image, window: Window, side: int = IMAGENET_SIDE) -> Tensor:
     """Return a window of a picture of any mode, resized to a square: (3, side, side) uint8, RGB.
 
     Bilinear with antialiasing, as in Pillow and torchvision. The reference uses TensorFlow's legacy

@@ -5,7 +5,7 @@ EfficientNet. They are not the 25 policies of torchvision's `AutoAugmentPolicy.I
 """
 
 from datamodules import policies
-from datamodules.policies import Policies, PolicySet, scaled
+from datamodules.policies import Policies, PolicySet, scale_length
 
 IMAGENET_SIDE = 224  # the image side for which the reference states its lengths in pixels
 
@@ -66,7 +66,7 @@ def magnitude(operation: str, level: int, side: int = IMAGENET_SIDE) -> float:
     """
     match operation:
         case "TranslateY":
-            return scaled(25 * level, side, IMAGENET_SIDE)  # 9: more than the whole picture
+            return scale_length(25 * level, side, IMAGENET_SIDE)  # 9: more than the whole picture
         case "Solarize":
             # TensorFlow compares bytes, and 256 is 0 as a byte: level 10 inverts everything.
             return 256 * level // 10 % 256

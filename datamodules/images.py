@@ -5,12 +5,12 @@ from typing import NamedTuple, Protocol
 from torch import Tensor
 
 
-class Place(NamedTuple):
-    """Where training uses images; every draw about them is a function of the seed and this."""
+class BatchPosition(NamedTuple):
+    """Where a training step uses images; every draw about them follows from the seed and this."""
 
     purpose: str  # such as "train"; different purposes are independent
     step: int
-    first: int  # place of the first of these images in the global batch
+    offset: int  # of the first of these images in the global batch
     windows: int  # number of windows to draw of each image, one for each view
 
 
@@ -21,14 +21,14 @@ class Images(Protocol):
         """Return N."""
         ...
 
-    def plain(self, rows: Tensor) -> Tensor:
+    def for_evaluation(self, rows: Tensor) -> Tensor:
         """Return the images of rows (B,) as evaluation sees them: (B, 3, H, W) uint8."""
         ...
 
-    def drawn(self, rows: Tensor, place: Place) -> Tensor:
+    def for_training(self, rows: Tensor, position: BatchPosition) -> Tensor:
         """Return the images that the views of a training step are made from, uint8.
 
-        Whole images (B, 3, H, W), or windows drawn here, (B, place.windows, 3, H, W).
+        Whole images (B, 3, H, W), or windows drawn here, (B, position.windows, 3, H, W).
         """
         ...
 
@@ -46,10 +46,10 @@ class ArrayImages:
     def __len__(self) -> int:
         return len(self.image)
 
-    def plain(self, rows: Tensor) -> Tensor:
+    def for_evaluation(self, rows: Tensor) -> Tensor:
         """Return the images of rows (B,): (B, 3, H, W) uint8."""
         return self.image.index_select(0, rows)
 
-    def drawn(self, rows: Tensor, place: Place) -> Tensor:
-        """Return the same as `plain`: random crops are made later, on the batch's device."""
-        return self.plain(rows)
+    def for_training(self, rows: Tensor, position: BatchPosition) -> Tensor:
+        """Return whole images, as `for_evaluation` does: the device makes random crops later."""
+        return self.for_evaluation(rows)

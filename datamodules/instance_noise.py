@@ -110,7 +110,7 @@ def _flip_rates(count: int, rate: float, rng: np.random.Generator) -> Rows:
     """Draw from N(rate, 0.1²) cut to [0, 1]; (count,)."""
     if rate == 0:
         return np.zeros(count)
-    drawn = rng.normal(rate, FLIP_RATE_SPREAD, count)
-    while len(outside := np.flatnonzero((drawn < 0) | (drawn > 1))):
-        drawn[outside] = rng.normal(rate, FLIP_RATE_SPREAD, len(outside))
-    return drawn
+    flip_rate = rng.normal(rate, FLIP_RATE_SPREAD, count)
+    while len(outside := np.flatnonzero((flip_rate < 0) | (flip_rate > 1))):
+        flip_rate[outside] = rng.normal(rate, FLIP_RATE_SPREAD, len(outside))
+    return flip_rate

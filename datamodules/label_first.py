@@ -45,7 +45,7 @@ def suggest(
 def _small(images: Images, rows: Labels) -> NDArray[np.float64]:
     small = [
         torch.nn.functional.interpolate(
-            images.plain(torch.from_numpy(part)).float(), (_SIDE, _SIDE), mode="area"
+            images.for_evaluation(torch.from_numpy(part)).float(), (_SIDE, _SIDE), mode="area"
         )
         for part in np.array_split(rows, -(-len(rows) // 50))
     ]

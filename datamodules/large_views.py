@@ -10,12 +10,12 @@ from typing import NamedTuple
 from torch import Generator, Tensor
 
 from datamodules.apply_policies import apply_policies
-from datamodules.augment import check_bytes, in_hole, normalise
+from datamodules.augment import check_uint8, hole_mask, normalise
 from datamodules.augment_draws import (
-    WHOLE,
+    WHOLE_BATCH,
+    BatchShard,
     HoleDraws,
     PolicyDraws,
-    Share,
     draw_autoaugment,
     draw_hole,
 )
@@ -55,18 +55,18 @@ class LargeViews:
         self.strong_view = strong
 
     def views(
-        self, image: Tensor, generator: Generator, share: Share, *, strong: bool
+        self, image: Tensor, generator: Generator, shard: BatchShard, *, strong: bool
     ) -> tuple[Tensor, Tensor | None]:
         """Return weak views of the first windows and, if `strong`, strong views of the second ones.
 
         Args:
             image: the windows, (B, 2, 3, H, W) uint8; without strong views, one each is enough.
             generator: a CPU generator, in the same state on all ranks.
-            share: which part of the global batch this is.
+            shard: which part of the global batch this is.
             strong: whether to return strong views.
         """
         return self.weak(image[:, 0]), (
-            self.strong(image[:, 1], generator, share) if strong else None
+            self.strong(image[:, 1], generator, shard) if strong else None
         )
 
     def weak(self, window: Tensor) -> Tensor:
@@ -75,16 +75,18 @@ class LargeViews:
         Raises:
             ValueError: if the windows are not uint8.
         """
-        check_bytes(window)
+        check_uint8(window)
         return normalise(window)
 
-    def strong(self, window: Tensor, generator: Generator, share: Share = WHOLE) -> Tensor:
+    def strong(
+        self, window: Tensor, generator: Generator, shard: BatchShard = WHOLE_BATCH
+    ) -> Tensor:
         """Return strong views (B, 3, H, W), float32 in [-1, 1], of uint8 windows of the same shape.
 
         Args:
             window: windows of the same pictures, drawn independently of those of the weak views.
             generator: a CPU generator, in the same state on all ranks.
-            share: which part of the global batch this is.
+            shard: which part of the global batch this is.
 
         Raises:
             ValueError: if the windows are not uint8.
@@ -92,8 +94,8 @@ class LargeViews:
         if self.strong_view == "none":
             return self.weak(window)
         count, _, height, width = window.shape
-        draws = self.draw_strong(generator, count * share.world_size, height, width)
-        return self.apply_strong(window, share.of(draws))
+        draws = self.draw_strong(generator, count * shard.world_size, height, width)
+        return self.apply_strong(window, shard.take(draws))
 
     def draw_strong(self, generator: Generator, count: int, height: int, width: int) -> LargeDraws:
         """Make all draws for the strong views of `count` examples."""
@@ -102,6 +104,6 @@ class LargeViews:
 
     def apply_strong(self, window: Tensor, draws: LargeDraws) -> Tensor:
         """Return the strong views for given draws; see `strong`."""
-        check_bytes(window)
+        check_uint8(window)
         view = apply_policies(window, draws.policy, IMAGENET)
-        return normalise(view.masked_fill_(in_hole(view, draws.hole, IMAGENET_SIDE), _BLACK))
+        return normalise(view.masked_fill_(hole_mask(view, draws.hole, IMAGENET_SIDE), _BLACK))

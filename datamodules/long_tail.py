@@ -6,7 +6,7 @@ Samples".
 
 import numpy as np
 
-from datamodules.bounds import is_number
+from datamodules.config_checks import is_number
 from datamodules.noise import Labels, rows_by_class
 
 
@@ -45,7 +45,7 @@ def long_tail_counts(largest: int, num_classes: int, imbalance: float) -> Labels
     return count
 
 
-def thin(label: Labels, counts: Labels, rng: np.random.Generator) -> Labels:
+def subsample(label: Labels, counts: Labels, rng: np.random.Generator) -> Labels:
     """Choose the examples that a thinned training set keeps.
 
     Each class's rows are shuffled and the first ones kept. The order does not depend on `counts`:

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.atomic import replacing, write_text
+from datamodules.atomic import atomic_replace, write_text
 from datamodules.batch import KNOWN_WRONG, UNKNOWN
 from datamodules.noise import Labels, effective_rate, transition_counts
 from datamodules.randomness import numpy_generator
-from datamodules.split import Known, draw_probe, interleaved
+from datamodules.split import Candidates, draw_probe, interleave_classes
 
 _ARRAYS = ("train_rows", "given", "clean", "probe_rows", "probe_label")
 
@@ -38,39 +38,42 @@ class Manifest:
     @classmethod
     def draw(
         cls,
-        known: Known,
-        give: Callable[[Labels], Labels],
+        candidates: Candidates,
+        given_labels: Callable[[Labels], Labels],
         *,
         settings: Mapping[str, Any],
         class_names: tuple[str, ...],
-        thin: Callable[[Labels], Labels] | None = None,
+        subset: Callable[[Labels], Labels] | None = None,
     ) -> "Manifest":
         """Take a probe set out of the trusted rows; the remaining noisy rows are for training.
 
         Args:
-            known: what is known about the rows.
-            give: rows → their given labels; it draws the noise, if any is drawn.
+            candidates: the true classes, and what each row may be.
+            given_labels: rows → their given labels; it draws the noise, if any is drawn.
             settings: what determines the draws; `seed` and `probe_per_class` are used here. If the
                 latter is None, all trusted rows are the probe set.
             class_names: of the C classes.
-            thin: rows → those of them to keep, for smaller or long-tailed classes.
+            subset: rows → those of them to keep, for smaller or long-tailed classes.
         """
-        per_class, true = settings["probe_per_class"], known.true
+        per_class, true = settings["probe_per_class"], candidates.true
         if per_class is None:
-            assert known.trusted is not None  # None: all are, and none would be left to train on
-            probe = interleaved(np.flatnonzero(known.trusted), true)
+            # None: all are trusted, and none would be left to train on
+            assert candidates.trusted is not None
+            probe = interleave_classes(np.flatnonzero(candidates.trusted), true)
         else:
             rng = numpy_generator(settings["seed"], "probe")
-            probe = draw_probe(true, per_class, rng, known.trusted)
-        rows = np.arange(len(true)) if known.noisy is None else np.flatnonzero(known.noisy)
+            probe = draw_probe(true, per_class, rng, candidates.trusted)
+        rows = (
+            np.arange(len(true)) if candidates.noisy is None else np.flatnonzero(candidates.noisy)
+        )
         train = np.setdiff1d(rows, probe, assume_unique=True)  # both are unique, and `rows` sorted
-        if thin is not None:
-            train = thin(train)
+        if subset is not None:
+            train = subset(train)
         return cls(
             settings=settings,
             class_names=class_names,
             train_rows=train,
-            given=give(train),
+            given=given_labels(train),
             clean=true[train],
             probe_rows=probe,
             probe_label=true[probe],
@@ -97,7 +100,7 @@ class Manifest:
         probe = np.concatenate([self.probe_rows, rows])
         true = np.full(probe.max() + 1, UNKNOWN)
         true[probe] = np.concatenate([self.probe_label, label])
-        probe = interleaved(probe, true)
+        probe = interleave_classes(probe, true)
         return Manifest(
             settings={**self.settings, "checked": self.settings.get("checked", 0) + len(rows)},
             class_names=self.class_names,
@@ -147,13 +150,15 @@ class Manifest:
     @property
     def effective_noise(self) -> float | None:
         """The share of wrong labels among those known to be right or wrong; None if none is."""
-        known = self.clean != UNKNOWN
-        return effective_rate(self.clean[known], self.given[known]) if known.any() else None
+        is_known = self.clean != UNKNOWN
+        return (
+            effective_rate(self.clean[is_known], self.given[is_known]) if is_known.any() else None
+        )
 
     def summary(self) -> dict[str, Any]:
         """Return settings, sizes, measured noise and the hash, ready for JSON."""
-        num_classes, known = len(self.class_names), self.clean >= 0
-        counts = transition_counts(self.clean[known], self.given[known], num_classes)
+        num_classes, is_known = len(self.class_names), self.clean >= 0
+        counts = transition_counts(self.clean[is_known], self.given[is_known], num_classes)
         return {
             **self.settings,
             "class_names": list(self.class_names),
@@ -171,20 +176,20 @@ class Manifest:
     def describe(self) -> str:
         """Return a few lines for the terminal."""
         settings, per_class = self.settings, self.settings["probe_per_class"]
-        each = "all that are trusted" if per_class is None else f"{per_class} per class"
+        probe_size = "all that are trusted" if per_class is None else f"{per_class} per class"
         if checked := settings.get("checked"):
-            each += f" and {checked:,} checked"
+            probe_size += f" and {checked:,} checked"
         rate, nominal = self.effective_noise, settings.get("nominal_noise")
-        words = [f"noise {settings['noise_model']}"]
+        noise_parts = [f"noise {settings['noise_model']}"]
         if nominal is not None:
-            words.append(f"nominal {nominal:.2f}")
-        words.append("rate unknown" if rate is None else f"effective {rate:.2f}")
-        known = int((self.clean != UNKNOWN).sum())
-        if 0 < known < len(self.clean):
-            words[-1] += f" of the {known:,} that are known to be right or wrong"
+            noise_parts.append(f"nominal {nominal:.2f}")
+        noise_parts.append("rate unknown" if rate is None else f"effective {rate:.2f}")
+        num_known = int((self.clean != UNKNOWN).sum())
+        if 0 < num_known < len(self.clean):
+            noise_parts[-1] += f" of the {num_known:,} that are known to be right or wrong"
         return (
-            f"{len(self.given):,} noisy + {len(self.probe_rows):,} probe ({each}) examples, "
-            f"{len(self.class_names)} classes; {', '.join(words)}\n"
+            f"{len(self.given):,} noisy + {len(self.probe_rows):,} probe ({probe_size}) examples, "
+            f"{len(self.class_names)} classes; {', '.join(noise_parts)}\n"
             f"drawn for {settings['dataset']} with seed {settings['seed']}, "
             f"manifest {self.hash[:12]}"
         )
@@ -232,7 +237,7 @@ class Manifest:
             "class_names": self.class_names,
             "hash": self.hash,
         }
-        with replacing(path) as partial, partial.open("wb") as file:
+        with atomic_replace(path) as partial, partial.open("wb") as file:
             np.savez_compressed(
                 file, allow_pickle=False, drawn_as=np.array(json.dumps(drawn_as)), **self.arrays
             )

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.bounds import is_number
+from datamodules.config_checks import is_number
 
 Labels = npt.NDArray[np.int64]
 Transition = npt.NDArray[np.float64]
@@ -61,7 +61,7 @@ def uniform_other(num_classes: int, rate: float) -> Transition:
     return transition
 
 
-def flip(num_classes: int, rate: float, pairs: Mapping[int, int]) -> Transition:
+def asymmetric(num_classes: int, rate: float, pairs: Mapping[int, int]) -> Transition:
     """Return the matrix of asymmetric noise, shape (C, C).
 
     An example of class `source` is given class `pairs[source]` with probability `rate`. Other
@@ -87,7 +87,9 @@ def pair_flip(num_classes: int, rate: float) -> Transition:
     Raises:
         ValueError: if the rate is not in [0, 1).
     """
-    return flip(num_classes, rate, {true: (true + 1) % num_classes for true in range(num_classes)})
+    return asymmetric(
+        num_classes, rate, {true: (true + 1) % num_classes for true in range(num_classes)}
+    )
 
 
 def next_in_superclass(coarse_of_fine: Sequence[int]) -> dict[int, int]:

@@ -11,15 +11,15 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from datamodules.feature_noise import feature_dependent, posterior
+from datamodules.feature_noise import estimate_posterior, feature_dependent
 from datamodules.instance_noise import instance_dependent, pixel_features
 from datamodules.noise import (
     Labels,
     Transition,
+    asymmetric,
     check_rate,
     corrupt,
     corrupt_rows,
-    flip,
     pair_flip,
     uniform,
     uniform_other,
@@ -27,7 +27,7 @@ from datamodules.noise import (
 from datamodules.randomness import numpy_generator
 from datamodules.transition_file import read_transition
 
-Images = npt.NDArray[np.uint8]
+ImageArray = npt.NDArray[np.uint8]
 
 FEATURE_KINDS = {"feature_1": 1, "feature_2": 2, "feature_3": 3}
 GIVEN, MATRIX = "given", "matrix"
@@ -37,7 +37,7 @@ NOISE_MODELS = (
 )
 
 
-class Noise(NamedTuple):
+class NoiseModel(NamedTuple):
     """A noise model with everything it needs except the data.
 
     Args:
@@ -87,22 +87,22 @@ class Noise(NamedTuple):
                 )
         else:
             check_rate(self.rate)
-        self.transition()
+        self.transition_matrix()
 
-    def transition(self) -> Transition | None:
+    def transition_matrix(self) -> Transition | None:
         """Return T, (C, C), or None for a model that has none."""
         rate = 0.0 if self.rate is None else self.rate
         if self.matrix is not None:
             return read_transition(Path(self.matrix).expanduser(), self.num_classes)
-        made: dict[str, Callable[[], Transition]] = {
+        matrix_of: dict[str, Callable[[], Transition]] = {
             "uniform": lambda: uniform(self.num_classes, rate),
             "uniform_other": lambda: uniform_other(self.num_classes, rate),
-            "asymmetric": lambda: flip(self.num_classes, rate, self.flips),
+            "asymmetric": lambda: asymmetric(self.num_classes, rate, self.flips),
             "pair_flip": lambda: pair_flip(self.num_classes, rate),
         }
-        return made[self.model]() if self.model in made else None
+        return matrix_of[self.model]() if self.model in matrix_of else None
 
-    def draw(self, true: Labels, image: Callable[[], Images], seed: int) -> Labels:
+    def draw_labels(self, true: Labels, image: Callable[[], ImageArray], seed: int) -> Labels:
         """Draw the given labels of examples, (N,).
 
         Args:
@@ -110,7 +110,7 @@ class Noise(NamedTuple):
             image: returns their images (N, 3, H, W); not called if the model has a T.
             seed: the run's seed.
         """
-        matrix, rng = self.transition(), numpy_generator(seed, "noise")
+        matrix, rng = self.transition_matrix(), numpy_generator(seed, "noise")
         if matrix is not None:
             return corrupt(true, matrix, rng)
         assert self.rate is not None
@@ -119,6 +119,6 @@ class Noise(NamedTuple):
             draws = numpy_generator(seed, "instance noise")
             rows = instance_dependent(features, true, classes, self.rate, draws)
         else:
-            believed = posterior(features, true, classes, seed)
-            rows = feature_dependent(believed, true, self.rate, FEATURE_KINDS[self.model])
+            clean_posterior = estimate_posterior(features, true, classes, seed)
+            rows = feature_dependent(clean_posterior, true, self.rate, FEATURE_KINDS[self.model])
         return corrupt_rows(rows, rng)

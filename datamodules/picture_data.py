@@ -10,17 +10,17 @@ import numpy as np
 
 from datamodules.augment import Augment
 from datamodules.base import NoisyLabelDataModule, TestSet, ViewMaker
-from datamodules.bounds import one_of, switch, whole
+from datamodules.config_checks import check_bool, check_integer, check_one_of
 from datamodules.images import ArrayImages, Images
-from datamodules.label_files import read_stated
+from datamodules.label_files import read_label_file
 from datamodules.large_views import LargeViews
-from datamodules.listing import Files, Labelled, Listing, look_for
 from datamodules.manifest import Manifest
 from datamodules.noise import Labels
+from datamodules.phrases import first_few
+from datamodules.picture_lists import LabelledPaths, PicturePaths, TrainingList, check_files_exist
 from datamodules.pictures import PictureFiles
-from datamodules.split import Checked, Known, Mask
-from datamodules.whole_pictures import WholePictures, read_whole
-from datamodules.words import some
+from datamodules.split import Candidates, Checked, Mask
+from datamodules.whole_pictures import WholePictures, read_into_memory
 
 VIEWS = ("windows", "whole")
 
@@ -28,7 +28,7 @@ VIEWS = ("windows", "whole")
 class PictureDataModule(NoisyLabelDataModule):
     """Reads lists when it is constructed, and pictures when they are needed.
 
-    Each data set is a subclass that implements `listing` and `tests`.
+    Each data set is a subclass that implements `read_training_list` and `read_test_lists`.
 
     Args:
         name: what the data set is called in `dataset=`.
@@ -37,7 +37,7 @@ class PictureDataModule(NoisyLabelDataModule):
         noise_model: must be None.
         imbalance: must be 1: class sizes are not changed.
         probe_per_class: trusted examples of each class; None: all that are trusted.
-        labels: labels to train on instead of those of the data set (see `read_stated`), or None.
+        labels: labels to train on instead of the data set's (see `read_label_file`), or None.
         image_size: side of the square that the network sees, in pixels.
         pictures: `windows`: loader workers decode pictures at every step, and training sees random
             windows (reference 1.10); `whole`, for small pictures: the centre square of each is
@@ -75,9 +75,9 @@ class PictureDataModule(NoisyLabelDataModule):
         **rest: Any,
     ) -> None:
         views: ViewMaker
-        one_of("dataset.pictures", pictures, VIEWS)
-        whole("dataset.image_size", image_size, 8)
-        switch("dataset.flip", flip)
+        check_one_of("dataset.pictures", pictures, VIEWS)
+        check_integer("dataset.image_size", image_size, 8)
+        check_bool("dataset.flip", flip)
         if pictures == "windows":
             views = LargeViews(strong=augment)
         else:
@@ -93,73 +93,81 @@ class PictureDataModule(NoisyLabelDataModule):
         self.pictures = pictures
         self.flip = flip
         self.notes: list[str] = []
-        self.listed = self.listing()
-        self.paths, self.class_names = self.listed.files.paths, self.listed.class_names
-        self.num_classes, self.train_size = len(self.class_names), len(self.listed.given)
-        self.drawn = self._draw(labels)
-        self.num_train, self.num_probe = len(self.drawn.train_rows), len(self.drawn.probe_rows)
+        self.training_list = self.read_training_list()
+        self.paths, self.class_names = (
+            self.training_list.files.paths,
+            self.training_list.class_names,
+        )
+        self.num_classes, self.train_size = len(self.class_names), len(self.training_list.given)
+        self.drawn_manifest = self._draw_manifest(labels)
+        self.num_train, self.num_probe = (
+            len(self.drawn_manifest.train_rows),
+            len(self.drawn_manifest.probe_rows),
+        )
         if not self.num_train:
             why = ": all are trusted, which leaves no label to learn from; give probe_per_class="
             raise ValueError(
                 f"{name} in data_dir={data_dir} has no picture to train on"
                 f"{why if self.num_probe else ''}."
             )
-        self._note_unspoken_for()
+        self._note_missing_classes()
         self._note_not_taken()
-        self.tested = self.tests(self.drawn)
-        self.test_names = tuple(self.tested)
+        self.test_lists = self.read_test_lists(self.drawn_manifest)
+        self.test_names = tuple(self.test_lists)
 
     @abstractmethod
-    def listing(self) -> Listing:
+    def read_training_list(self) -> TrainingList:
         """Return the training list."""
 
     @abstractmethod
-    def tests(self, drawn: Manifest) -> Mapping[str, Labelled]:
+    def read_test_lists(self, manifest: Manifest) -> Mapping[str, LabelledPaths]:
         """Return the test sets, the main one first; they may depend on the probe set drawn."""
 
-    def _draw(self, labels: str | None) -> Manifest:
-        listed, given = self.listed, self.listed.given
+    def _draw_manifest(self, labels: str | None) -> Manifest:
+        training_list, given = self.training_list, self.training_list.given
         if labels is not None:
-            stated = read_stated(labels, self.train_size, self.class_names)
-            if isinstance(stated, Manifest):
-                self._check_rows(stated, labels)
-                self.probe_per_class = stated.settings["probe_per_class"]
-                return self._with_trusted(stated)
-            given = stated
+            loaded_labels = read_label_file(labels, self.train_size, self.class_names)
+            if isinstance(loaded_labels, Manifest):
+                self._check_rows(loaded_labels, labels)
+                self.probe_per_class = loaded_labels.settings["probe_per_class"]
+                return self._with_trusted(loaded_labels)
+            given = loaded_labels
         self._check_probe()
         settings = {
             "dataset": self.name,
             "seed": self.seed,
             "noise_model": "its own",
             "probe_per_class": self.probe_per_class,
-            "list": listed.hash,
-            "rows": listed.rows_hash,
+            "list": training_list.hash,
+            "rows": training_list.rows_hash,
         }
-        known = Known(listed.true, noisy=listed.given >= 0, trusted=listed.trusted)
+        candidates = Candidates(
+            training_list.true, noisy=training_list.given >= 0, trusted=training_list.trusted
+        )
         return Manifest.draw(
-            known, lambda rows: given[rows], settings=settings, class_names=self.class_names
+            candidates, lambda rows: given[rows], settings=settings, class_names=self.class_names
         )
 
-    def _note_unspoken_for(self) -> None:
+    def _note_missing_classes(self) -> None:
         """Note classes without training examples, or without trusted ones if others have some."""
-        untrained = np.setdiff1d(np.arange(self.num_classes), self.drawn.given)
-        untrained = np.setdiff1d(untrained, self.drawn.probe_label)
+        untrained = np.setdiff1d(np.arange(self.num_classes), self.drawn_manifest.given)
+        untrained = np.setdiff1d(untrained, self.drawn_manifest.probe_label)
         if len(untrained):
             self.notes.append(
                 f"NOTE: {len(untrained)} of {self.num_classes} classes have no picture to train "
-                f"on: {some([self.class_names[one] for one in untrained])}"
+                f"on: {first_few([self.class_names[index] for index in untrained])}"
             )
-        lacking = np.setdiff1d(np.arange(self.num_classes), self.drawn.probe_label)
+        lacking = np.setdiff1d(np.arange(self.num_classes), self.drawn_manifest.probe_label)
         if self.num_probe and len(lacking):
             self.notes.append(
                 f"NOTE: {len(lacking)} of {self.num_classes} classes have no trusted example: "
-                f"{some([self.class_names[one] for one in lacking])}"
+                f"{first_few([self.class_names[index] for index in lacking])}"
             )
 
     def _note_not_taken(self) -> None:
-        """Note that the probe does not take all that the user checked."""
+        """Note that the probe set does not take all that the user checked."""
         rows = self.checked().row
-        left = len(np.setdiff1d(rows, self.drawn.probe_rows))
+        left = len(np.setdiff1d(rows, self.drawn_manifest.probe_rows))
         if left:
             self.notes.append(
                 f"the probe takes {len(rows) - left:,} of the {len(rows):,} training "
@@ -168,16 +176,19 @@ class PictureDataModule(NoisyLabelDataModule):
                 "wrong labels are found"
             )
 
-    def _with_trusted(self, stated: Manifest) -> Manifest:
+    def _with_trusted(self, manifest: Manifest) -> Manifest:
         """Move rows trusted since then into the probe set, if it is to hold all trusted rows."""
-        rows = np.setdiff1d(np.flatnonzero(self.listed.trusted), stated.probe_rows)
+        rows = np.setdiff1d(np.flatnonzero(self.training_list.trusted), manifest.probe_rows)
         if self.probe_per_class is not None or not len(rows):
-            return stated
-        return stated.with_checked(rows, self.listed.true[rows])
+            return manifest
+        return manifest.with_checked(rows, self.training_list.true[rows])
 
-    def _check_rows(self, stated: Manifest, labels: str) -> None:
+    def _check_rows(self, manifest: Manifest, labels: str) -> None:
         """Raise an error if the rows are not the pictures that the labels were drawn for."""
-        if stated.settings.get("rows", self.listed.rows_hash) != self.listed.rows_hash:
+        if (
+            manifest.settings.get("rows", self.training_list.rows_hash)
+            != self.training_list.rows_hash
+        ):
             raise ValueError(
                 f"labels={labels} says which label each row has, but the rows are other pictures "
                 "now, or the classes other ones: give the very lists it was drawn with (what is "
@@ -189,8 +200,8 @@ class PictureDataModule(NoisyLabelDataModule):
         wanted = self.probe_per_class
         if not wanted:
             return
-        listed = self.listed
-        count = np.bincount(listed.true[listed.trusted], minlength=self.num_classes)
+        training_list = self.training_list
+        count = np.bincount(training_list.true[training_list.trusted], minlength=self.num_classes)
         short = [
             f"{name} ({have})"
             for name, have in zip(self.class_names, count.tolist(), strict=True)
@@ -199,56 +210,62 @@ class PictureDataModule(NoisyLabelDataModule):
         if short:
             raise ValueError(
                 f"probe_per_class={wanted} cannot be drawn: {len(short)} of {self.num_classes} "
-                f"classes have fewer trusted examples: {some(short)}; give at most "
+                f"classes have fewer trusted examples: {first_few(short)}; give at most "
                 f"{count.min()}, or trust more."
             )
 
     def read(self) -> tuple[Images, Manifest, Mapping[str, TestSet]]:
         """Check for the files; `pictures=whole` reads them into memory."""
-        for name, one in self.tested.items():
-            if not len(one.label):
+        for name, test_list in self.test_lists.items():
+            if not len(test_list.label):
                 raise ValueError(
                     f"{self.name} in data_dir={self.data_dir} has no picture to test on ({name}): "
                     "give a test split with labels, or two pictures or more of each class."
                 )
-        return self._opened(self._images)
+        return self._open_all(self._checked_images)
 
-    def lay_out(self) -> None:
+    def setup_lazily(self) -> None:
         """Like `setup`, but no picture is looked for or read before it is needed."""
-        self._hold(*self._opened(lambda files, what: self._unread(files)))
+        self._set_data(*self._open_all(lambda files, what: self._lazy_images(files)))
 
-    def came_with(self, rows: Labels) -> Labels:
+    def original_labels(self, rows: Labels) -> Labels:
         """Return the labels that the lists give to training rows, -1 where they give none."""
-        return self.listed.given[rows]
+        return self.training_list.given[rows]
 
     def unread(self, rows: Labels) -> Mask:
         """Return which rows of the training list are pictures that could not be read so far."""
-        noted, (root, paths) = self.unreadable.noted(), self.listed.files
+        noted, (root, paths) = self.unreadable.noted(), self.training_list.files
         if not noted:
             return super().unread(rows)
         return np.array([os.fspath(Path(root, paths[row])) in noted for row in rows], dtype=bool)
 
     def checked(self) -> Checked:
-        """Return the noisy pictures that the user's own list names; others may be tested on."""
-        mine = self.listed.trusted & (self.listed.given >= 0) & (self.probe_list is not None)
-        return Checked(np.flatnonzero(mine), self.listed.true[mine])
+        """Return the noisy pictures named by the user's own list; others may be tested on."""
+        listed = self.training_list
+        mine = listed.trusted & (listed.given >= 0) & (self.probe_list is not None)
+        return Checked(np.flatnonzero(mine), listed.true[mine])
 
-    def _opened(
-        self, images: Callable[[Files, str], Images]
+    def _open_all(
+        self, images: Callable[[PicturePaths, str], Images]
     ) -> tuple[Images, Manifest, Mapping[str, TestSet]]:
         tests = {
-            name: TestSet(images(one.files, name), one.label) for name, one in self.tested.items()
+            name: TestSet(images(test_list.files, name), test_list.label)
+            for name, test_list in self.test_lists.items()
         }
-        return images(self.listed.files, "training"), self.drawn, tests
+        return images(self.training_list.files, "training"), self.drawn_manifest, tests
 
-    def _images(self, files: Files, what: str) -> Images:
-        look_for(files, what)
-        made = self._unread(files)
-        return ArrayImages(read_whole(made, what)) if isinstance(made, WholePictures) else made
+    def _checked_images(self, files: PicturePaths, description: str) -> Images:
+        check_files_exist(files, description)
+        pictures = self._lazy_images(files)
+        return (
+            ArrayImages(read_into_memory(pictures, description))
+            if isinstance(pictures, WholePictures)
+            else pictures
+        )
 
-    def _unread(self, files: Files) -> PictureFiles:
-        kind = WholePictures if self.pictures == "whole" else PictureFiles
-        return kind(
+    def _lazy_images(self, files: PicturePaths) -> PictureFiles:
+        picture_class = WholePictures if self.pictures == "whole" else PictureFiles
+        return picture_class(
             *files,
             side=self.image_size,
             seed=self.seed,

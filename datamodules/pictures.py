@@ -12,8 +12,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from datamodules.image_windows import Window, centre_window, random_window, show
-from datamodules.images import Place
+from datamodules.image_windows import Window, centre_window, random_window, resized_crop
+from datamodules.images import BatchPosition
 from datamodules.randomness import torch_generator
 from datamodules.unreadable import Unreadable
 
@@ -88,20 +88,20 @@ class PictureFiles:
         """Return the full path of a row."""
         return Path(self.root, self.name(row))
 
-    def plain(self, rows: Tensor) -> Tensor:
+    def for_evaluation(self, rows: Tensor) -> Tensor:
         """Return the centre windows of rows (B,): (B, 3, side, side) uint8."""
-        return torch.stack([self._views(row, None, 1)[0] for row in rows.tolist()])
+        return torch.stack([self._read_windows(row, None, 1)[0] for row in rows.tolist()])
 
-    def drawn(self, rows: Tensor, place: Place) -> Tensor:
-        """Return random windows of rows (B,): (B, place.windows, 3, side, side) uint8."""
+    def for_training(self, rows: Tensor, position: BatchPosition) -> Tensor:
+        """Return random windows of rows (B,): (B, position.windows, 3, side, side) uint8."""
         views = []
-        for offset, row in enumerate(rows.tolist()):
-            where = place.step, place.first + offset
-            draws = torch_generator(self.seed, f"{place.purpose} windows", *where)
-            views.append(self._views(row, draws, place.windows))
+        for index, row in enumerate(rows.tolist()):
+            step_and_index = position.step, position.offset + index
+            draws = torch_generator(self.seed, f"{position.purpose} windows", *step_and_index)
+            views.append(self._read_windows(row, draws, position.windows))
         return torch.stack(views)
 
-    def _views(self, row: int, draws: torch.Generator | None, count: int) -> Tensor:
+    def _read_windows(self, row: int, draws: torch.Generator | None, count: int) -> Tensor:
         path = self.path(row)
         try:
             picture = open_picture(path)
@@ -109,10 +109,13 @@ class PictureFiles:
             self.unreadable.note(path, error)
             return torch.full((count, 3, self.side, self.side), _GREY, dtype=torch.uint8)
         return torch.stack(
-            [show(picture, self._window(picture, draws), self.side) for _ in range(count)]
+            [
+                resized_crop(picture, self._choose_window(picture, draws), self.side)
+                for _ in range(count)
+            ]
         )
 
-    def _window(self, picture: Image.Image, draws: torch.Generator | None) -> Window:
+    def _choose_window(self, picture: Image.Image, draws: torch.Generator | None) -> Window:
         if draws is None:
             return centre_window(picture.height, picture.width)
         return random_window(draws, picture.height, picture.width, flip=self.flip)

@@ -34,8 +34,9 @@ RANDAUGMENT_OPERATIONS = tuple(name for name in OPERATIONS if name not in ("Cuto
 
 IDENTITY = 0  # its index in the operations of every set
 
-Choice = tuple[str, float, int]  # an operation, the probability that it is applied, its level
-Policies = tuple[tuple[Choice, Choice], ...]
+# an operation, the probability that it is applied, its level
+PolicyOperation = tuple[str, float, int]
+Policies = tuple[tuple[PolicyOperation, PolicyOperation], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,12 +158,12 @@ CIFAR_POLICIES: Policies = (
 )
 
 
-def scaled(length: int, side: int, stated_for: int = REFERENCE_SIDE) -> int:
-    """Scale a length in pixels, stated for images of side `stated_for`, to another side.
+def scale_length(length: int, side: int, reference_side: int = REFERENCE_SIDE) -> int:
+    """Scale a length in pixels, stated for images of side `reference_side`, to another side.
 
     Truncates, so that as a share of the side it is never more than stated.
     """
-    return length * side // stated_for
+    return length * side // reference_side
 
 
 def magnitude(operation: str, level: int, side: int = REFERENCE_SIDE) -> float:
@@ -184,7 +185,7 @@ def magnitude(operation: str, level: int, side: int = REFERENCE_SIDE) -> float:
         case "ShearX" | "ShearY":
             return 0.3 * level / 10
         case "TranslateX" | "TranslateY" | "Cutout":
-            return scaled(level, side)
+            return scale_length(level, side)
         case "Solarize":
             return 256 - 256 * level // 10
         case "Posterize":

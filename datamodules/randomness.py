@@ -11,23 +11,23 @@ import numpy as np
 import torch
 
 
-def _entropy(seed: int, purpose: str, place: tuple[int, ...]) -> np.random.SeedSequence:
-    return np.random.SeedSequence([seed, zlib.crc32(purpose.encode()), *place])
+def _entropy(seed: int, purpose: str, position: tuple[int, ...]) -> np.random.SeedSequence:
+    return np.random.SeedSequence([seed, zlib.crc32(purpose.encode()), *position])
 
 
-def numpy_generator(seed: int, purpose: str, *place: int) -> np.random.Generator:
+def numpy_generator(seed: int, purpose: str, *position: int) -> np.random.Generator:
     """Return a generator for draws about the data set, such as noise or the probe.
 
     Args:
         seed: the run's seed, at least 0.
         purpose: what is drawn, such as `"noise"`; different purposes are independent.
-        place: where it is drawn, such as the epoch.
+        position: where it is drawn, such as the epoch.
     """
-    return np.random.Generator(np.random.PCG64(_entropy(seed, purpose, place)))
+    return np.random.Generator(np.random.PCG64(_entropy(seed, purpose, position)))
 
 
-def torch_generator(seed: int, purpose: str, *place: int) -> torch.Generator:
+def torch_generator(seed: int, purpose: str, *position: int) -> torch.Generator:
     """Return a CPU generator for draws inside a training step; see `numpy_generator`."""
-    state = _entropy(seed, purpose, place).generate_state(1, np.uint64)[0]
+    state = _entropy(seed, purpose, position).generate_state(1, np.uint64)[0]
     # manual_seed takes a signed 64-bit integer
     return torch.Generator().manual_seed(int(state >> np.uint64(1)))

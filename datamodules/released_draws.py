@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from datamodules.noise import Labels, flip
+from datamodules.noise import Labels, asymmetric
 
 RELEASED_MODELS = ("uniform", "asymmetric")
 
 
-class Released(NamedTuple):
+class ReleasedDraws(NamedTuple):
     """What was drawn, in rows of the data set's own training list."""
 
     train_rows: Labels  # (N,) ascending
@@ -31,7 +31,7 @@ def released_draws(
     flips: Mapping[int, int],
     seed: int,
     flip_seed: int | None = None,
-) -> Released:
+) -> ReleasedDraws:
     """Shuffle, take out the probe set, and corrupt the rest, in the released code's call order.
 
     Args:
@@ -60,8 +60,8 @@ def released_draws(
         given[redrawn] = rng.randint(0, num_classes, redrawn.sum())
     else:
         flips_rng = np.random.RandomState(seed if flip_seed is None else flip_seed)
-        transition = flip(num_classes, rate, flips)
-        for place, true in enumerate(given):
-            given[place] = flips_rng.multinomial(1, transition[true]).argmax()
+        transition = asymmetric(num_classes, rate, flips)
+        for index, true in enumerate(given):
+            given[index] = flips_rng.multinomial(1, transition[true]).argmax()
     ascending = np.argsort(order[train])
-    return Released(order[train][ascending], given[ascending], order[probe])
+    return ReleasedDraws(order[train][ascending], given[ascending], order[probe])

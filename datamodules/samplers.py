@@ -13,8 +13,8 @@ import numpy.typing as npt
 from torch.utils.data import Dataset, Sampler
 
 from datamodules.batch import Batch
-from datamodules.images import Place
-from datamodules.labelled import LabelledImages
+from datamodules.images import BatchPosition
+from datamodules.labelled_images import LabelledImages
 from datamodules.randomness import numpy_generator
 
 Rows = npt.NDArray[np.int64]
@@ -64,29 +64,29 @@ class EndlessOrder:
     def rows(self, step: int) -> Rows:
         """Return this rank's rows of the batch of a step, (batch_size / world_size,)."""
         start = step * self.batch_size + self.rank * self.local_size
-        epoch, place = np.divmod(np.arange(start, start + self.local_size), self.size)
+        epoch, position = np.divmod(np.arange(start, start + self.local_size), self.size)
         if not self.shuffle:
-            return place
-        drawn = self._permutations
+            return position
+        cached = self._permutations
         self._permutations = {
-            number: drawn[number] if number in drawn else self._permutation(number)
+            number: cached[number] if number in cached else self._permutation(number)
             for number in range(epoch[0], epoch[-1] + 1)
         }
         return np.concatenate(
-            [order[place[epoch == number]] for number, order in self._permutations.items()]
+            [order[position[epoch == number]] for number, order in self._permutations.items()]
         )
 
     def _permutation(self, epoch: int) -> Rows:
         return numpy_generator(self.seed, self.purpose, epoch).permutation(self.size)
 
 
-class Stream(NamedTuple):
+class ExampleStream(NamedTuple):
     """Examples, and the order in which steps see them.
 
     Args:
         examples: the examples.
         order: which of them each step sees.
-        purpose: of the draws about their images; see `Place`.
+        purpose: of the draws about their images; see `BatchPosition`.
         windows: number of windows to draw of each image, where images have windows.
     """
 
@@ -97,19 +97,19 @@ class Stream(NamedTuple):
 
     def batch(self, step: int) -> Batch:
         """Return this rank's examples of a step."""
-        first = self.order.rank * self.order.local_size
-        place = Place(self.purpose, step, first, self.windows)
-        return self.examples.at(self.order.rows(step), place)
+        offset = self.order.rank * self.order.local_size
+        position = BatchPosition(self.purpose, step, offset, self.windows)
+        return self.examples.for_training(self.order.rows(step), position)
 
 
-class Drawn(NamedTuple):
+class StepBatches(NamedTuple):
     """What the loader yields for one training step."""
 
     train: Batch  # noisy labels
     probe: Batch | None  # trusted labels; None if not needed
 
 
-class TrainingSteps(Dataset[Drawn]):
+class TrainingSteps(Dataset[StepBatches]):
     """The training data as a data set of steps: item s is what step s sees.
 
     Args:
@@ -117,13 +117,13 @@ class TrainingSteps(Dataset[Drawn]):
         probe: the trusted ones, or None.
     """
 
-    def __init__(self, train: Stream, probe: Stream | None) -> None:
+    def __init__(self, train: ExampleStream, probe: ExampleStream | None) -> None:
         self.train = train
         self.probe = probe
 
-    def __getitem__(self, step: int) -> Drawn:
+    def __getitem__(self, step: int) -> StepBatches:
         """Return this rank's share of the data of a step."""
-        return Drawn(self.train.batch(step), self.probe.batch(step) if self.probe else None)
+        return StepBatches(self.train.batch(step), self.probe.batch(step) if self.probe else None)
 
 
 class StepSampler(Sampler[int]):

@@ -40,16 +40,16 @@ def draw_probe(
     if not per_class:
         return np.empty(0, dtype=np.int64)
     num_classes = int(label.max()) + 1
-    may = np.ones(len(label), dtype=np.bool_) if candidate is None else candidate
-    drawn = [
-        rng.choice(rows[may[rows]], per_class, replace=False)
+    is_candidate = np.ones(len(label), dtype=np.bool_) if candidate is None else candidate
+    chosen = [
+        rng.choice(rows[is_candidate[rows]], per_class, replace=False)
         for rows in rows_by_class(label, num_classes)
     ]
-    return np.stack(drawn, axis=1).ravel()
+    return np.stack(chosen, axis=1).ravel()
 
 
-class Known(NamedTuple):
-    """What is known about the N rows of a training list before anything is drawn."""
+class Candidates(NamedTuple):
+    """What each of the N rows of a training list may be, before anything is drawn."""
 
     true: Labels  # (N,) the true class, UNKNOWN, or KNOWN_WRONG
     noisy: Mask | None = None  # (N,) which rows may be noisy examples; None: all
@@ -57,7 +57,7 @@ class Known(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """Labels that the user vouches for."""
+    """Labels that the user checked."""
 
     row: Labels  # (K,) of the training list
     label: Labels  # (K,) the true class
@@ -66,7 +66,7 @@ class Checked(NamedTuple):
 NONE_CHECKED = Checked(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
 
 
-def interleaved(rows: Labels, label: Labels) -> Labels:
+def interleave_classes(rows: Labels, label: Labels) -> Labels:
     """Return rows (M,) with the classes interleaved, as far as each lasts.
 
     Args:

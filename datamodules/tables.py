@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datamodules.atomic import replacing
+from datamodules.atomic import atomic_replace
 
 if TYPE_CHECKING:
     from _csv import Writer
@@ -17,13 +17,13 @@ Table = dict[str, list[str]]
 
 
 @contextmanager
-def writing_table(path: Path, columns: Iterable[str]) -> "Iterator[Writer]":
+def table_writer(path: Path, columns: Iterable[str]) -> "Iterator[Writer]":
     """Yield a writer for the rows of a CSV file with a header, written to `path` atomically.
 
     In UTF-8, except for file names that are not: `read_table` restores them.
     """
     with (
-        replacing(path) as partial,
+        atomic_replace(path) as partial,
         partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
     ):
         rows = csv.writer(file)
@@ -47,23 +47,26 @@ def read_table(file: Path, key: str, needed: Sequence[str]) -> Table:
         ValueError: if it is missing, not a table, or lacks a column.
     """
     if not file.is_file():
-        raise ValueError(f"{key}={file} is not there: give a table with {_and(needed)}.")
+        raise ValueError(f"{key}={file} is not there: give a table with {_columns_phrase(needed)}.")
     try:
-        table = _parquet(file) if file.suffix.lower() == ".parquet" else _csv(file, needed)
+        table = (
+            _read_parquet(file) if file.suffix.lower() == ".parquet" else _read_csv(file, needed)
+        )
     except (OSError, ValueError, csv.Error) as error:
         raise ValueError(f"{key}={file} cannot be read as a table: {error}.") from None
     missing = [name for name in needed if name not in table]
     if missing:
         raise ValueError(
             f"{key}={file} has no column {missing[0]} (it has {', '.join(table) or 'none'}): give "
-            f"a table with {_and(needed)}."
+            f"a table with {_columns_phrase(needed)}."
         )
     return {
-        name: cells if name == "path" else _whole_numbers(cells) for name, cells in table.items()
+        name: cells if name == "path" else _strip_decimal_zeros(cells)
+        for name, cells in table.items()
     }
 
 
-def is_filled_in(file: Path, column: str) -> bool:
+def has_entries(file: Path, column: str) -> bool:
     """Return whether there is a list that holds a user's entries, which must not be overwritten.
 
     Args:
@@ -76,10 +79,10 @@ def is_filled_in(file: Path, column: str) -> bool:
         return True
 
 
-def class_numbers(names: Sequence[str]) -> dict[str, int]:
+def class_indices(names: Sequence[str]) -> dict[str, int]:
     """Return a map from a label in a table to its class: by name, or else by number."""
-    return {str(place): place for place in range(len(names))} | {
-        name: place for place, name in enumerate(names)
+    return {str(index): index for index in range(len(names))} | {
+        name: index for index, name in enumerate(names)
     }
 
 
@@ -92,47 +95,51 @@ def is_utf8(text: str) -> bool:
     return True
 
 
-def several(given: str | Sequence[str] | None) -> list[str]:
+def as_paths(given: str | Sequence[str] | None) -> list[str]:
     """Return the tables that `dataset.trusted` names: none, one or a list.
 
     Raises:
         ValueError: if it names something else.
     """
     names = [] if given is None else [given] if isinstance(given, str) else given
-    if not isinstance(names, list | tuple) or not all(isinstance(one, str) for one in names):
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"dataset.trusted={given} is no file: give its path, or a list of some.")
     return list(names)
 
 
-def refuse_twice(paths: Sequence[str], what: str) -> None:
+def check_unique(paths: Sequence[str], table_name: str) -> None:
     """Check that a table has no picture twice.
 
     Args:
         paths: of the pictures.
-        what: names the table, for the message.
+        table_name: names the table, for the message.
 
     Raises:
         ValueError: if it has.
     """
-    again = next((path for path, count in Counter(paths).items() if count > 1), None)
-    if again is not None:
-        raise ValueError(f"{what} names {again} more than once: give each picture one row.")
+    repeated = next((path for path, count in Counter(paths).items() if count > 1), None)
+    if repeated is not None:
+        raise ValueError(
+            f"{table_name} names {repeated} more than once: give each picture one row."
+        )
 
 
-def _csv(file: Path, needed: Sequence[str]) -> Table:
-    _refuse_other_kinds(file)
+def _read_csv(file: Path, needed: Sequence[str]) -> Table:
+    _check_is_csv(file)
     with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as opened:
         head = opened.readline()
-        said = _SEPARATOR.match(head)  # Excel's own first line, such as sep=;
-        if not said:
+        declared = _SEPARATOR.match(head)  # Excel's own first line, such as sep=;
+        if not declared:
             opened.seek(0)
-        rows = csv.reader(opened, delimiter=said[1] if said else _separator(head, needed))
+        rows = csv.reader(
+            opened, delimiter=declared[1] if declared else _find_separator(head, needed)
+        )
         names = [name.strip() for name in next(rows, [])]
-        again = next(
+        repeated = next(
             (name for name, count in Counter(filter(None, names)).items() if count > 1), ""
         )
-        if again:
-            raise ValueError(f"it has the column {again} more than once")
+        if repeated:
+            raise ValueError(f"it has the column {repeated} more than once")
         table: Table = {name: [] for name in names if name}
         for row in rows:
             cells = [cell.strip() for cell in row]
@@ -156,7 +163,7 @@ def _csv(file: Path, needed: Sequence[str]) -> Table:
 
 
 # What spreadsheet programs save by default, by the first bytes.
-_OTHER_KINDS = {
+_NOT_CSV = {
     b"PK": "it is a spreadsheet or an archive: save it as CSV",
     b"\xd0\xcf\x11\xe0": "it is a spreadsheet: save it as CSV",
     b"\xff\xfe": "it is UTF-16: save it as CSV in UTF-8",
@@ -165,22 +172,24 @@ _OTHER_KINDS = {
 _SEPARATOR = re.compile(r"sep=([,;\t])\s*$", re.IGNORECASE)
 
 
-def _refuse_other_kinds(file: Path) -> None:
+def _check_is_csv(file: Path) -> None:
     with file.open("rb") as opened:
         begins = opened.read(4)
-    for start, why in _OTHER_KINDS.items():
+    for start, why in _NOT_CSV.items():
         if begins.startswith(start):
             raise ValueError(why)
 
 
-def _separator(head: str, needed: Sequence[str]) -> str:
+def _find_separator(head: str, needed: Sequence[str]) -> str:
     """Return the separator that yields the needed columns, or else the most frequent one."""
-    columns = {one: {cell.strip(' "\r\n') for cell in head.split(one)} for one in ",;\t"}
-    fits = [one for one, names in columns.items() if names.issuperset(needed)]
+    columns = {
+        separator: {cell.strip(' "\r\n') for cell in head.split(separator)} for separator in ",;\t"
+    }
+    fits = [separator for separator, names in columns.items() if names.issuperset(needed)]
     return max(fits or columns, key=head.count)
 
 
-def _parquet(file: Path) -> Table:
+def _read_parquet(file: Path) -> Table:
     try:
         from pyarrow import parquet
     except ImportError:
@@ -195,15 +204,15 @@ def _parquet(file: Path) -> Table:
     }
 
 
-def _whole_numbers(cells: list[str]) -> list[str]:
+def _strip_decimal_zeros(cells: list[str]) -> list[str]:
     """Return 3 for 3.0 if all cells are like that: pandas writes so beside missing values."""
-    if any(cells) and all(_WHOLE.fullmatch(cell) for cell in cells if cell):
+    if any(cells) and all(_DECIMAL_ZERO.fullmatch(cell) for cell in cells if cell):
         return [cell.partition(".")[0] for cell in cells]
     return cells
 
 
-_WHOLE = re.compile(r"-?\d+\.0")
+_DECIMAL_ZERO = re.compile(r"-?\d+\.0")
 
 
-def _and(names: Sequence[str]) -> str:
+def _columns_phrase(names: Sequence[str]) -> str:
     return "the columns " + " and ".join(names) if len(names) > 1 else f"a column {names[0]}"

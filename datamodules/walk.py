@@ -12,10 +12,10 @@ def walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
     caller may edit or sort the list of folders to choose where the walk goes on.
     """
     seen = set()
-    for name, below, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(name)
-        if real in seen:
-            below.clear()
+    for folder, subfolders, files in os.walk(root, followlinks=True):
+        real_path = os.path.realpath(folder)
+        if real_path in seen:
+            subfolders.clear()
             continue
-        seen.add(real)
-        yield Path(name), below, files
+        seen.add(real_path)
+        yield Path(folder), subfolders, files

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from datamodules.bounds import whole
-from datamodules.imagenet import LAYOUTS, training, validation
-from datamodules.listing import Labelled, Listing
-from datamodules.lists import other_counts, read_classes, read_lines
+from datamodules.config_checks import check_integer
+from datamodules.imagenet import LAYOUTS, find_training, find_validation
 from datamodules.manifest import Manifest
+from datamodules.official_lists import note_count_differences, read_labelled_paths, read_lines
 from datamodules.picture_data import PictureDataModule
-from datamodules.trusted import joined, not_in_probe, read_probe_list
+from datamodules.picture_lists import LabelledPaths, TrainingList
+from datamodules.trusted import exclude_probe, join_trusted, read_probe_list
 
 # Training pictures of the first 50 classes in the official Google list.
 MINI_CLASSES, MINI_SIZE = 50, 65_944
@@ -53,15 +53,15 @@ class WebVision(PictureDataModule):
         probe_list: str | None = None,
         **rest: Any,
     ) -> None:
-        whole("dataset.first_classes", first_classes, 2)
+        check_integer("dataset.first_classes", first_classes, 2)
         self.first_classes = first_classes
         self.webvision_dir, self.imagenet_dir = (
-            Path(one).expanduser().absolute() for one in (webvision_dir, imagenet_dir)
+            Path(folder).expanduser().absolute() for folder in (webvision_dir, imagenet_dir)
         )
         self.probe_list = probe_list
         super().__init__(**rest)
 
-    def listing(self) -> Listing:
+    def read_training_list(self) -> TrainingList:
         """Read the lists; candidates for the probe set come after the noisy pictures."""
         info = self.webvision_dir / "info"
         if not (info / _GOOGLE).is_file():
@@ -78,38 +78,44 @@ class WebVision(PictureDataModule):
         synsets = synsets[: self.first_classes]
         self._wordnet = [line.split(" ", 1)[0] for line in synsets]
         names = tuple(line.split(" ", 1)[-1].split(",")[0].strip() for line in synsets)
-        noisy = self._read(_GOOGLE, self.webvision_dir)
+        noisy = self._read_list(_GOOGLE, self.webvision_dir)
         if self.first_classes == MINI_CLASSES:
-            self.notes += other_counts([("training pictures", len(noisy.paths), MINI_SIZE)])
-        self._val = self._read(_VAL, self.webvision_dir / "val_images_256")
-        self._imagenet = validation(self.imagenet_dir, self._wordnet)
-        return joined(noisy, self._candidates(), _distinct(names, self._wordnet))
+            self.notes += note_count_differences(
+                [("training pictures", len(noisy.paths), MINI_SIZE)]
+            )
+        self._val = self._read_list(_VAL, self.webvision_dir / "val_images_256")
+        self._imagenet = find_validation(self.imagenet_dir, self._wordnet)
+        return join_trusted(noisy, self._probe_candidates(), _distinct_names(names, self._wordnet))
 
-    def _read(self, name: str, root: Path) -> Labelled:
+    def _read_list(self, name: str, root: Path) -> LabelledPaths:
         """Read the rows of an official list that are of the first classes."""
-        paths, label = read_classes(self.webvision_dir / "info" / name, _UNPACK, _ALL_CLASSES)
+        paths, label = read_labelled_paths(
+            self.webvision_dir / "info" / name, _UNPACK, _ALL_CLASSES
+        )
         first = np.flatnonzero(label < self.first_classes)
-        return Labelled(root, [paths[row] for row in first.tolist()], label[first])
+        return LabelledPaths(root, [paths[row] for row in first.tolist()], label[first])
 
-    def _candidates(self) -> Labelled:
+    def _probe_candidates(self) -> LabelledPaths:
         """Return the pictures that the probe set may be drawn from."""
-        self._from_val = False
+        self._probe_from_val = False
         if self.probe_list is not None:
             return read_probe_list(self.probe_list, self._wordnet)
-        found = training(self.imagenet_dir, self._wordnet)
-        if found is not None:
-            return found
-        self._from_val = True
+        training_pictures = find_training(self.imagenet_dir, self._wordnet)
+        if training_pictures is not None:
+            return training_pictures
+        self._probe_from_val = True
         return self._val
 
-    def tests(self, drawn: Manifest) -> Mapping[str, Labelled]:
+    def read_test_lists(self, manifest: Manifest) -> Mapping[str, LabelledPaths]:
         """Return ImageNet's validation pictures, if they are there, and WebVision's."""
-        val = not_in_probe(self._val, self.listed, drawn, "of WebVision's validation pictures")
-        if self._from_val and len(drawn.probe_rows):
+        val = exclude_probe(
+            self._val, self.training_list, manifest, "of WebVision's validation pictures"
+        )
+        if self._probe_from_val and len(manifest.probe_rows):
             self.notes.append(
                 f"NOTE: no trusted pictures were found (dataset.imagenet_dir={self.imagenet_dir} "
                 f"has no train/<WordNet id>/, and there is no dataset.probe_list): the probe is "
-                f"{len(drawn.probe_rows):,} of WebVision's validation pictures, and the other "
+                f"{len(manifest.probe_rows):,} of WebVision's validation pictures, and the other "
                 f"{len(val.label):,} are tested on"
             )
         if self._imagenet is None:
@@ -118,7 +124,9 @@ class WebVision(PictureDataModule):
                 f"{self.imagenet_dir} ({LAYOUTS}): the test is {len(val.label):,} of WebVision's"
             )
             return {"test": val}
-        test = not_in_probe(self._imagenet, self.listed, drawn, "of ImageNet's validation pictures")
+        test = exclude_probe(
+            self._imagenet, self.training_list, manifest, "of ImageNet's validation pictures"
+        )
         self.notes.append(
             f"test: {len(test.label):,} of ImageNet's validation pictures; val: {len(val.label):,} "
             "of WebVision's"
@@ -126,9 +134,9 @@ class WebVision(PictureDataModule):
         return {"test": test, "val": val}
 
 
-def _distinct(names: tuple[str, ...], wordnet: list[str]) -> tuple[str, ...]:
+def _distinct_names(names: tuple[str, ...], wordnet: list[str]) -> tuple[str, ...]:
     """Return class names, with the WordNet id where two are the same, as ImageNet's cranes are."""
     return tuple(
-        f"{name} ({wordnet[place]})" if names.count(name) > 1 else name
-        for place, name in enumerate(names)
+        f"{name} ({wordnet[index]})" if names.count(name) > 1 else name
+        for index, name in enumerate(names)
     )

@@ -10,28 +10,28 @@ from rich.progress import track
 from torch import Generator, Tensor
 
 from datamodules.image_windows import Window
-from datamodules.images import Place
+from datamodules.images import BatchPosition
 from datamodules.pictures import PictureFiles
-from datamodules.workers import cores
+from datamodules.workers import available_cores
 
 
 class WholePictures(PictureFiles):
     """Small pictures in files, each shown as its centre square, as they will be in memory."""
 
-    def drawn(self, rows: Tensor, place: Place) -> Tensor:
-        """Return the same as `plain`, (B, 3, side, side) uint8."""
-        return self.plain(rows)
+    def for_training(self, rows: Tensor, position: BatchPosition) -> Tensor:
+        """Return the same as `for_evaluation`, (B, 3, side, side) uint8."""
+        return self.for_evaluation(rows)
 
-    def _window(self, picture: Image.Image, draws: Generator | None) -> Window:
-        return middle(picture.height, picture.width)
+    def _choose_window(self, picture: Image.Image, draws: Generator | None) -> Window:
+        return centre_square(picture.height, picture.width)
 
 
-def read_whole(files: WholePictures, what: str) -> Tensor:
+def read_into_memory(files: WholePictures, description: str) -> Tensor:
     """Return all pictures as they are shown: (N, 3, side, side) uint8.
 
     Args:
         files: the pictures.
-        what: what they are, for the progress bar.
+        description: what they are, for the progress bar.
 
     Raises:
         ValueError: if they need more than 70 % of the machine's memory.
@@ -41,18 +41,18 @@ def read_whole(files: WholePictures, what: str) -> Tensor:
     image = torch.empty((count, 3, side, side), dtype=torch.uint8)
 
     def read(row: int) -> None:
-        image[row] = files.plain(torch.tensor([row]))[0]
+        image[row] = files.for_evaluation(torch.tensor([row]))[0]
 
-    said = f"reading {count:,} {what} pictures"
+    title = f"reading {count:,} {description} pictures"
     quiet = not Console().is_terminal
     # threads are enough: the decoders release the GIL
-    with ThreadPoolExecutor(cores()) as pool:
-        for _ in track(pool.map(read, range(count)), said, count, transient=True, disable=quiet):
+    with ThreadPoolExecutor(available_cores()) as pool:
+        for _ in track(pool.map(read, range(count)), title, count, transient=True, disable=quiet):
             pass
     return image
 
 
-def middle(height: int, width: int) -> Window:
+def centre_square(height: int, width: int) -> Window:
     """Return the picture's largest centred square."""
     side = min(height, width)
     return Window((height - side) // 2, (width - side) // 2, side, side)
@@ -60,12 +60,12 @@ def middle(height: int, width: int) -> Window:
 
 def check_memory(count: int, side: int) -> None:
     """Raise a ValueError if that many pictures need more than 70 % of the machine's memory."""
-    wanted = count * 3 * side * side
+    needed = count * 3 * side * side
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        if wanted > 0.7 * there:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        if needed > 0.7 * total:
             raise ValueError(
-                f"The pictures need {wanted / 2**30:.1f} GiB at dataset.image_size={side}, and "
-                f"this machine has {there / 2**30:.1f}: give dataset.pictures=windows, which reads "
+                f"The pictures need {needed / 2**30:.1f} GiB at dataset.image_size={side}, and "
+                f"this machine has {total / 2**30:.1f}: give dataset.pictures=windows, which reads "
                 "them as they are needed, or a smaller dataset.image_size."
             )

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from datamodules.batch import UNKNOWN
 from datamodules.noise import Labels
-from datamodules.words import some
+from datamodules.phrases import first_few
 
 Shares = npt.NDArray[np.float64]
 Row = dict[str, str | int | float | None]
@@ -82,8 +82,8 @@ def probe_advice(probe: Labels, names: Sequence[str], method: str, uses_probe: b
     if without:
         return [
             f"classes without a trusted example: {len(without)} of {len(names)} "
-            f"({some(without)}); to method={method} nothing else speaks for a class, so trust 1 or "
-            f"more of each, {PAPERS_PROBE} as in the paper"
+            f"({first_few(without)}); to method={method} nothing else speaks for a class, so trust "
+            f"1 or more of each, {PAPERS_PROBE} as in the paper"
         ]
     advice = []
     least, most = int(probe.min()), int(probe.max())

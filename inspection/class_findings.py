@@ -4,7 +4,7 @@ import numpy as np
 
 from datamodules.base import NoisyLabelDataModule
 from datamodules.noise import effective_rate
-from datamodules.words import some
+from datamodules.phrases import first_few
 from inspection.class_counts import (
     FEW_EXAMPLES,
     PAPERS_PROBE,
@@ -31,14 +31,14 @@ def add_classes(
         method: its name.
         uses_probe: whether the method needs trusted examples.
     """
-    drawn, names, classes = data.manifest, data.manifest.class_names, data.num_classes
+    manifest, names, classes = data.manifest, data.manifest.class_names, data.num_classes
     columns = {
-        NOISY: counts(drawn.given, classes),
-        PROBE: counts(drawn.probe_label, classes),
+        NOISY: counts(manifest.given, classes),
+        PROBE: counts(manifest.probe_label, classes),
         **{name: counts(one.label.numpy(), classes) for name, one in data.test_sets.items()},
     }
-    given = np.concatenate([drawn.given, data.came_with(drawn.probe_rows)])
-    wrong = wrong_labels(np.concatenate([drawn.clean, drawn.probe_label]), given, classes)
+    given = np.concatenate([manifest.given, data.original_labels(manifest.probe_rows)])
+    wrong = wrong_labels(np.concatenate([manifest.clean, manifest.probe_label]), given, classes)
     findings.splits = list(columns)
     findings.classes = as_rows(names, columns, wrong)
     _add_noise(findings, data)
@@ -46,14 +46,14 @@ def add_classes(
     untrained = absent(noisy + probe if uses_probe else noisy, names)
     if untrained:
         findings.warn(
-            f"nothing to train on in {len(untrained)} of {classes} classes ({some(untrained)}): "
-            "give them examples, or leave the classes out of the data"
+            f"nothing to train on in {len(untrained)} of {classes} classes "
+            f"({first_few(untrained)}): give them examples, or leave the classes out of the data"
         )
     only_trusted = [name for name in absent(noisy, names) if name not in untrained]
     if only_trusted:
         findings.warn(
             f"classes with trusted examples only: {len(only_trusted)} of {classes} "
-            f"({some(only_trusted)})"
+            f"({first_few(only_trusted)})"
         )
     for name in data.test_sets:
         if not columns[name].sum():
@@ -64,7 +64,7 @@ def add_classes(
         elif untested := absent(columns[name], names):
             findings.warn(
                 f"classes that are not in {name}, which will say nothing of them: "
-                f"{len(untested)} of {classes} ({some(untested)})"
+                f"{len(untested)} of {classes} ({first_few(untested)})"
             )
     for alike in near_names(names):
         findings.warn(
@@ -74,7 +74,7 @@ def add_classes(
     if nearly_empty := few(noisy, names):
         findings.warn(
             f"classes with fewer than {FEW_EXAMPLES} noisy examples: {len(nearly_empty)} of "
-            f"{classes} ({some(nearly_empty)})"
+            f"{classes} ({first_few(nearly_empty)})"
         )
     if probe.any():
         advice = probe_advice(probe, names, method, uses_probe)
@@ -88,12 +88,12 @@ def add_classes(
 
 
 def _add_noise(findings: Findings, data: NoisyLabelDataModule) -> None:
-    drawn = data.manifest
-    came_with = data.came_with(drawn.probe_rows)
-    both = came_with >= 0
-    of_trusted = effective_rate(drawn.probe_label[both], came_with[both]) if both.any() else None
+    manifest = data.manifest
+    original = data.original_labels(manifest.probe_rows)
+    both = original >= 0
+    of_trusted = effective_rate(manifest.probe_label[both], original[both]) if both.any() else None
     findings.facts["nominal_noise"] = data.noise
-    findings.facts["effective_noise"] = drawn.effective_noise
+    findings.facts["effective_noise"] = manifest.effective_noise
     findings.facts["wrong_among_trusted"] = of_trusted
     if of_trusted is not None:
         findings.notes.append(

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from datamodules.words import byte_size, counted, duration
+from datamodules.phrases import byte_size, counted, duration
 from inspection.rehearsal import Cost
 from runs.build import Plan
 

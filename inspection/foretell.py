@@ -8,9 +8,9 @@ import torch
 from callbacks import memory
 from datamodules.base import NoisyLabelDataModule
 from datamodules.batch import Batch
-from datamodules.images import Place
-from datamodules.labelled import LabelledImages
-from datamodules.samplers import Drawn
+from datamodules.images import BatchPosition
+from datamodules.labelled_images import LabelledImages
+from datamodules.samplers import StepBatches
 from datamodules.whole_pictures import WholePictures
 from inspection.estimate import Estimate
 from inspection.rehearsal import rehearse
@@ -43,13 +43,13 @@ def foretell(
     """
     batch = data.batch_size // devices
     windows = 2 if module.uses_strong_view else 1
-    train, loading = _read(data.train_set, batch, Place("train", 0, 0, windows))
+    train, loading = _read(data.train_set, batch, BatchPosition("train", 0, 0, windows))
     probe = None
     if module.uses_probe:
-        probe, seconds = _read(data.probe_set, batch, Place("probe", 0, 0, 1))
+        probe, seconds = _read(data.probe_set, batch, BatchPosition("probe", 0, 0, 1))
         loading += seconds
     there = memory.available()
-    cost = rehearse(settings, module, data, Drawn(train, probe))
+    cost = rehearse(settings, module, data, StepBatches(train, probe))
     workers = data.num_workers
     step = max(cost.seconds, loading / workers) if workers else cost.seconds + loading
     images = judging = 0.0
@@ -72,7 +72,9 @@ def foretell(
     )
 
 
-def _read(examples: LabelledImages, count: int, place: Place | None) -> tuple[Batch, float]:
+def _read(
+    examples: LabelledImages, count: int, position: BatchPosition | None
+) -> tuple[Batch, float]:
     """Return `count` examples, a few of them repeated, and the seconds it takes to read so many.
 
     Pictures that a run holds in memory take no time.
@@ -80,7 +82,7 @@ def _read(examples: LabelledImages, count: int, place: Place | None) -> tuple[Ba
     some = np.arange(min(_READ, len(examples)))
     examples[some[:1]]  # warm up: the first read loads libraries
     began = time.perf_counter()
-    batch = examples[some] if place is None else examples.at(some, place)
+    batch = examples[some] if position is None else examples.for_training(some, position)
     seconds = (time.perf_counter() - began) / len(some)
     if isinstance(examples.images, WholePictures):
         seconds = 0.0

@@ -38,7 +38,7 @@ def check(settings: Settings) -> dict[str, Any]:
     refuse_folder(run)
     console.print(f"reading {run.data.name}", highlight=False)
     run.data.prepare_data()
-    run.data.lay_out()
+    run.data.setup_lazily()
     announce(run, console)
     folder = check_folder(str(run.data.name))
     findings = look_through(run, folder, console)
@@ -71,7 +71,7 @@ def look_through(run: Run, folder: Path, console: Console) -> Findings:
     if run.module.uses_probe and not data.num_probe:
         # a list of pictures to label first is made by reading them, so none may be missing
         kind = NoisyLabelDataModule if findings.facts[MISSING] else type(data)
-        findings.blocks.append(kind.without_probe(data))
+        findings.blocks.append(kind.advice_without_probe(data))
     else:
         _add_estimate(findings, run, console)
     return findings

@@ -18,9 +18,9 @@ from rich.progress import Progress
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules.images import Images
-from datamodules.labelled import LabelledImages, Rows
+from datamodules.labelled_images import LabelledImages, Rows
 from datamodules.pictures import PictureFiles, open_picture
-from datamodules.workers import cores, leave_signals_to_the_run
+from datamodules.workers import available_cores, leave_signals_to_parent
 
 MISSING, UNREADABLE = "missing", "unreadable"
 
@@ -100,9 +100,9 @@ def look_at(images: Images, rows: Rows) -> Iterator[list[Seen]]:
     yield from DataLoader(
         _Chunks(images, chunks),
         batch_size=None,
-        num_workers=0 if few else cores(),
+        num_workers=0 if few else available_cores(),
         collate_fn=_as_it_is,
-        worker_init_fn=leave_signals_to_the_run,
+        worker_init_fn=leave_signals_to_parent,
     )
 
 
@@ -124,7 +124,7 @@ def look_at_pixels(images: Images, rows: Rows) -> list[Seen]:
     """Return the digests of images in memory."""
     import torch
 
-    pixels = images.plain(torch.from_numpy(rows)).numpy()
+    pixels = images.for_evaluation(torch.from_numpy(rows)).numpy()
     return [Seen(_digest(one.tobytes(), *one.shape[1:])) for one in pixels]
 
 

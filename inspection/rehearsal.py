@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from callbacks import memory
 from datamodules.base import NoisyLabelDataModule
 from datamodules.batch import Batch
-from datamodules.samplers import Drawn
+from datamodules.samplers import StepBatches
 from inspection.stopwatch import Stopwatch
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.compiled import CompiledPasses
@@ -67,7 +67,7 @@ class Point(NamedTuple):
 
 
 def rehearse(
-    settings: Settings, module: NoisyLabelModule, data: NoisyLabelDataModule, drawn: Drawn
+    settings: Settings, module: NoisyLabelModule, data: NoisyLabelDataModule, batches: StepBatches
 ) -> Cost:
     """Train for some steps and return the cost of one; the module cannot be used afterwards.
 
@@ -75,15 +75,15 @@ def rehearse(
         settings: of the run; one device stands for all.
         module: the method, untrained.
         data: makes the views.
-        drawn: one device's examples of a step.
+        batches: one device's examples of a step.
 
     Raises:
         ValueError: if the device has too little memory for a step.
     """
-    size, ends = len(drawn.train.label), time.perf_counter() + BUDGET
+    size, ends = len(batches.train.label), time.perf_counter() + BUDGET
 
     def run(sizes: list[int]) -> Stopwatch:
-        return _fit(settings, module, data, [_first(drawn, one) for one in sizes])
+        return _fit(settings, module, data, [_first(batches, one) for one in sizes])
 
     two, four, middle = (min(one, size) for one in SMALL)
     # not for small steps: each size would be compiled and recorded again
@@ -149,7 +149,7 @@ def scaled(points: Sequence[Point], size: int) -> tuple[float, float]:
 class _InMemory(pl.LightningDataModule):
     """Batches in memory; a data module makes their views."""
 
-    def __init__(self, data: NoisyLabelDataModule, batches: list[Drawn]) -> None:
+    def __init__(self, data: NoisyLabelDataModule, batches: list[StepBatches]) -> None:
         super().__init__()
         self.data = data
         self.batches = batches
@@ -163,7 +163,10 @@ class _InMemory(pl.LightningDataModule):
 
 
 def _fit(
-    settings: Settings, module: NoisyLabelModule, data: NoisyLabelDataModule, batches: list[Drawn]
+    settings: Settings,
+    module: NoisyLabelModule,
+    data: NoisyLabelDataModule,
+    batches: list[StepBatches],
 ) -> Stopwatch:
     watch = Stopwatch()
     one = {**settings, "trainer": one_device(settings["trainer"])}
@@ -188,8 +191,8 @@ def one_device(trainer: dict[str, Any]) -> dict[str, Any]:
     return {**trainer, "devices": first, "num_nodes": 1, "strategy": "auto"}
 
 
-def _first(drawn: Drawn, count: int) -> Drawn:
+def _first(batches: StepBatches, count: int) -> StepBatches:
     def cut(batch: Batch) -> Batch:
         return Batch(*(part[:count] for part in batch))
 
-    return Drawn(cut(drawn.train), None if drawn.probe is None else cut(drawn.probe))
+    return StepBatches(cut(batches.train), None if batches.probe is None else cut(batches.probe))

@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from datamodules.atomic import write_text
-from datamodules.tables import writing_table
-from datamodules.words import printable
+from datamodules.phrases import printable
+from datamodules.tables import table_writer
 from inspection.class_counts import Row
 from inspection.findings import Findings, Problem
 
@@ -54,7 +54,7 @@ def write(findings: Findings, facts: dict[str, Any], folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / CHECK, json.dumps(said, indent=2))
-        with writing_table(folder / PROBLEMS, Problem._fields) as rows:
+        with table_writer(folder / PROBLEMS, Problem._fields) as rows:
             rows.writerows(findings.problems)
     except OSError as error:
         raise ValueError(

@@ -11,7 +11,7 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, distributed, nn
 
 from datamodules.batch import Step, Views
-from datamodules.bounds import above, one_of, within
+from datamodules.config_checks import check_above, check_one_of, check_within
 from datamodules.randomness import torch_generator
 from lightning_modules.compiled import CompiledPasses
 from lightning_modules.distributed import is_distributed
@@ -69,13 +69,13 @@ class NoisyLabelModule(pl.LightningModule):
         cuda_graph: bool = False,
     ) -> None:
         super().__init__()
-        within("model.weight_decay", weight_decay, 0)
-        within("method.momentum", momentum, 0, 1)
-        within("method.ema_decay", ema_decay, 0, 1)
+        check_within("model.weight_decay", weight_decay, 0)
+        check_within("method.momentum", momentum, 0, 1)
+        check_within("method.ema_decay", ema_decay, 0, 1)
         if grad_clip is not None:
-            above("method.grad_clip", grad_clip, 0)
-        one_of("model.decayed", decayed, ("kernels", "all"))
-        one_of("method.ema_order", ema_order, ("before", "after"))
+            check_above("method.grad_clip", grad_clip, 0)
+        check_one_of("model.decayed", decayed, ("kernels", "all"))
+        check_one_of("method.ema_order", ema_order, ("before", "after"))
         self.automatic_optimization = False
         self.net = net
         self.averaged = AveragedNetwork(net)

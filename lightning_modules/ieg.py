@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from datamodules.batch import Views
-from datamodules.bounds import one_of, switch, within
+from datamodules.config_checks import check_bool, check_one_of, check_within
 from lightning_modules.batch_norm import batch_statistics_only
 from lightning_modules.early_backward import with_precomputed_gradient
 from lightning_modules.losses import consistency, cross_entropy, guess_labels
@@ -75,17 +75,17 @@ class IEG(MetaStepModule):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        within("method.temperature", temperature, 0.01, 1)
-        within("method.initial_label_mix", initial_label_mix, 0, 1)
-        within("method.ce_factor", ce_factor, 0)
-        within("method.consistency_factor", consistency_factor, 0)
-        within("method.mixup_factor", mixup_factor, 0)
-        within("method.guess_rampup_epochs", guess_rampup_epochs, 0)
-        within("method.guess_trust", guess_trust, 0)
-        within("method.meta_momentum", meta_momentum, 0, 1)
-        one_of("method.mixup_share", mixup_share, tuple(SHARE_FNS))
-        switch("method.relabel", relabel)
-        switch("method.differentiable_guess", differentiable_guess)
+        check_within("method.temperature", temperature, 0.01, 1)
+        check_within("method.initial_label_mix", initial_label_mix, 0, 1)
+        check_within("method.ce_factor", ce_factor, 0)
+        check_within("method.consistency_factor", consistency_factor, 0)
+        check_within("method.mixup_factor", mixup_factor, 0)
+        check_within("method.guess_rampup_epochs", guess_rampup_epochs, 0)
+        check_within("method.guess_trust", guess_trust, 0)
+        check_within("method.meta_momentum", meta_momentum, 0, 1)
+        check_one_of("method.mixup_share", mixup_share, tuple(SHARE_FNS))
+        check_bool("method.relabel", relabel)
+        check_bool("method.differentiable_guess", differentiable_guess)
         self.meta_momentum = meta_momentum
         self.initial_label_mix = initial_label_mix if relabel else 1.0
         self.temperature = temperature

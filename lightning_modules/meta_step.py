@@ -10,7 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import one_hot
 
 from datamodules.batch import Step, Views
-from datamodules.bounds import above, one_of
+from datamodules.config_checks import check_above, check_one_of
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.batch_norm import batch_statistics_only
 from lightning_modules.compiled import CompiledPasses
@@ -69,9 +69,9 @@ class MetaStepModule(NoisyLabelModule):
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
-        above("method.meta_step_size", meta_step_size, 0)
-        one_of("meta.engine", meta_engine, ENGINES)
-        one_of("meta.scope", meta_scope, ("global", "replica"))
+        check_above("method.meta_step_size", meta_step_size, 0)
+        check_one_of("meta.engine", meta_engine, ENGINES)
+        check_one_of("meta.scope", meta_scope, ("global", "replica"))
         if isinstance(self.passes, CompiledPasses) and meta_engine == "double_backward":
             raise ValueError(
                 "speed.compile=true makes passes that cannot be differentiated twice: give "

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from datamodules.bounds import above, within
+from datamodules.config_checks import check_above, check_within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +25,8 @@ class Schedule:
     has_cycles: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        above("learning_rate", self.learning_rate, 0)
-        within("schedule.warmup_epochs", self.warmup_epochs, 0)
+        check_above("learning_rate", self.learning_rate, 0)
+        check_within("schedule.warmup_epochs", self.warmup_epochs, 0)
 
     @property
     def warmup_steps(self) -> int:
@@ -63,9 +63,9 @@ class CosineRestarts(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        above("schedule.cycle_epochs", self.cycle_epochs, 0)
-        within("schedule.cycle_growth", self.cycle_growth, 1)
-        above("schedule.peak_decay", self.peak_decay, 0, 1)
+        check_above("schedule.cycle_epochs", self.cycle_epochs, 0)
+        check_within("schedule.cycle_growth", self.cycle_growth, 1)
+        check_above("schedule.peak_decay", self.peak_decay, 0, 1)
 
     @property
     def first_cycle_steps(self) -> float:
@@ -125,7 +125,7 @@ class Steps(Schedule):
             raise ValueError(
                 f"schedule.at={self.at} is not a list of steps: give one, such as [500,1000]."
             )
-        above("schedule.factor", self.factor, 0, 1)
+        check_above("schedule.factor", self.factor, 0, 1)
 
     def after_warmup(self, step: int) -> float:  # noqa: D102
         step_number = step + self.warmup_steps + 1
@@ -141,8 +141,8 @@ class Exponential(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        above("schedule.every_epochs", self.every_epochs, 0)
-        above("schedule.factor", self.factor, 0, 1)
+        check_above("schedule.every_epochs", self.every_epochs, 0)
+        check_above("schedule.factor", self.factor, 0, 1)
 
     def after_warmup(self, step: int) -> float:  # noqa: D102
         return self.factor ** _completed(step / (self.every_epochs * self.steps_per_epoch))

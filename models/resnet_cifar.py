@@ -8,7 +8,7 @@ Noise" (Zhang et al., CVPR 2020).
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from datamodules.bounds import switch
+from datamodules.config_checks import check_bool
 
 # Standard deviation of a standard normal truncated at two standard deviations.
 TRUNCATED_STD = 0.87962566103423978
@@ -81,7 +81,7 @@ class ResNetCifar(nn.Module):
         self, *, num_classes: int, depth: int = 29, first_activation: bool = False
     ) -> None:
         super().__init__()
-        switch("model.net.first_activation", first_activation)
+        check_bool("model.net.first_activation", first_activation)
         if not isinstance(depth, int) or depth < 11 or depth % 9 != 2:
             raise ValueError(
                 f"depth={depth} is not 9n + 2: give 11, 20, 29, ... as model.net.depth."

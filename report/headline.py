@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from audit.files import part_seen
-from datamodules.words import byte_size, counted, duration
+from datamodules.phrases import byte_size, counted, duration
 from report.story import Story
 
 

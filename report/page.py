@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from audit.files import part_seen
-from datamodules.atomic import replacing
+from datamodules.atomic import atomic_replace
 from report import confusions, curves, headline, spreads
 from report.examples import judged, shown
 from report.story import Story
@@ -17,7 +17,7 @@ def write_report(path: str | Path, story: Story) -> None:
         story: what to tell.
     """
     page = render(story).encode("utf-8", "backslashreplace")  # file names may be any bytes
-    with replacing(Path(path)) as partial:
+    with atomic_replace(Path(path)) as partial:
         partial.write_bytes(page)
 
 

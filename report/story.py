@@ -33,8 +33,9 @@ class Story(NamedTuple):
     command: str  # what runs it again
     settings: Mapping[str, Any]  # the resolved config
     next_steps: Sequence[tuple[str, str]] = ()  # what can be done next: purpose and command
-    # rows of the training list, (B,) int64 → their pictures, (B, 3, H, W) uint8, as `Images.plain`;
-    # called once, for the few that are shown; None: the pictures are not available
+    # rows of the training list, (B,) int64 → their pictures, (B, 3, H, W) uint8, as from
+    # `Images.for_evaluation`; called once, for the few that are shown; None: the pictures are not
+    # available
     pictures: Callable[[Tensor], Tensor] | None = None
     files: Sequence[str] | None = None  # path of each row of the training list, if it has files
     weights: WeightHistory | None = None

@@ -151,7 +151,7 @@ class Identity(Callback):
     @cached_property
     def _image_size(self) -> list[int]:
         seen = self.data.train_set
-        return list(seen.images.plain(seen.index[:1]).shape[-2:])
+        return list(seen.images.for_evaluation(seen.index[:1]).shape[-2:])
 
 
 def build_callbacks(

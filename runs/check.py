@@ -10,7 +10,13 @@ from typing import Any
 
 from hydra.utils import get_object
 
-from datamodules.bounds import above, one_of, switch, whole, within
+from datamodules.config_checks import (
+    check_above,
+    check_bool,
+    check_integer,
+    check_one_of,
+    check_within,
+)
 from datamodules.noise import check_rate
 from runs.compiler import missing
 from runs.launched import check_processes, ranks
@@ -45,7 +51,7 @@ def check(settings: Settings, sweeping: bool = False) -> None:
     Raises:
         ValueError: naming the key, what was given, what is allowed and what to change.
     """
-    one_of("mode", settings["mode"], list(MODES))
+    check_one_of("mode", settings["mode"], list(MODES))
     if settings["mode"] == "compare":  # uses no other key
         _check_compared(settings["run_dir"], sweeping)
         return
@@ -53,14 +59,14 @@ def check(settings: Settings, sweeping: bool = False) -> None:
         if group not in settings["choices"]:  # of a list, only the last would be used
             raise ValueError(f"{group}= takes one choice, and no list of them: give one.")
     for key, least in _WHOLE.items():
-        whole(key, settings[key], least)
+        check_integer(key, settings[key], least)
     for key, least in _WHOLE_OR_NULL.items():
-        whole(key, settings[key], least, or_null=True)
+        check_integer(key, settings[key], least, or_null=True)
     if settings["seed"] >= 2**32:
         raise ValueError(f"seed={settings['seed']} is too large: give a number below 2^32.")
-    switch("fresh", settings["fresh"])
+    check_bool("fresh", settings["fresh"])
     for key in ("learning_rate", "save_every_minutes"):
-        above(key, settings[key], 0)
+        check_above(key, settings[key], 0)
     if settings["noise"] is not None:
         check_rate(settings["noise"])
     for key in ("data_dir", *(["run_dir"] if settings["run_dir"] is not None else [])):
@@ -89,7 +95,7 @@ def check(settings: Settings, sweeping: bool = False) -> None:
     check_trainer(settings["trainer"])
     _check_audit(settings["audit"])
     for key, value in settings["speed"].items():
-        switch(f"speed.{key}", value)
+        check_bool(f"speed.{key}", value)
     if settings["mode"] in ("train", "check"):
         _check_speed(settings["speed"], settings["trainer"])
     if settings["mode"] not in ("evaluate", "audit", "predict"):
@@ -133,7 +139,7 @@ def _is_launched() -> bool:
 
 def _check_logger(settings: Settings) -> None:
     logger = settings["logger"]
-    one_of("logger.name", logger.get("name"), _LOGGERS)
+    check_one_of("logger.name", logger.get("name"), _LOGGERS)
     if logger["name"] == "tensorboard" and find_spec("tensorboard") is None:
         raise ValueError(
             "logger=tensorboard needs a package that is not installed: "
@@ -154,9 +160,9 @@ def _check_logger(settings: Settings) -> None:
 
 
 def _check_audit(audit: dict[str, Any]) -> None:
-    within("audit.confidence", audit["confidence"], 0, 1)
-    whole("audit.label_next", audit["label_next"], 0)
-    switch("audit.parquet", audit["parquet"])
+    check_within("audit.confidence", audit["confidence"], 0, 1)
+    check_integer("audit.label_next", audit["label_next"], 0)
+    check_bool("audit.parquet", audit["parquet"])
     if audit["parquet"] and find_spec("pyarrow") is None:
         raise ValueError(
             "audit.parquet=true needs a package that is not installed: "
@@ -204,7 +210,7 @@ def _uses_probe(method: dict[str, Any], name: str | None) -> bool:
 
 
 def _check_meta(settings: Settings) -> None:
-    switch("meta.float32", settings["meta"]["float32"])
+    check_bool("meta.float32", settings["meta"]["float32"])
     method, clips = settings["choices"].get("method"), settings["method"].get("grad_clip")
     if settings["trainer"].get("precision") == "16-mixed" and clips is not None:
         raise ValueError(

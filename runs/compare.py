@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from datamodules.words import printable
+from datamodules.phrases import printable
 from runs.apart import not_counted, told_apart
 from runs.comparison_figure import draw_comparison
 from runs.rows import find, holds_jobs

@@ -7,7 +7,7 @@ from statistics import mean
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from datamodules.words import printable
+from datamodules.phrases import printable
 from report.figures import CYCLE, canvas, save
 from runs.table import order
 

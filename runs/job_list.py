@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from datamodules.words import printable
+from datamodules.phrases import printable
 from runs.rows import Row
 from runs.table import write_rows
 

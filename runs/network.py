@@ -51,7 +51,7 @@ class Network(NamedTuple):
         """
         unreadable = Unreadable()
         files = self.pictures(Path(), [str(path) for path in paths], unreadable)
-        image = files.plain(torch.arange(len(paths)))
+        image = files.for_evaluation(torch.arange(len(paths)))
         for path, reason in unreadable.seen.items():
             raise OSError(f"{path}: {reason}")
         return image

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.files import CLEANED, CLEANED_DRAWS, NEXT
-from datamodules.words import hydra_quoted
+from datamodules.phrases import hydra_quoted
 from runs.settings import key_of
 
 # Keys that are left out: the cleaned labels replace them, or they belong to one run.

@@ -12,12 +12,12 @@ from rich.progress import track
 from torch import Tensor
 
 from callbacks.checkpoint_file import load
-from datamodules.folder_rows import SUFFIXES, files_below
+from datamodules.folder_rows import PICTURE_SUFFIXES, files_below
+from datamodules.phrases import counted, printable
 from datamodules.pictures import PictureFiles
-from datamodules.tables import writing_table
+from datamodules.tables import table_writer
 from datamodules.unreadable import Unreadable
-from datamodules.words import counted, printable
-from datamodules.workers import cores
+from datamodules.workers import available_cores
 from runs.build import build_trainer
 from runs.network import folder_of, network_of
 from runs.ranks import is_first_rank
@@ -60,7 +60,7 @@ def predict(settings: Settings) -> Results:
         disable=quiet,
     )  # fmt: skip
     table = _table(path, settings)
-    with writing_table(table, _COLUMNS) as rows:
+    with table_writer(table, _COLUMNS) as rows:
         for first, image in batches:
             with trainer.precision_plugin.forward_context():
                 probability = network.probability(image.to(device))
@@ -91,7 +91,8 @@ def _pictures(given: Path) -> tuple[Path, list[str]]:
     paths = [
         str(one)
         for one in below
-        if one.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in one.parts)
+        if one.suffix.lower() in PICTURE_SUFFIXES
+        and not any(part.startswith(".") for part in one.parts)
     ]
     if not paths:
         raise ValueError(f"pictures={given} holds no pictures: give a folder that does.")
@@ -115,10 +116,12 @@ def _read(files: PictureFiles, size: int) -> Iterator[tuple[int, Tensor]]:
         return first, torch.cat([one.result() for one in pictures])
 
     # threads: image decoders release the GIL
-    with ThreadPoolExecutor(cores()) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         for first in range(0, len(files), size):
             rows = range(first, min(first + size, len(files)))
-            waiting.append((first, [pool.submit(files.plain, torch.tensor([row])) for row in rows]))
+            waiting.append(
+                (first, [pool.submit(files.for_evaluation, torch.tensor([row])) for row in rows])
+            )
             if len(waiting) > 1:
                 yield ready()
         yield ready()

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from callbacks.checkpoint_file import load
 from datamodules.base import NoisyLabelDataModule
-from datamodules.folder import KEPT
+from datamodules.folder import LISTING_FILE
 from lightning_modules.base import NoisyLabelModule
 from runs.build import Plan, build_data, build_module, build_schedule
 from runs.folder import RunFolder
@@ -69,8 +69,8 @@ def _by_what_was_kept(made: Settings, path: Path) -> Settings:
     folder, dataset = folder_of(path), dict(made["dataset"])
     if folder is None:
         return made
-    if (folder / KEPT).exists():
-        dataset["kept"] = str(folder / KEPT)
+    if (folder / LISTING_FILE).exists():
+        dataset["kept"] = str(folder / LISTING_FILE)
     labels, drawn = dataset.get("labels"), folder / "labels.npz"
     if labels and drawn.exists() and (labels.endswith(".npz") or "kept" not in dataset):
         dataset["labels"] = str(drawn)

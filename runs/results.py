@@ -139,7 +139,7 @@ def _story(
         command=results["command"],
         settings=folder.settings,
         next_steps=next_steps(results["command"], folder.path, folder.settings["dataset"]),
-        pictures=data.train_set.images.plain,
+        pictures=data.train_set.images.for_evaluation,
         files=data.paths,
         weights=WeightHistory(HIGH[:-1], ended.weights) if ended.weights else None,
     )

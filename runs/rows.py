@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from datamodules.bounds import is_number
+from datamodules.config_checks import is_number
 from datamodules.walk import walk
 
 Row = dict[str, Any]

@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from datamodules.atomic import write_text
-from datamodules.tables import writing_table
-from datamodules.words import printable
+from datamodules.phrases import printable
+from datamodules.tables import table_writer
 from runs.apart import COLUMNS, Comparison
 from runs.rows import Row
 
@@ -165,5 +165,5 @@ def write_tables(compared: Comparison, folder: Path) -> None:
 def write_rows(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Write rows as CSV, with a column for each name in any of them."""
     columns = dict.fromkeys(name for row in rows for name in row)
-    with writing_table(path, columns) as table:
+    with table_writer(path, columns) as table:
         table.writerows([row.get(name) for name in columns] for row in rows)

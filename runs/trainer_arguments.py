@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from datamodules.bounds import one_of, switch, whole
+from datamodules.config_checks import check_bool, check_integer, check_one_of
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
@@ -56,11 +56,11 @@ def check_trainer(trainer: dict[str, Any]) -> None:
                 f"{', '.join(f'trainer.{one}' for one in GIVEN)} (with + before it where the "
                 "settings have none)."
             )
-    one_of("trainer.precision", trainer.get("precision", "32-true"), PRECISIONS)
-    whole("trainer.num_nodes", trainer.get("num_nodes", 1), 1)
+    check_one_of("trainer.precision", trainer.get("precision", "32-true"), PRECISIONS)
+    check_integer("trainer.num_nodes", trainer.get("num_nodes", 1), 1)
     _check_devices(trainer.get("devices", 1))
     for key in _SWITCHES:
-        switch(f"trainer.{key}", trainer.get(key, False))
+        check_bool(f"trainer.{key}", trainer.get(key, False))
     for key, also in (("deterministic", "warn"), ("benchmark", None)):
         value = trainer.get(key)
         if not (value is None or value == also or isinstance(value, bool)):

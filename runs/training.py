@@ -82,7 +82,7 @@ def train(settings: Settings) -> Results:
                 console.print(f"fresh=true: the old run is now in {aside}", soft_wrap=True)
             run.folder.open()
             run.data.manifest.save(run.folder.path)
-            run.data.keep(run.folder.path)
+            run.data.save_for_evaluation(run.folder.path)
             set_damaged_aside(run.folder, run.data.manifest.hash, console)
     run.data.unreadable.write_to(run.folder.path)
     announce(run, console)
@@ -134,7 +134,7 @@ def refuse_changed_lists(run: Run) -> None:
         ValueError: if they have changed.
     """
     if isinstance(run.data, PictureDataModule):
-        run.data.drawn.check_saved(run.folder.path)
+        run.data.drawn_manifest.check_saved(run.folder.path)
 
 
 def say_whose_lists(run: Run, console: Console) -> None:
@@ -174,7 +174,7 @@ def prepare(settings: Settings) -> Run:
     # mode=check lists a missing probe set among its findings instead
     refuses = is_first_rank() and settings["mode"] != "check"
     if module.uses_probe and not data.num_probe and refuses:
-        raise ValueError(data.without_probe())
+        raise ValueError(data.advice_without_probe())
     signals = StopSignals()
     callbacks = build_callbacks(settings, data, plan, folder, signals)
     callbacks.insert(1, LastWords(folder))  # so that its `on_fit_end` runs before `LabelAudit`'s
@@ -203,7 +203,7 @@ def refuse_folder(run: Run) -> None:
 def refuse_network(run: Run) -> None:
     """Raise a `ValueError` if the network does not fit the pictures or the number of classes."""
     some, device = run.data.train_set, run.trainer.strategy.root_device
-    one = some.images.plain(some.index[:1])
+    one = some.images.for_evaluation(some.index[:1])
     recorded = run.module.recorded_step is not None
     check_network(run.module.net, one, run.data.num_classes, device.type, recorded=recorded)
 

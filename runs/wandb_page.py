@@ -82,7 +82,7 @@ def suspicious(audit: Audit, data: NoisyLabelDataModule) -> Any:
     columns = ["rank", "picture", "given label", "suggested label", "confidence", "trust", where]
     columns += ["true label"] if known else []
     table = wandb.Table(columns=[*columns])
-    pictures = data.train_set.images.plain(torch.from_numpy(audit.index[order]))
+    pictures = data.train_set.images.for_evaluation(torch.from_numpy(audit.index[order]))
     for rank, (row, picture) in enumerate(zip(order, pictures, strict=True), start=1):
         index, true = int(audit.index[row]), int(audit.clean[row])
         cells = [

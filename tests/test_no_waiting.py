@@ -17,9 +17,9 @@ from torch.utils._pytree import tree_leaves
 
 from callbacks.stop_signals import StopSignals
 from datamodules.augment import STRONG_VIEWS, Augment
-from datamodules.augment_draws import WHOLE
+from datamodules.augment_draws import WHOLE_BATCH
 from datamodules.large_views import LargeViews
-from datamodules.samplers import Drawn
+from datamodules.samplers import StepBatches
 from runs.build import build_callbacks, build_data, build_module, build_schedule
 from runs.folder import RunFolder
 from tests.compose import settings
@@ -105,9 +105,9 @@ def test_steps_and_who_watches_them_wait_for_no_device(
         one.on_fit_start(trainer, module)
         one.on_train_start(trainer, module)
     for number in range(STEPS):
-        drawn: Any = steps[number]
-        assert isinstance(drawn, Drawn)
-        batch = on_device(drawn)
+        batches: Any = steps[number]
+        assert isinstance(batches, StepBatches)
+        batch = on_device(batches)
         with Hurried():
             views = data.on_after_batch_transfer(batch, 0)
             outputs = module.training_step(views, number)
@@ -122,7 +122,7 @@ def test_views_wait_for_no_device(strong: str) -> None:
     image = torch.empty(500, 3, 16, 16, dtype=torch.uint8, device=META)  # every operation comes
     generator = torch.Generator().manual_seed(0)
     with Hurried():
-        weak, other = Augment(strong=strong).views(image, generator, WHOLE, strong=True)
+        weak, other = Augment(strong=strong).views(image, generator, WHOLE_BATCH, strong=True)
     assert other is not None
     assert weak.shape == other.shape == image.shape
 
@@ -131,6 +131,6 @@ def test_views_of_large_pictures_wait_for_no_device() -> None:
     windows = torch.empty(500, 2, 3, 16, 16, dtype=torch.uint8, device=META)
     generator = torch.Generator().manual_seed(0)
     with Hurried():
-        weak, other = LargeViews().views(windows, generator, WHOLE, strong=True)
+        weak, other = LargeViews().views(windows, generator, WHOLE_BATCH, strong=True)
     assert other is not None
     assert weak.shape == other.shape == windows[:, 0].shape

@@ -101,7 +101,7 @@ def test_checked_digits_join_the_probe(tmp_path: Path) -> None:
     stays = np.isin(drawn.train_rows, found.train_rows)
     assert np.array_equal(drawn.given[stays], found.given)  # the noise that was drawn, no other
     assert "106 probe (10 per class and 6 checked)" in found.describe()
-    image, label = again.probe_set.everything.image, again.probe_set.label
+    image, label = again.probe_set.all_examples.image, again.probe_set.label
     assert len(image) == len(label) == 106
     listed.write_text(f"index,true_label\n{drawn.probe_rows[0]},0\n")
     with pytest.raises(ValueError, match="in the probe already: draw as the run did"):
@@ -206,12 +206,12 @@ def test_a_folder_is_trained_on_again(zoo: Path, tmp_path: Path) -> None:
     again = folder(zoo, labels=f"{tmp_path}/labels_cleaned.csv")
     again.setup()
     assert again.class_names == first.class_names
-    paths, found = again.listed.files.paths, again.manifest
-    before = first.listed.files.paths
+    paths, found = again.training_list.files.paths, again.manifest
+    before = first.training_list.files.paths
     said = {paths[row]: label for row, label in zip(found.train_rows, found.given, strict=True)}
     assert said == {before[row]: label for row, label in expected(audit).items()}
     for one in (first, again):
-        one.probe = {one.listed.files.paths[row] for row in one.manifest.probe_rows}
+        one.probe = {one.training_list.files.paths[row] for row in one.manifest.probe_rows}
         one.tested_on = set(one.tested_pictures())
     assert again.probe == first.probe
     assert again.tested_on == first.tested_on
@@ -222,8 +222,8 @@ def test_a_folder_is_trained_on_again(zoo: Path, tmp_path: Path) -> None:
     assert drawn.num_train == again.num_train
     # with a test split of its own, what is tested on stays, and so do the rows
     stays = f"{tmp_path}/labels_cleaned.csv"
-    again.drawn.write(tmp_path / "again.npz")
-    kept = again.listed.files.paths[again.drawn.train_rows[0]]
+    again.drawn_manifest.write(tmp_path / "again.npz")
+    kept = again.training_list.files.paths[again.drawn_manifest.train_rows[0]]
     (tmp_path / "more.csv").write_text(
         'path,true_label\n"' + kept.replace('"', '""') + '",bee\n', **ANY_NAME
     )
@@ -231,7 +231,10 @@ def test_a_folder_is_trained_on_again(zoo: Path, tmp_path: Path) -> None:
         zoo, table=stays, labels=f"{tmp_path}/again.npz", trusted=f"{tmp_path}/more.csv"
     )
     assert (joined.num_probe, joined.num_train) == (again.num_probe + 1, again.num_train - 1)
-    assert joined.listed.true[joined.drawn.probe_rows].tolist() == joined.drawn.probe_label.tolist()
+    assert (
+        joined.training_list.true[joined.drawn_manifest.probe_rows].tolist()
+        == joined.drawn_manifest.probe_label.tolist()
+    )
     fill_in(tmp_path / "label_next.csv", dict.fromkeys(before, "bee"))
     more = folder(
         zoo, labels=f"{tmp_path}/labels_cleaned.csv", trusted=f"{tmp_path}/label_next.csv"
@@ -251,11 +254,11 @@ def test_what_a_short_run_did_not_see_is_trained_on_as_it_was_given(
     assert part_seen(results) == f"{len(every.index) - 10} of {len(every.index)}"
     given = dict(zip(every.index[:10].tolist(), every.given[:10].tolist(), strict=True))
     cleaned = {row: label for row, label in expected(every).items() if row not in given}
-    before = first.listed.files.paths
+    before = first.training_list.files.paths
     for file in ("labels_cleaned.csv", "labels_cleaned.npz"):
         again = folder(zoo, labels=f"{tmp_path}/{file}")
-        found = again.drawn
-        paths = again.listed.files.paths
+        found = again.drawn_manifest
+        paths = again.training_list.files.paths
         said = {paths[row]: label for row, label in zip(found.train_rows, found.given, strict=True)}
         assert said == {before[row]: label for row, label in (given | cleaned).items()}
 
@@ -278,7 +281,7 @@ def test_what_was_checked_and_is_not_in_the_probe_stays_as_it_was_checked(
     table = folder(zoo, labels=f"{tmp_path}/labels_cleaned.csv", **one)
     drawn = folder(zoo, labels=f"{tmp_path}/labels_cleaned.npz", trusted=f"{tmp_path}/checked.csv")
     for again in (table, drawn):
-        found = again.drawn
+        found = again.drawn_manifest
         given = [*found.given.tolist(), *found.probe_label.tolist()]
         rows = [*found.train_rows.tolist(), *found.probe_rows.tolist()]
         said = {again.paths[row]: label for row, label in zip(rows, given, strict=True)}
@@ -286,7 +289,7 @@ def test_what_was_checked_and_is_not_in_the_probe_stays_as_it_was_checked(
     again = {table.paths[row]: label for row, label in zip(*table.checked(), strict=True)}
     assert again == trusted
     listed = csv.DictReader((tmp_path / "label_next.csv").open(**ANY_NAME))
-    unchecked = {first.paths[row] for row in first.drawn.train_rows} - trusted.keys()
+    unchecked = {first.paths[row] for row in first.drawn_manifest.train_rows} - trusted.keys()
     assert {row["path"] for row in listed} == unchecked
 
 
@@ -312,7 +315,7 @@ def test_what_cannot_be_read_is_in_no_list_to_check_and_not_trained_on(
         assert listed == {first.paths[row] for row in first.manifest.train_rows} - broken
     for file in ("labels_cleaned.csv", "labels_cleaned.npz"):
         again = folder(zoo, labels=f"{tmp_path}/{file}")
-        assert not broken & {again.paths[row] for row in again.drawn.train_rows}
+        assert not broken & {again.paths[row] for row in again.drawn_manifest.train_rows}
 
 
 def test_the_truth_of_drawn_noise_is_not_used(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_what_a_network_foretells_is_undone_where_it_did_not_learn_the_probe(
         num_probe=1_000,
         train_set=noisy,
         probe_set=trusted,
-        each_once=lambda some, shared=True: some,
+        evaluation_loader=lambda some, shared=True: some,
     )
     module: Any = SimpleNamespace(learns_probe=learns_probe)
     strategy = SimpleNamespace(root_device=torch.device("cpu"))

@@ -16,7 +16,7 @@ from audit.trust import calibrated
 from callbacks.label_audit import LabelAudit, joined
 from datamodules.batch import UNKNOWN, Batch
 from datamodules.images import ArrayImages
-from datamodules.labelled import LabelledImages
+from datamodules.labelled_images import LabelledImages
 from datamodules.manifest import Manifest
 from datamodules.samplers import EndlessOrder
 from lightning_modules.objective import Objective

@@ -8,7 +8,7 @@ from callbacks.csv_log import CSVLog
 from callbacks.evaluations import Evaluations
 from callbacks.progress import RunProgress, fit_line
 from callbacks.training_log import TrainingLog
-from datamodules.words import duration
+from datamodules.phrases import duration
 from tests.callbacks.tiny_run import TinyData, TinyModule, trainer
 
 

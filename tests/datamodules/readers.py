@@ -47,23 +47,23 @@ def first_step(data: PictureDataModule) -> Step:
 
 def rows_of(data: PictureDataModule) -> dict[str, tuple[int, int, bool]]:
     """Return path → given label, true label, whether it is trusted, of the training list."""
-    listed = data.listed
+    listed = data.training_list
     columns = (listed.given.tolist(), listed.true.tolist(), listed.trusted.tolist())
     return dict(zip(listed.files.paths, zip(*columns, strict=True), strict=True))
 
 
 def seen(examples: object) -> list[int]:
     """Return the classes that the pictures of a set show, as their colours say."""
-    return shown(examples.everything.image.numpy())
+    return shown(examples.all_examples.image.numpy())
 
 
 def check_labels(data: PictureDataModule) -> None:
     """Check that labels are with their pictures: probe and tests show what they are labelled."""
     data.setup()
-    assert seen(data.probe_set) == data.probe_set.everything.label.tolist()
+    assert seen(data.probe_set) == data.probe_set.all_examples.label.tolist()
     for tested in data.test_sets.values():
         assert len(tested)
-        assert seen(tested) == tested.everything.label.tolist()
+        assert seen(tested) == tested.all_examples.label.tolist()
     assert data.unreadable.seen == {}
     assert not set(data.manifest.train_rows) & set(data.manifest.probe_rows)
-    assert np.array_equal(data.train_set.label, data.listed.given[data.manifest.train_rows])
+    assert np.array_equal(data.train_set.label, data.training_list.given[data.manifest.train_rows])

@@ -50,22 +50,25 @@ def test_the_probe_is_left_out_of_the_test_and_this_is_said(untouched):
     data = made(untouched)
     check_labels(data)
     assert (data.num_train, data.num_probe) == (30, 10)
-    tested = set(data.tested["test"].files.paths)
-    probe = {data.listed.files.paths[row] for row in data.drawn.probe_rows}
+    tested = set(data.test_lists["test"].files.paths)
+    probe = {data.training_list.files.paths[row] for row in data.drawn_manifest.probe_rows}
     assert (len(tested), len(probe)) == (10, 10)
     assert not tested & probe
-    assert data.tested["test"].label.tolist() == list(range(10))
+    assert data.test_lists["test"].label.tolist() == list(range(10))
     assert data.notes[-1] == (
         "NOTE: no training label is trusted (dataset.probe_list), so 10 of the testing pictures "
         "are the probe, and the other 10 are tested on"
     )
-    assert data.drawn.effective_noise is None
-    assert made(untouched, seed=4).drawn.probe_rows.tolist() != data.drawn.probe_rows.tolist()
+    assert data.drawn_manifest.effective_noise is None
+    assert (
+        made(untouched, seed=4).drawn_manifest.probe_rows.tolist()
+        != data.drawn_manifest.probe_rows.tolist()
+    )
 
 
 def test_without_a_probe_all_is_tested_on(untouched):
     data = made(untouched, probe_per_class=0)
-    assert len(data.tested["test"].label) == 20
+    assert len(data.test_lists["test"].label) == 20
     assert (data.num_train, data.num_probe) == (30, 0)
     assert len(data.notes) == 1  # of the counts
     assert "30 training pictures (50,000), 20 testing pictures (5,000)" in data.notes[0]
@@ -89,7 +92,7 @@ def test_a_list_of_checked_training_pictures(untouched, tmp_path):
     assert of["training/1_11.jpg"] == (1, 0, True)
     assert of["training/1_10.jpg"] == (1, UNKNOWN, False)
     assert (data.num_train, data.num_probe) == (20, 10)
-    assert len(data.tested["test"].label) == 20
+    assert len(data.test_lists["test"].label) == 20
     assert not any("NOTE" in note for note in data.notes)
     check_labels(data)
     # who checked it is the user; a testing picture would be nobody's
@@ -104,11 +107,11 @@ def test_what_the_probe_leaves_of_a_list_measures_detection(untouched, tmp_path)
     rows = [(untouched / f"training/{label}_9.jpg", label) for label in range(10)]
     rows += [(untouched / f"training/{label}_11.jpg", label ^ 1) for label in range(10)]
     data = made(untouched, probe_list=listed_in(tmp_path / "checked.csv", rows))
-    known = data.drawn.clean >= 0
+    known = data.drawn_manifest.clean >= 0
     assert known.sum() == 10
     shows = np.array(seen_of(data))
-    np.testing.assert_array_equal(shows[known], data.drawn.clean[known])
-    assert 0 < data.drawn.effective_noise < 1
+    np.testing.assert_array_equal(shows[known], data.drawn_manifest.clean[known])
+    assert 0 < data.drawn_manifest.effective_noise < 1
 
 
 def seen_of(data):
@@ -122,7 +125,7 @@ def test_a_list_of_testing_pictures_however_they_are_named(root, tmp_path):
     rows += [(f"{tmp_path}/link/testing/{label}_9.jpg", str(label)) for label in range(5, 10)]
     data = made(tmp_path / "link", probe_list=listed_in(root / "checked.csv", rows))
     assert data.num_probe == 10
-    assert data.tested["test"].files.paths == [f"testing/{label}_10.jpg" for label in range(10)]
+    assert data.test_lists["test"].files.paths == [f"testing/{label}_10.jpg" for label in range(10)]
     assert data.notes[-1].startswith("NOTE: 10 of the testing pictures are the probe")
     check_labels(data)
 
@@ -133,7 +136,7 @@ def test_pictures_from_elsewhere(untouched, tmp_path):
     rows = [(f"mine {label}.jpg", label) for label in range(10)]
     data = made(untouched, probe_list=listed_in(tmp_path / "checked.csv", rows))
     check_labels(data)
-    assert (data.num_train, data.num_probe, len(data.tested["test"].label)) == (30, 10, 20)
+    assert (data.num_train, data.num_probe, len(data.test_lists["test"].label)) == (30, 10, 20)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +177,7 @@ def test_other_files_are_no_pictures(root):
 
 
 def test_moving_the_folder_changes_nothing(untouched, root):
-    assert made(root).drawn.hash == made(untouched).drawn.hash
+    assert made(root).drawn_manifest.hash == made(untouched).drawn_manifest.hash
 
 
 def test_ugly_pictures_do_not_swap_labels(root):
@@ -184,7 +187,7 @@ def test_ugly_pictures_do_not_swap_labels(root):
     picture(root / "training" / "3_ñandú 2.jpg", 3)
     data = made(root)
     data.setup()
-    shows = dict(zip(data.listed.files.paths, seen(data.train_set), strict=False))
+    shows = dict(zip(data.training_list.files.paths, seen(data.train_set), strict=False))
     assert {shows[f"training/{label}_9.jpg"] for label in (0, 1)} == {seen_grey()}
     assert shows["training/2_9.jpg"] == 2
     assert shows["training/3_ñandú 2.jpg"] == 3
@@ -201,7 +204,7 @@ def test_stated_labels_do_not_train_on_the_testing_pictures(untouched, tmp_path)
     np.save(tmp_path / "labels.npy", np.arange(50) % 10)
     data = made(untouched, labels=str(tmp_path / "labels.npy"))
     assert data.num_train == 30
-    assert data.drawn.given.tolist() == [*range(10)] * 3
+    assert data.drawn_manifest.given.tolist() == [*range(10)] * 3
 
 
 @pytest.mark.parametrize("pictures", ["whole", "windows"])

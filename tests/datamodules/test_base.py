@@ -106,9 +106,11 @@ def test_setup_draws_once():
 
 
 def test_transition_is_the_chosen_noise():
-    np.testing.assert_allclose(toy()._noise.transition(), [[0.5, 0.5, 0], [0, 1, 0], [0, 0, 1]])
     np.testing.assert_allclose(
-        toy(noise_model="uniform", noise=0.3)._noise.transition(),
+        toy()._label_noise.transition_matrix(), [[0.5, 0.5, 0], [0, 1, 0], [0, 0, 1]]
+    )
+    np.testing.assert_allclose(
+        toy(noise_model="uniform", noise=0.3)._label_noise.transition_matrix(),
         np.full((3, 3), 0.1) + 0.7 * np.eye(3),
     )
 
@@ -116,7 +118,7 @@ def test_transition_is_the_chosen_noise():
 def test_sets_hold_what_the_manifest_says():
     data = ready()
     train, probe, test = (
-        part.everything for part in (data.train_set, data.probe_set, data.test_sets["test"])
+        part.all_examples for part in (data.train_set, data.probe_set, data.test_sets["test"])
     )
     truth = np.arange(40) % 3
     for part, offset in ((train, 0), (probe, 0), (test, 30)):
@@ -149,7 +151,7 @@ def steps_of(data: Toy, count: int) -> list:
 
 def expected_rows(data: Toy, first: int, last: int) -> np.ndarray:
     epochs = [numpy_generator(3, "train order", epoch).permutation(24) for epoch in range(9)]
-    return data.train_set.everything.index.numpy()[np.concatenate(epochs)[first:last]]
+    return data.train_set.all_examples.index.numpy()[np.concatenate(epochs)[first:last]]
 
 
 def test_training_begins_at_the_trainers_step():
@@ -157,7 +159,7 @@ def test_training_begins_at_the_trainers_step():
     for offset, drawn in enumerate(steps_of(data, 4)):
         first = 7 * (5 + offset)
         np.testing.assert_array_equal(drawn.train.index, expected_rows(data, first, first + 7))
-        cycle = data.probe_set.everything.index[torch.arange(first, first + 7) % 6]
+        cycle = data.probe_set.all_examples.index[torch.arange(first, first + 7) % 6]
         assert torch.equal(drawn.probe.index, cycle)
 
 

@@ -117,7 +117,7 @@ def test_superclasses_are_the_files(unpacked):
 
 
 def test_cifar100_flips_stay_in_the_superclass():
-    transition = cifar(CIFAR100, "nowhere", noise=0.25)._noise.transition()
+    transition = cifar(CIFAR100, "nowhere", noise=0.25)._label_noise.transition_matrix()
     for true, row in enumerate(transition):
         (other,) = np.flatnonzero(row * (np.arange(100) != true))
         np.testing.assert_allclose(row[[true, other]], [0.75, 0.25])
@@ -134,7 +134,7 @@ def test_default_run_in_numbers(unpacked):
     assert (data.num_train, data.num_probe, data.steps_per_epoch) == (49_900, 100, 499)
     # half the examples can be wrong, each with probability 0.4
     assert abs(summary["effective_noise"] - 0.2) < 5 * np.sqrt(0.4 * 0.6 / 2 / 49_900)
-    assert [int(label) for label in data.probe_set.everything.label[:20]] == [*range(10)] * 2
+    assert [int(label) for label in data.probe_set.all_examples.label[:20]] == [*range(10)] * 2
 
 
 @BOTH

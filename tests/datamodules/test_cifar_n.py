@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from datamodules.cifar_n import CIFAR10N, CIFAR100N, read_arrays
+from datamodules.cifar_n import CIFAR10N, CIFAR100N, read_label_arrays
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 SETTINGS = {
@@ -37,7 +37,7 @@ def official(folder: Path, true: np.ndarray) -> Path:
 
 def test_the_authors_file_is_read(tmp_path: Path) -> None:
     true = np.arange(50_000) % 10
-    arrays = read_arrays(official(tmp_path, true))
+    arrays = read_label_arrays(official(tmp_path, true))
     assert set(arrays) >= {"clean_label", "worse_label", "random_label3"}
     np.testing.assert_array_equal(arrays["clean_label"], true)
 
@@ -49,7 +49,7 @@ def test_a_pickle_is_not_executed(tmp_path: Path) -> None:
 
     torch.save({"clean_label": Hostile()}, tmp_path / "CIFAR-10_human.pt")
     with pytest.raises(ValueError, match=r"CIFAR-10_human\.pt cannot be read as arrays"):
-        read_arrays(tmp_path / "CIFAR-10_human.pt")
+        read_label_arrays(tmp_path / "CIFAR-10_human.pt")
     assert not (tmp_path / "executed").exists()
 
 
@@ -58,7 +58,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, content: bytes) -> None:
     for name in ("CIFAR-10_human.pt", "cifar10n.npz"):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ValueError, match=f"{name} cannot be read"):
-            read_arrays(tmp_path / name)
+            read_label_arrays(tmp_path / name)
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:

@@ -59,13 +59,17 @@ def test_pairs_flip_to_the_next_class_and_others_never_stay() -> None:
     wrong = drawn.given != drawn.clean
     assert ((drawn.clean[wrong] + 1) % 10 == drawn.given[wrong]).all()
     # of symmetric noise without the own class, more are wrong than where it may be redrawn
-    assert np.isclose(np.diag(digits(noise_model="uniform_other")._noise.transition()), 0.6).all()
-    assert np.isclose(np.diag(digits(noise_model="uniform")._noise.transition()), 0.64).all()
+    assert np.isclose(
+        np.diag(digits(noise_model="uniform_other")._label_noise.transition_matrix()), 0.6
+    ).all()
+    assert np.isclose(
+        np.diag(digits(noise_model="uniform")._label_noise.transition_matrix()), 0.64
+    ).all()
 
 
 def test_instance_noise_is_drawn_from_the_images_of_the_very_examples() -> None:
     data = read(noise_model="instance")
-    batch = data.train_set.everything
+    batch = data.train_set.all_examples
     rows = instance_dependent(
         pixel_features(batch.image.numpy()),
         batch.clean_label.numpy(),
@@ -82,7 +86,7 @@ def test_a_matrix_from_a_file(tmp_path: Path) -> None:
     np.savetxt(tmp_path / "t.csv", matrix, delimiter=",")
     data = read(noise_model="matrix", noise=None, noise_matrix=str(tmp_path / "t.csv"))
     drawn = data.manifest
-    np.testing.assert_allclose(data._noise.transition(), matrix)
+    np.testing.assert_allclose(data._label_noise.transition_matrix(), matrix)
     assert set(drawn.given[drawn.clean == 3]) == {8, 9}
     assert (drawn.given == drawn.clean)[drawn.clean != 3].all()
 

@@ -47,32 +47,34 @@ def test_every_row_is_what_the_lists_say(untouched):
         }
         for name, row in expected.items():
             assert rows[f"images/{where}/{name}.jpg"] == row
-    listed = data.listed.files.paths
+    listed = data.training_list.files.paths
     assert listed[:2] == ["images/0/0/a.jpg", "images/0/0/b.jpg"]  # in the lists' order
     check_labels(data)
     assert (len(data.test_sets["test"]), len(data.test_sets["val"])) == (14, 14)
     assert data.test_names == ("test", "val")
-    for name, tested in data.tested.items():
+    for name, tested in data.test_lists.items():
         assert {path.rpartition("/")[2] for path in tested.files.paths} == {f"{name}.jpg"}
 
 
 def test_the_default_probe_is_clean_train_and_the_noisy_list_is_trained_on(untouched):
     data = made(untouched, probe_per_class=None)
     assert (data.num_train, data.num_probe) == (28, 28)
-    assert (data.drawn.clean == UNKNOWN).all()
-    assert data.drawn.effective_noise is None
+    assert (data.drawn_manifest.clean == UNKNOWN).all()
+    assert data.drawn_manifest.effective_noise is None
 
 
 def test_a_smaller_probe_leaves_known_truth_to_measure_detection_by(untouched):
     data = made(untouched)
     assert data.num_probe == 14
-    known = data.drawn.clean >= 0
+    known = data.drawn_manifest.clean >= 0
     # pictures of clean_train with both labels, all labelled wrongly, but those the probe took
-    took = [row for row in data.drawn.probe_rows if data.listed.given[row] >= 0]
+    took = [row for row in data.drawn_manifest.probe_rows if data.training_list.given[row] >= 0]
     assert known.sum() == 14 - len(took) > 0
     assert data.num_train == 28 + known.sum()
-    assert data.drawn.effective_noise == 1
-    np.testing.assert_array_equal(data.drawn.given[known], (data.drawn.clean[known] + 2) % 14)
+    assert data.drawn_manifest.effective_noise == 1
+    np.testing.assert_array_equal(
+        data.drawn_manifest.given[known], (data.drawn_manifest.clean[known] + 2) % 14
+    )
     only_official = made(untouched, twice_labelled=False)
     assert only_official.num_train == 28
     said = f"{known.sum()} noisy examples are clean_train's that have a noisy label too"
@@ -81,12 +83,12 @@ def test_a_smaller_probe_leaves_known_truth_to_measure_detection_by(untouched):
     none_taken = made(untouched, probe_per_class=0)
     assert none_taken.num_train == 28 + 14
     assert none_taken.notes[1].startswith("14 noisy examples")
-    assert only_official.drawn.effective_noise is None
+    assert only_official.drawn_manifest.effective_noise is None
 
 
 def test_test_pictures_with_a_noisy_label_are_never_trained_on(untouched):
     data = made(untouched)
-    assert not [path for path in data.listed.files.paths if "test" in path or "val" in path]
+    assert not [path for path in data.training_list.files.paths if "test" in path or "val" in path]
 
 
 def test_a_list_that_holds_test_pictures_is_told_apart(root):
@@ -107,7 +109,7 @@ def test_a_list_that_holds_test_pictures_is_told_apart(root):
 def test_other_placements(tmp_path, lists, images, paths):
     clothing1m(tmp_path, lists=lists, images=images)
     data = made(tmp_path)
-    assert data.listed.files.paths[0] == paths
+    assert data.training_list.files.paths[0] == paths
     check_labels(data)
 
 
@@ -181,11 +183,11 @@ def test_a_list_that_is_not_utf_8_is_named(root):
 def test_lists_written_on_another_system_are_the_same(untouched, root):
     for file in root.glob("*.txt"):
         file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
-    assert made(root).listed.hash == made(untouched).listed.hash
+    assert made(root).training_list.hash == made(untouched).training_list.hash
 
 
 def test_moving_the_folder_changes_nothing(untouched, root):
-    assert made(root).drawn.hash == made(untouched).drawn.hash
+    assert made(root).drawn_manifest.hash == made(untouched).drawn_manifest.hash
 
 
 def test_ugly_pictures_do_not_swap_labels(root):
@@ -218,5 +220,5 @@ def test_missing_pictures_are_named_before_training(root):
 def test_a_step_of_training(untouched, pictures):
     data = made(untouched, pictures=pictures)
     step = first_step(data)
-    assert step.batch.label.tolist() == data.listed.given[step.batch.index].tolist()
+    assert step.batch.label.tolist() == data.training_list.given[step.batch.index].tolist()
     assert step.probe.label.tolist() == list(range(6))

@@ -61,7 +61,7 @@ def test_split_parts_the_data_and_is_stratified(source):
 def test_split_does_not_depend_on_the_seed():
     one, two = digits(seed=1), digits(seed=2)
     assert torch.equal(
-        one.test_sets["test"].everything.image, two.test_sets["test"].everything.image
+        one.test_sets["test"].all_examples.image, two.test_sets["test"].all_examples.image
     )
     assert one.manifest.hash != two.manifest.hash
 

@@ -3,7 +3,7 @@ import pytest
 from scipy import optimize, special, stats
 
 from datamodules import feature_noise
-from datamodules.feature_noise import feature_dependent, posterior
+from datamodules.feature_noise import estimate_posterior, feature_dependent
 from datamodules.instance_noise import pixel_features
 from datamodules.noise import corrupt_rows, effective_rate
 from tests.datamodules.test_instance_noise import assert_rows, examples
@@ -172,10 +172,10 @@ def digits():
 
 def test_posterior_of_the_digits(digits):
     features, label = digits
-    eta = posterior(features, label, 10, 0)
+    eta = estimate_posterior(features, label, 10, 0)
     assert_rows(eta)
     assert np.mean(eta.argmax(axis=1) == label) > 0.99
-    np.testing.assert_array_equal(posterior(features, label, 10, 0), eta)
+    np.testing.assert_array_equal(estimate_posterior(features, label, 10, 0), eta)
 
 
 def test_posterior_is_the_penalised_optimum():
@@ -196,35 +196,35 @@ def test_posterior_is_the_penalised_optimum():
     found = optimize.minimize(loss, np.zeros(12), tol=1e-9)
     expected = special.softmax(score(found.x), axis=1)
     # the oracle's optimiser stops at a gradient of 1e-9; 1e-7 is reached
-    np.testing.assert_allclose(posterior(features, label, 3, 0), expected, atol=1e-6)
+    np.testing.assert_allclose(estimate_posterior(features, label, 3, 0), expected, atol=1e-6)
 
 
 def test_posterior_does_not_depend_on_the_scale_or_the_order():
     features, label = examples(200, 4, 3, seed=9)
     features[:, 1] += 2 * label
-    eta = posterior(features, label, 3, 0)
+    eta = estimate_posterior(features, label, 3, 0)
     order = np.random.default_rng(0).permutation(200)
     # features are float32, which rounds 1000 x + 7 anew; 5e-8 is reached
-    np.testing.assert_allclose(posterior(1000 * features + 7, label, 3, 0), eta, atol=1e-6)
+    np.testing.assert_allclose(estimate_posterior(1000 * features + 7, label, 3, 0), eta, atol=1e-6)
     np.testing.assert_allclose(
-        posterior(features[order], label[order], 3, 5), eta[order], atol=1e-7
+        estimate_posterior(features[order], label[order], 3, 5), eta[order], atol=1e-7
     )
 
 
 def test_posterior_does_not_feel_a_repeated_feature():
     features, label = examples(60, 4, 3, seed=2)
     repeated = np.concatenate([features, features, 2 * features], axis=1)
-    expected = posterior(features * np.sqrt(np.float32(6)), label, 3, 0)
+    expected = estimate_posterior(features * np.sqrt(np.float32(6)), label, 3, 0)
     # as does the square root of 6; 1.2e-8 is reached
-    np.testing.assert_allclose(posterior(repeated, label, 3, 0), expected, atol=1e-7)
+    np.testing.assert_allclose(estimate_posterior(repeated, label, 3, 0), expected, atol=1e-7)
 
 
 def test_posterior_gives_an_absent_class_nothing():
     features, label = examples(60, 4, 2, seed=1)
-    eta = posterior(features, 2 * label + 1, 5, 0)
+    eta = estimate_posterior(features, 2 * label + 1, 5, 0)
     assert_rows(eta)
     assert not eta[:, [0, 2, 4]].any()
-    np.testing.assert_array_equal(eta[:, [1, 3]], posterior(features, label, 2, 0))
+    np.testing.assert_array_equal(eta[:, [1, 3]], estimate_posterior(features, label, 2, 0))
 
 
 def test_components_of_some_rows_serve_all(monkeypatch, digits):
@@ -232,7 +232,7 @@ def test_components_of_some_rows_serve_all(monkeypatch, digits):
     monkeypatch.setattr(feature_noise, "COMPONENT_ROWS", 500)
     monkeypatch.setattr(feature_noise, "CHUNK", 700)
     monkeypatch.setattr(feature_noise, "COMPONENTS", 20)
-    eta, again, other = (posterior(features, label, 10, seed) for seed in (1, 1, 2))
+    eta, again, other = (estimate_posterior(features, label, 10, seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(eta, again)
     assert np.abs(eta - other).max() > 1e-3
     for one in (eta, other):
@@ -242,9 +242,9 @@ def test_components_of_some_rows_serve_all(monkeypatch, digits):
 def test_a_classifier_that_cannot_be_fitted_is_refused():
     features, label = examples(20, 3, 2)
     with pytest.raises(ValueError, match="noise_model: no classifier"):
-        posterior(features, np.zeros(20, np.int64), 2, 0)
+        estimate_posterior(features, np.zeros(20, np.int64), 2, 0)
     with pytest.raises(ValueError, match="noise_model: no classifier"):
-        posterior(np.ones((20, 3), np.float32), label, 2, 0)
+        estimate_posterior(np.ones((20, 3), np.float32), label, 2, 0)
 
 
 @pytest.mark.filterwarnings("ignore:lbfgs failed to converge")
@@ -252,4 +252,4 @@ def test_a_fit_that_does_not_converge_is_refused(monkeypatch):
     features, label = examples(50, 3, 2)
     monkeypatch.setattr(feature_noise, "MAX_ITERATIONS", 1)
     with pytest.raises(ValueError, match=r"noise_model: .* did not converge"):
-        posterior(features, label, 2, 0)
+        estimate_posterior(features, label, 2, 0)

@@ -53,7 +53,9 @@ def zoo(tmp_path: Path) -> Path:
 def rows_of(data: Folder) -> dict[str, str]:
     return {
         path: data.class_names[label]
-        for path, label in zip(data.listed.files.paths, data.listed.given, strict=True)
+        for path, label in zip(
+            data.training_list.files.paths, data.training_list.given, strict=True
+        )
     }
 
 
@@ -62,21 +64,21 @@ def test_folders_are_classes(zoo: Path) -> None:
     assert data.class_names == ("ape", "bee", "cow")
     assert data.num_probe == 0
     # about a fifth of each class is held out, at least one
-    assert np.bincount(data.tested["test"].label).tolist() == [2, 1, 1]
+    assert np.bincount(data.test_lists["test"].label).tolist() == [2, 1, 1]
     assert data.num_train == 11
     assert all(path.startswith(name) for path, name in rows_of(data).items())
     assert data.notes[0] == "1 files are no pictures by their names, and left out: .txt (1)"
     assert "0 of them with trusted labels; the others may be" in data.notes[1]
-    tested = set(data.tested["test"].files.paths)
-    assert not tested & set(data.listed.files.paths)
-    assert tested == set(folder(zoo, seed=2).tested["test"].files.paths)
+    tested = set(data.test_lists["test"].files.paths)
+    assert not tested & set(data.training_list.files.paths)
+    assert tested == set(folder(zoo, seed=2).test_lists["test"].files.paths)
 
 
 def test_a_class_of_one_picture_is_trained_on(zoo: Path) -> None:
     picture(zoo / "dog" / "99.png", 99)
     data = folder(zoo)
-    assert np.bincount(data.tested["test"].label, minlength=4).tolist() == [2, 1, 1, 0]
-    assert "dog/99.png" in data.listed.files.paths
+    assert np.bincount(data.test_lists["test"].label, minlength=4).tolist() == [2, 1, 1, 0]
+    assert "dog/99.png" in data.training_list.files.paths
     assert "NOTE: 1 of 4 classes have too few pictures to test on: dog" in data.notes
 
 
@@ -92,7 +94,7 @@ def test_who_checks_more_labels_is_tested_on_what_he_was(tmp_path: Path) -> None
         lines = [path for path in paths[:many] if path[0] != "c"] + paths[2:6:3]
         checked.write_text("\n".join(lines))
         data = folder(tmp_path / "zoo", trusted=str(checked))
-        tested = set(data.tested["test"].files.paths)
+        tested = set(data.test_lists["test"].files.paths)
         assert before <= tested <= set(lines)
         assert len(tested) > len(before)
         assert sum(path[0] == "c" for path in tested) == 1
@@ -101,7 +103,7 @@ def test_who_checks_more_labels_is_tested_on_what_he_was(tmp_path: Path) -> None
     few = tmp_path / "few.txt"
     few.write_text("\n".join([path for path in paths if path[0] == "a"] + paths[1:4:3]))
     data = folder(tmp_path / "zoo", trusted=str(few))  # of one class in three there are enough
-    assert not set(data.tested["test"].files.paths) <= set(few.read_text().split())
+    assert not set(data.test_lists["test"].files.paths) <= set(few.read_text().split())
 
 
 def test_what_was_kept_is_the_same_whatever_became_of_the_lists(zoo: Path, tmp_path: Path) -> None:
@@ -109,22 +111,22 @@ def test_what_was_kept_is_the_same_whatever_became_of_the_lists(zoo: Path, tmp_p
     rows = [f"{path.parent.name}/{path.name}" for path in sorted(zoo.rglob("*.png*"))]
     checked = table(tmp_path / "checked.csv", "path,true_label", f"{rows[2]},cow", f"{rows[9]},bee")
     data = folder(zoo, trusted=str(checked))
-    data.keep(tmp_path)
+    data.save_for_evaluation(tmp_path)
     checked.unlink()
     picture(zoo / "dog" / "new.png", 1)
     again = folder(zoo, trusted=str(checked), kept=tmp_path / "listing.json")
-    assert again.drawn.hash == data.drawn.hash
+    assert again.drawn_manifest.hash == data.drawn_manifest.hash
     assert again.class_names == data.class_names
-    for name, one in data.tested.items():
-        assert again.tested[name].files == one.files
-        assert np.array_equal(again.tested[name].label, one.label)
+    for name, one in data.test_lists.items():
+        assert again.test_lists[name].files == one.files
+        assert np.array_equal(again.test_lists[name].label, one.label)
     assert again.tested_pictures() == data.tested_pictures()
 
 
 def test_pictures_keep_their_labels(zoo: Path) -> None:
     data = folder(zoo)
     data.setup()
-    batch = data.train_set.everything
+    batch = data.train_set.all_examples
     for image, label, row in zip(batch.image, batch.label, batch.index, strict=True):
         number = int(Path(data.paths[row]).stem)
         assert image[0, 0, 0] == 10 * number
@@ -137,7 +139,7 @@ def test_split_folders(tmp_path: Path) -> None:
             picture(tmp_path / split / name / "deeper" / f"{number}.jpg", number)
     data = folder(tmp_path)
     assert (data.num_train, data.class_names, data.notes) == (5, ("a", "b"), [])
-    assert data.tested["test"].files.paths == ["Val/a/deeper/0.jpg"]
+    assert data.test_lists["test"].files.paths == ["Val/a/deeper/0.jpg"]
     # without a folder of training pictures, val is a class as any other
     for name in ("val", "dog"):
         picture(tmp_path / "other" / name / "0.png", 0)
@@ -158,11 +160,11 @@ def test_a_table_says_it_all(zoo: Path, tmp_path: Path) -> None:
     )
     data = folder(zoo, labels=str(file))
     assert data.class_names == ("2", "10")  # as people sort them
-    assert data.listed.given.tolist() == [1, 0, 0, 1]
-    assert data.listed.true.tolist() == [1, 1, 1, -1]
-    assert data.listed.trusted.tolist() == [True, False, True, False]
-    assert data.tested["test"].label.tolist() == [0, 1]
-    manifest = data.drawn
+    assert data.training_list.given.tolist() == [1, 0, 0, 1]
+    assert data.training_list.true.tolist() == [1, 1, 1, -1]
+    assert data.training_list.trusted.tolist() == [True, False, True, False]
+    assert data.test_lists["test"].label.tolist() == [0, 1]
+    manifest = data.drawn_manifest
     assert [data.paths[row] for row in manifest.probe_rows] == ["ape/0.png", "ape/2.png"]
     assert manifest.probe_label.tolist() == [1, 1]
     assert manifest.clean.tolist() == [1, -1]
@@ -177,26 +179,26 @@ def test_true_labels_are_trusted_where_nothing_else_says_who_is(zoo: Path, tmp_p
         *[f"bee/{number}.png,bee,bee" for number in range(6, 11)],
     )
     data = folder(zoo, labels=str(file), probe_per_class=1)
-    assert data.listed.trusted.all()
-    assert sorted(data.drawn.probe_label.tolist()) == [0, 1]
+    assert data.training_list.trusted.all()
+    assert sorted(data.drawn_manifest.probe_label.tolist()) == [0, 1]
     assert data.notes[0].endswith(
         "3 pictures are held out of training to test on, 3 of them with trusted labels"
     )
     # trusted examples that are not in the probe are trained on with the label they came with
-    assert data.num_train == len(data.listed.given) - 2
-    assert (data.drawn.given[data.drawn.clean == 1] == 0).sum() >= 1
+    assert data.num_train == len(data.training_list.given) - 2
+    assert (data.drawn_manifest.given[data.drawn_manifest.clean == 1] == 0).sum() >= 1
 
 
 def test_a_list_of_checked_pictures(zoo: Path, tmp_path: Path) -> None:
     plain = tmp_path / "checked.txt"
     plain.write_text("ape/0.png\n\ncow/11.png\n")
-    listed = folder(zoo, trusted=str(plain)).listed
+    listed = folder(zoo, trusted=str(plain)).training_list
     trusted = [listed.files.paths[row] for row in np.flatnonzero(listed.trusted)]
     assert set(trusted) <= {"ape/0.png", "cow/11.png"}
     filled = table(
         tmp_path / "checked.csv", "path,label,true_label", "ape/1.png,ape,cow", "bee/6.png,bee,"
     )
-    listed = folder(zoo, trusted=str(filled)).listed
+    listed = folder(zoo, trusted=str(filled)).training_list
     row = listed.files.paths.index("ape/1.png")
     assert (listed.given[row], listed.true[row], listed.trusted.sum()) == (0, 2, 1)
 
@@ -247,7 +249,7 @@ def test_what_to_label_first_is_written_down(
     monkeypatch.chdir(tmp_path)
     (zoo / "ape" / "0.png").rename(zoo / "ape" / "0\udcff.png")  # any bytes can be a name
     data = folder(zoo)
-    said = data.without_probe()
+    said = data.advice_without_probe()
     path = Path("outputs/zoo-label_these_first.csv")
     assert f"dataset.trusted={path}" in said
     rows = list(csv.DictReader(path.open(encoding="utf-8", errors="surrogateescape")))
@@ -260,12 +262,12 @@ def test_what_to_label_first_is_written_down(
     for name in ("ox", "pig"):
         for number in range(3):
             picture(tmp_path / "other" / "zoo" / name / f"{number}.png", number)
-    said = folder(tmp_path / "other" / "zoo").without_probe()
+    said = folder(tmp_path / "other" / "zoo").advice_without_probe()
     another = next(one for one in Path("outputs").iterdir() if one != path)
     assert f"dataset.trusted={another}" in said
     unfilled = folder(zoo, trusted=str(path))
     assert unfilled.num_probe == 0  # nothing is filled in yet
-    assert "trusts no picture to train with" in unfilled.without_probe()
+    assert "trusts no picture to train with" in unfilled.advice_without_probe()
 
 
 @pytest.mark.parametrize("pictures", ["whole", "windows"])
@@ -277,7 +279,7 @@ def test_what_cannot_be_read_is_not_to_be_labelled_first(
     for path in broken:
         (zoo / path).write_bytes(b"\x89PNG\r\n\x1a\n broken")
     data = folder(zoo, pictures=pictures)
-    data.without_probe()
+    data.advice_without_probe()
     with Path("outputs/zoo-label_these_first.csv").open() as file:
         listed = {row["path"] for row in csv.DictReader(file)}
     assert listed == set(data.paths) - broken
@@ -288,12 +290,12 @@ def test_a_list_of_what_to_label_first_that_is_filled_in_stays(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     data = folder(zoo)
-    data.without_probe()
+    data.advice_without_probe()
     path = Path("outputs/zoo-label_these_first.csv")
     path.write_text(path.read_text().replace("bee,\n", "bee,bee\n", 1))
     work = path.read_text()
     assert ",bee,bee" in work
-    assert f"is filled in: give dataset.trusted={path}" in data.without_probe()
+    assert f"is filled in: give dataset.trusted={path}" in data.advice_without_probe()
     assert path.read_text() == work
     assert folder(zoo, trusted=str(path)).num_probe == 1
 
@@ -304,8 +306,8 @@ def test_folders_may_be_links_and_their_names_in_any_form(zoo: Path, tmp_path: P
     (zoo / "cow" / "again").symlink_to(zoo / "cow")  # has no end
     data = folder(zoo)
     assert data.class_names == ("K\u00e4fer", "ape", "cow")
-    assert data.train_size + len(data.tested["test"].label) == 15
-    path = next(path for path in data.listed.files.paths if path.startswith("Ka"))
+    assert data.train_size + len(data.test_lists["test"].label) == 15
+    path = next(path for path in data.training_list.files.paths if path.startswith("Ka"))
     checked = table(tmp_path / "t.csv", "path,true_label", f"{path},K\u00e4fer")
     assert folder(zoo, trusted=str(checked)).num_probe == 1
 
@@ -323,7 +325,7 @@ def test_lists_that_say_different_things_are_refused(zoo: Path, tmp_path: Path) 
     ]
     with pytest.raises(ValueError, match=r"ape/1\.png is 'ape' in .*1\.csv and 'bee' in .*2\.CSV"):
         folder(zoo, trusted=lists)
-    assert folder(zoo, trusted=[lists[0], lists[0]]).listed.trusted.sum() == 1
+    assert folder(zoo, trusted=[lists[0], lists[0]]).training_list.trusted.sum() == 1
 
 
 def test_what_a_stranger_would_want_to_know_is_noted(zoo: Path, tmp_path: Path) -> None:
@@ -424,9 +426,9 @@ def test_the_labels_of_another_run(zoo: Path, tmp_path: Path) -> None:
     plain = tmp_path / "checked.txt"
     plain.write_text("ape/0.png\nbee/6.png\ncow/11.png\nape/1.png\n")
     data = folder(zoo, trusted=str(plain))
-    data.drawn.save(tmp_path / "run")
+    data.drawn_manifest.save(tmp_path / "run")
     again = folder(zoo, trusted=str(plain), labels=str(tmp_path / "run" / "labels.npz"))
-    assert again.drawn.hash == Manifest.load(tmp_path / "run" / "labels.npz").hash
+    assert again.drawn_manifest.hash == Manifest.load(tmp_path / "run" / "labels.npz").hash
     # more pictures, and each row may be another
     for number in range(100, 103):
         picture(zoo / "ape" / f"{number}.png", 7)
@@ -440,7 +442,7 @@ def test_what_cannot_be_read_is_grey_and_noted(zoo: Path, tmp_path: Path) -> Non
     data = folder(zoo)
     data.setup()
     assert {Path(name).name for name in data.unreadable.seen} == {"1.png", "2.png", "3.png"}
-    batch = data.train_set.everything
+    batch = data.train_set.all_examples
     grey = [data.paths[row] for row in batch.index[(batch.image == 128).flatten(1).all(1)]]
     assert set(grey) == {
         path for path in data.paths if Path(path).name in ("1.png", "2.png", "3.png")

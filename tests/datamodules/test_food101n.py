@@ -37,7 +37,7 @@ def test_every_row_is_what_the_lists_say(untouched):
     data = made(untouched)
     rows = rows_of(data)
     assert data.class_names == tuple(DISHES)
-    assert data.listed.files.root == untouched / "food101n" / "images"
+    assert data.training_list.files.root == untouched / "food101n" / "images"
     assert len(rows) == data.train_size == 3 * 101 + 2
     for label, name in enumerate(DISHES):
         assert rows[f"{name}/0.jpg"] == (label, label, True)
@@ -67,16 +67,16 @@ def test_pictures_are_with_their_labels(untouched):
     check_labels(data)
     assert data.num_probe == 101
     assert data.num_train == 305 - 101
-    shows, given = np.array(seen(data.train_set)), data.drawn.given
-    wrong = data.drawn.clean == KNOWN_WRONG
+    shows, given = np.array(seen(data.train_set)), data.drawn_manifest.given
+    wrong = data.drawn_manifest.clean == KNOWN_WRONG
     assert (shows != given)[wrong].all()
     test = data.test_sets["test"]
-    assert test.everything.label.tolist() == list(range(101))
+    assert test.all_examples.label.tolist() == list(range(101))
     assert data.test_names == ("test",)
 
 
 def test_known_errors_are_errors_to_everyone(untouched):
-    drawn = made(untouched).drawn
+    drawn = made(untouched).drawn_manifest
     wrong, right = 101 + 1, 2  # right: dish_0's other verified row, and the one for validation
     assert (drawn.clean == KNOWN_WRONG).sum() == wrong
     assert (drawn.clean >= 0).sum() == right
@@ -94,7 +94,7 @@ def test_known_errors_are_errors_to_everyone(untouched):
 def test_all_that_is_trusted(untouched):
     data = made(untouched, probe_per_class=None)
     assert data.num_probe == 102
-    assert data.drawn.probe_label[:101].tolist() == list(range(101))
+    assert data.drawn_manifest.probe_label[:101].tolist() == list(range(101))
     assert data.num_train == 305 - 102
 
 
@@ -113,7 +113,7 @@ def test_lists_without_headers_lose_nothing(untouched, folder):
     for name in ("classes.txt", "imagelist.tsv", "verified_train.tsv", "verified_val.tsv"):
         file = folder / "food101n" / "meta" / name
         write(file, file.read_text().splitlines()[1:])
-    assert made(folder).listed.hash == made(untouched).listed.hash
+    assert made(folder).training_list.hash == made(untouched).training_list.hash
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_ugly_pictures_do_not_swap_labels(folder):
     assert seen(data.probe_set) == [0, 1]
     kept = [0, 2, 3, 5]  # all but those cut short
     assert np.array(seen(data.train_set))[kept].tolist() == [0, 0, 1, 1]
-    assert data.drawn.given[kept].tolist() == [0, 0, 1, 1]
+    assert data.drawn_manifest.given[kept].tolist() == [0, 0, 1, 1]
     assert sorted(data.unreadable.seen) == [
         str(root / "images" / name / "cut.jpg") for name in names
     ]

@@ -7,7 +7,7 @@ from PIL import Image
 from scipy import stats
 from torchvision.transforms.v2 import functional
 
-from datamodules.image_windows import Window, centre_window, random_window, show
+from datamodules.image_windows import Window, centre_window, random_window, resized_crop
 
 # Mean share of the picture that TensorFlow's windows showed, 20,000 of each size (version 2.21)
 TENSORFLOW_AREA = {
@@ -131,7 +131,7 @@ def test_show_is_torchvisions_resized_crop(mode, flip):
     expected = functional.pil_to_tensor(
         functional.resized_crop(rgb, *window[:4], [224, 224], antialias=True)
     )
-    ours = show(image, window)
+    ours = resized_crop(image, window)
     assert ours.dtype == torch.uint8
     assert ours.is_contiguous()
     assert torch.equal(ours, expected.flip(2) if flip else expected)
@@ -140,8 +140,8 @@ def test_show_is_torchvisions_resized_crop(mode, flip):
 def test_show_of_the_centre_is_torchvisions_centre_crop():
     image = picture(256, 344)
     expected = functional.pil_to_tensor(functional.center_crop(image, [224, 224]))
-    assert torch.equal(show(image, centre_window(256, 344)), expected)
-    assert show(image, centre_window(256, 344), 64).shape == (3, 64, 64)
+    assert torch.equal(resized_crop(image, centre_window(256, 344)), expected)
+    assert resized_crop(image, centre_window(256, 344), 64).shape == (3, 64, 64)
 
 
 def test_refuses_what_is_no_picture_or_no_part_of_it():
@@ -156,6 +156,6 @@ def test_refuses_what_is_no_picture_or_no_part_of_it():
         Window(0, 0, 5, 0),
     ):
         with pytest.raises(ValueError, match="not inside a picture of 40x60"):
-            show(image, window)
+            resized_crop(image, window)
     with pytest.raises(ValueError, match="side=0"):
-        show(image, centre_window(40, 60), 0)
+        resized_crop(image, centre_window(40, 60), 0)

@@ -5,7 +5,7 @@ import pytest
 from scipy import special, stats
 
 from datamodules import instance_noise
-from datamodules.feature_noise import feature_dependent, posterior
+from datamodules.feature_noise import estimate_posterior, feature_dependent
 from datamodules.instance_noise import instance_dependent, pixel_features
 from datamodules.noise import corrupt_rows
 
@@ -190,4 +190,4 @@ def test_bad_examples_are_refused(case):
     with pytest.raises(ValueError, match=re.escape(case)):
         instance_dependent(*bad(case), 0.4, np.random.default_rng(0))
     with pytest.raises(ValueError, match=re.escape(case)):
-        posterior(*bad(case), 0)
+        estimate_posterior(*bad(case), 0)

@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datamodules.label_files import read_stated
+from datamodules.label_files import read_label_file
 from datamodules.manifest import Manifest
-from datamodules.split import Known
+from datamodules.split import Candidates
 
 NAMES = ("ape", "bee", "7")
 LABEL = np.array([0, 2, 1, 1])
@@ -15,7 +15,7 @@ def test_arrays(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", LABEL.astype(np.uint8))
     np.savez(tmp_path / "b.npz", worse=LABEL, other=LABEL[::-1])
     for given in ("a.npy", "b.npz:worse"):
-        found = read_stated(str(tmp_path / given), 4, NAMES)
+        found = read_label_file(str(tmp_path / given), 4, NAMES)
         assert isinstance(found, np.ndarray)
         assert found.dtype == np.int64
         np.testing.assert_array_equal(found, LABEL)
@@ -32,24 +32,26 @@ def test_arrays(tmp_path: Path) -> None:
 )
 def test_tables(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.csv").write_text(text, encoding="utf-8")
-    np.testing.assert_array_equal(read_stated(str(tmp_path / "a.csv"), 4, NAMES), LABEL)
+    np.testing.assert_array_equal(read_label_file(str(tmp_path / "a.csv"), 4, NAMES), LABEL)
 
 
 def drawn(rows: int) -> Manifest:
     settings = {"dataset": "toy", "seed": 1, "noise_model": "x", "probe_per_class": 1}
     true = np.arange(rows) % 3
-    return Manifest.draw(Known(true), lambda some: true[some], settings=settings, class_names=NAMES)
+    return Manifest.draw(
+        Candidates(true), lambda some: true[some], settings=settings, class_names=NAMES
+    )
 
 
 def test_the_labels_of_a_run(tmp_path: Path) -> None:
     made = drawn(9)
     made.save(tmp_path)
-    found = read_stated(str(tmp_path / "labels.npz"), 9, NAMES)
+    found = read_label_file(str(tmp_path / "labels.npz"), 9, NAMES)
     assert isinstance(found, Manifest)
     assert found.hash == made.hash
     for size, names in ((8, NAMES), (9, NAMES[:2]), (9, ("ape", "bee", "cow"))):
         with pytest.raises(ValueError, match="was drawn for toy, with 3 classes and rows up to 8"):
-            read_stated(str(tmp_path / "labels.npz"), size, names)
+            read_label_file(str(tmp_path / "labels.npz"), size, names)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,7 @@ def test_the_labels_of_a_run(tmp_path: Path) -> None:
 def test_files_that_are_something_else(tmp_path: Path, name: str, text: str, message: str) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(ValueError, match=message):
-        read_stated(str(tmp_path / name), 4, NAMES)
+        read_label_file(str(tmp_path / name), 4, NAMES)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ def test_files_that_are_something_else(tmp_path: Path, name: str, text: str, mes
 def test_arrays_that_do_not_fit(tmp_path: Path, array: np.ndarray) -> None:
     np.save(tmp_path / "a.npy", array)
     with pytest.raises(ValueError, match=r"labels=.*a\.npy (holds|cannot be used)"):
-        read_stated(str(tmp_path / "a.npy"), 4, NAMES)
+        read_label_file(str(tmp_path / "a.npy"), 4, NAMES)
 
 
 @pytest.mark.filterwarnings("ignore:Data type alias")  # of one such change, by numpy
@@ -94,7 +96,7 @@ def test_a_byte_that_changed_is_told(tmp_path: Path, name: str) -> None:
         changed[place] ^= 0b1000
         path.write_bytes(changed)
         try:
-            read_stated(given, size, NAMES)
+            read_label_file(given, size, NAMES)
         except ValueError as error:  # and nothing else
             refused.append(str(error))
     assert len(refused) > len(whole) / 2
@@ -105,10 +107,10 @@ def test_a_missing_file_and_a_missing_array(tmp_path: Path) -> None:
     np.savez(tmp_path / "b.npz", worse=LABEL)
     for given in ("no.npy", "b.npz:better"):
         with pytest.raises(ValueError, match=r"give the labels.npz of a run"):
-            read_stated(str(tmp_path / given), 4, NAMES)
+            read_label_file(str(tmp_path / given), 4, NAMES)
 
 
 def test_objects_are_not_unpickled(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match="cannot be used"):
-        read_stated(str(tmp_path / "a.npy"), 4, NAMES)
+        read_label_file(str(tmp_path / "a.npy"), 4, NAMES)

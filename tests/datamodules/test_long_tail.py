@@ -3,7 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from datamodules.long_tail import long_tail_counts, thin
+from datamodules.long_tail import long_tail_counts, subsample
 
 # What papers on long-tailed CIFAR report: (largest, classes, imbalance) -> size of the training set
 SIZES = {
@@ -73,7 +73,7 @@ def label():
 def test_thin_keeps_the_counts_in_order(label):
     counts = np.array([100, 50, 7, 1, 0])
     before = label.copy()
-    rows = thin(label, counts, np.random.default_rng(1))
+    rows = subsample(label, counts, np.random.default_rng(1))
     assert np.all(np.diff(rows) > 0)
     np.testing.assert_array_equal(np.bincount(label[rows], minlength=5), counts)
     np.testing.assert_array_equal(label, before)
@@ -85,13 +85,15 @@ def test_thin_takes_the_first_of_each_class_in_random_order(label):
     for true, count in enumerate([3, 0, 100, 2, 9]):
         members = [row for row in range(len(label)) if label[row] == true]
         expected += list(rng.permutation(members))[:count]
-    rows = thin(label, np.array([3, 0, 100, 2, 9]), np.random.default_rng(2))
+    rows = subsample(label, np.array([3, 0, 100, 2, 9]), np.random.default_rng(2))
     assert rows.tolist() == sorted(expected)
 
 
 def test_a_larger_imbalance_keeps_a_subset(label):
     kept = [
-        set(thin(label, long_tail_counts(100, 5, imbalance), np.random.default_rng(3)).tolist())
+        set(
+            subsample(label, long_tail_counts(100, 5, imbalance), np.random.default_rng(3)).tolist()
+        )
         for imbalance in (1, 2, 10, 50, 100)
     ]
     assert all(larger > smaller for larger, smaller in pairwise(kept))
@@ -99,7 +101,7 @@ def test_a_larger_imbalance_keeps_a_subset(label):
 
 def test_a_class_does_not_feel_the_others_counts(label):
     some, other = (
-        thin(label, np.array(counts), np.random.default_rng(4))
+        subsample(label, np.array(counts), np.random.default_rng(4))
         for counts in ([100, 100, 20, 100, 100], [1, 0, 20, 3, 50])
     )
     np.testing.assert_array_equal(some[label[some] == 2], other[label[other] == 2])
@@ -107,7 +109,9 @@ def test_a_class_does_not_feel_the_others_counts(label):
 
 def test_thin_is_a_function_of_its_generator(label):
     counts = long_tail_counts(100, 5, 10)
-    once, again, other = (thin(label, counts, np.random.default_rng(seed)) for seed in (5, 5, 6))
+    once, again, other = (
+        subsample(label, counts, np.random.default_rng(seed)) for seed in (5, 5, 6)
+    )
     np.testing.assert_array_equal(once, again)
     assert not np.array_equal(once, other)
 
@@ -115,21 +119,21 @@ def test_thin_is_a_function_of_its_generator(label):
 def test_every_example_is_as_likely_to_be_kept(label):
     rng, kept = np.random.default_rng(7), np.zeros(len(label))
     for _ in range(1000):
-        kept[thin(label, np.full(5, 30), rng)] += 1
+        kept[subsample(label, np.full(5, 30), rng)] += 1
     # 500 counts of 1000 draws at 0.3, standard deviation 14.5
     assert np.all(np.abs(kept - 300) < 6 * 14.5)
 
 
 def test_a_class_that_is_too_small_is_named(label):
     with pytest.raises(ValueError, match="imbalance: class 2 has 100 examples and cannot keep 101"):
-        thin(label, np.array([100, 100, 101, 100, 200]), np.random.default_rng(0))
+        subsample(label, np.array([100, 100, 101, 100, 200]), np.random.default_rng(0))
 
 
 def test_a_negative_count_is_refused(label):
     with pytest.raises(ValueError, match="class 4 has 100 examples and cannot keep -1"):
-        thin(label, np.array([1, 1, 1, 1, -1]), np.random.default_rng(0))
+        subsample(label, np.array([1, 1, 1, 1, -1]), np.random.default_rng(0))
 
 
 def test_labels_without_a_count_are_refused(label):
     with pytest.raises(ValueError, match="labels up to 4, but counts for 4 classes"):
-        thin(label, np.full(4, 10), np.random.default_rng(0))
+        subsample(label, np.full(4, 10), np.random.default_rng(0))

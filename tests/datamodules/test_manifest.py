@@ -6,15 +6,15 @@ import pytest
 
 from datamodules.batch import KNOWN_WRONG, UNKNOWN
 from datamodules.manifest import Manifest
-from datamodules.noise import corrupt, flip
+from datamodules.noise import asymmetric, corrupt
 from datamodules.randomness import numpy_generator
-from datamodules.split import Known
+from datamodules.split import Candidates
 
 UNEVEN = np.array([0] * 7 + [1] * 5 + [2] * 9)
 NAMES = ("ape", "bee", "cow")
 
 
-def draw(class_names=NAMES, known=None, thin=None, **changes) -> Manifest:
+def draw(class_names=NAMES, candidates=None, subset=None, **changes) -> Manifest:
     settings = {
         "dataset": "toy",
         "seed": 1,
@@ -24,12 +24,16 @@ def draw(class_names=NAMES, known=None, thin=None, **changes) -> Manifest:
         **changes,
     }
 
-    def give(rows):
-        transition = flip(3, settings["nominal_noise"], {0: 2})
+    def given_labels(rows):
+        transition = asymmetric(3, settings["nominal_noise"], {0: 2})
         return corrupt(UNEVEN[rows], transition, numpy_generator(settings["seed"], "noise"))
 
     return Manifest.draw(
-        known or Known(UNEVEN), give, settings=settings, class_names=class_names, thin=thin
+        candidates or Candidates(UNEVEN),
+        given_labels,
+        settings=settings,
+        class_names=class_names,
+        subset=subset,
     )
 
 
@@ -204,17 +208,19 @@ def test_a_pickle_among_labels_is_not_executed(tmp_path):
 
 def test_rows_may_be_only_for_the_probe_or_never(tmp_path):
     noisy, trusted = np.arange(21) < 12, np.arange(21) % 3 == 0
-    drawn = draw(known=Known(UNEVEN, noisy=noisy, trusted=trusted), probe_per_class=1)
+    drawn = draw(candidates=Candidates(UNEVEN, noisy=noisy, trusted=trusted), probe_per_class=1)
     assert trusted[drawn.probe_rows].all()
     assert set(drawn.train_rows) == set(range(12)) - set(drawn.probe_rows)
-    everyone = draw(known=Known(UNEVEN, noisy=noisy, trusted=trusted), probe_per_class=None)
+    everyone = draw(
+        candidates=Candidates(UNEVEN, noisy=noisy, trusted=trusted), probe_per_class=None
+    )
     assert set(everyone.probe_rows) == set(np.flatnonzero(trusted))
     assert "(all that are trusted)" in everyone.describe()
 
 
 def test_unknown_truth_is_not_counted():
     true = np.where(np.arange(21) < 10, UNEVEN, -1)
-    drawn = draw(known=Known(true, trusted=true >= 0), probe_per_class=None)
+    drawn = draw(candidates=Candidates(true, trusted=true >= 0), probe_per_class=None)
     assert drawn.effective_noise is None
     assert "rate unknown" in drawn.describe()
     assert sum(map(sum, drawn.summary()["transition_counts"])) == 0
@@ -235,5 +241,5 @@ def test_known_errors_of_unknown_class_are_counted_as_errors():
 
 
 def test_thinning_keeps_what_it_says():
-    kept = draw(thin=lambda rows: rows[::2])
+    kept = draw(subset=lambda rows: rows[::2])
     assert set(kept.train_rows) == set(draw().train_rows[::2])

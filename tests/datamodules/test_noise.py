@@ -7,10 +7,10 @@ from scipy import stats
 from datamodules.noise import (
     CIFAR10_FLIPS,
     DIGIT_FLIPS,
+    asymmetric,
     corrupt,
     corrupt_rows,
     effective_rate,
-    flip,
     next_in_superclass,
     pair_flip,
     rows_by_class,
@@ -74,7 +74,7 @@ def ours(model: str, rate: float) -> np.ndarray:
     return (
         uniform(100 if model == "uniform100" else 10, rate)
         if model != "asym10"
-        else flip(10, rate, CIFAR10_FLIPS)
+        else asymmetric(10, rate, CIFAR10_FLIPS)
     )
 
 
@@ -96,7 +96,7 @@ def test_reference_and_we_draw_from_the_same_matrix(golden, model, rate, hold):
 
 
 def test_reference_flips_the_same_classes(golden):
-    sure = flip(10, 1 - 1e-12, CIFAR10_FLIPS).argmax(axis=1)
+    sure = asymmetric(10, 1 - 1e-12, CIFAR10_FLIPS).argmax(axis=1)
     np.testing.assert_array_equal(sure, golden["asym10/target_class_at_ratio1"])
 
 
@@ -108,7 +108,7 @@ def test_uniform_by_hand():
 
 def test_flip_by_hand():
     np.testing.assert_allclose(
-        flip(3, 0.25, {0: 2, 1: 0}), [[0.75, 0, 0.25], [0.25, 0.75, 0], [0, 0, 1]]
+        asymmetric(3, 0.25, {0: 2, 1: 0}), [[0.75, 0, 0.25], [0.25, 0.75, 0], [0, 0, 1]]
     )
 
 
@@ -142,12 +142,12 @@ def test_next_in_superclass_goes_round():
 
 
 def test_a_superclass_of_one_stays_clean():
-    np.testing.assert_array_equal(flip(2, 0.4, {0: 0, 1: 1}), np.eye(2))
+    np.testing.assert_array_equal(asymmetric(2, 0.4, {0: 0, 1: 1}), np.eye(2))
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0, 1.2, float("nan")])
 @pytest.mark.parametrize(
-    "model", [uniform, uniform_other, pair_flip, lambda c, r: flip(c, r, {0: 1})]
+    "model", [uniform, uniform_other, pair_flip, lambda c, r: asymmetric(c, r, {0: 1})]
 )
 def test_impossible_rate_is_refused(model, rate):
     with pytest.raises(ValueError, match=r"noise=.* is not a rate"):

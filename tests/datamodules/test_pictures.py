@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from datamodules.image_windows import centre_window, random_window, show
-from datamodules.images import Place
+from datamodules.image_windows import centre_window, random_window, resized_crop
+from datamodules.images import BatchPosition
 from datamodules.pictures import PictureFiles, open_picture
 from datamodules.randomness import torch_generator
 from datamodules.unreadable import FILE, Unreadable, read_unreadable
@@ -29,29 +29,31 @@ def files(tmp_path: Path) -> PictureFiles:
 
 
 def test_evaluation_sees_the_centre(files: PictureFiles) -> None:
-    seen = files.plain(torch.tensor([1, 1, 0]))
+    seen = files.for_evaluation(torch.tensor([1, 1, 0]))
     picture = Image.fromarray(noise(30, 40, 1))
-    assert torch.equal(seen[0], show(picture, centre_window(30, 40), 16))
+    assert torch.equal(seen[0], resized_crop(picture, centre_window(30, 40), 16))
     assert torch.equal(seen[0], seen[1])
     assert not torch.equal(seen[0], seen[2])
 
 
 def test_training_sees_windows_that_seed_step_and_place_decide(files: PictureFiles) -> None:
-    place = Place("train", step=5, first=8, windows=2)
-    seen = files.drawn(torch.tensor([2, 0]), place)
+    position = BatchPosition("train", step=5, offset=8, windows=2)
+    seen = files.for_training(torch.tensor([2, 0]), position)
     assert seen.shape == (2, 2, 3, 16, 16)
     for offset, row in enumerate((2, 0)):
         draws = torch_generator(7, "train windows", 5, 8 + offset)
         picture = Image.fromarray(noise(30, 40, row))
         for window in range(2):
-            expected = show(picture, random_window(draws, 30, 40), 16)
+            expected = resized_crop(picture, random_window(draws, 30, 40), 16)
             assert torch.equal(seen[offset, window], expected)
     # the weak view does not depend on whether a strong one is wanted
-    assert torch.equal(files.drawn(torch.tensor([2, 0]), place._replace(windows=1)), seen[:, :1])
+    assert torch.equal(
+        files.for_training(torch.tensor([2, 0]), position._replace(windows=1)), seen[:, :1]
+    )
     # on another rank, the same example at its place in the global batch
-    assert torch.equal(files.drawn(torch.tensor([0]), place._replace(first=9)), seen[1:])
-    for other in (place._replace(step=6), place._replace(purpose="probe")):
-        assert not torch.equal(files.drawn(torch.tensor([2, 0]), other), seen)
+    assert torch.equal(files.for_training(torch.tensor([0]), position._replace(offset=9)), seen[1:])
+    for other in (position._replace(step=6), position._replace(purpose="probe")):
+        assert not torch.equal(files.for_training(torch.tensor([2, 0]), other), seen)
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "CMYK", "1", "RGBA", "I;16"])
@@ -101,12 +103,12 @@ def test_a_damaged_picture_is_grey_and_written_down_once(tmp_path: Path) -> None
     unreadable = Unreadable()
     names = ["good.png", "cut.jpg", "text, with\nlines.jpg"]
     files = PictureFiles(tmp_path, names, side=8, seed=7, flip=True, unreadable=unreadable)
-    seen = files.drawn(torch.tensor([0, 1]), Place("train", 0, 0, 2))
+    seen = files.for_training(torch.tensor([0, 1]), BatchPosition("train", 0, 0, 2))
     assert (seen[1] == 128).all()
     assert not (seen[0] == 128).all()
     unreadable.write_to(tmp_path)
     for _ in range(2):
-        files.plain(torch.tensor([1, 2]))
+        files.for_evaluation(torch.tensor([1, 2]))
     found = read_unreadable(tmp_path)
     assert {Path(path).name for path in found} == {"cut.jpg", "text, with\nlines.jpg"}
     assert all(found.values())
@@ -159,7 +161,7 @@ def test_names_that_are_not_text(tmp_path: Path) -> None:
     (tmp_path / "x.png").rename(tmp_path / name)
     files = PictureFiles(tmp_path, [name], side=8, seed=7, flip=True, unreadable=Unreadable())
     assert files.path(0) == tmp_path / name
-    assert not (files.plain(torch.tensor([0])) == 128).all()
+    assert not (files.for_evaluation(torch.tensor([0])) == 128).all()
     files.unreadable.write_to(tmp_path)
     files.unreadable.note(tmp_path / name, OSError("no"))
     assert read_unreadable(tmp_path) == {str(tmp_path / name): "no"}

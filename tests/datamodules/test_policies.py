@@ -9,7 +9,7 @@ from datamodules.policies import (
     OPERATIONS,
     RANDAUGMENT_OPERATIONS,
     magnitude,
-    scaled,
+    scale_length,
 )
 
 
@@ -48,7 +48,7 @@ def test_levels_mean_what_the_reference_says(level):
 
 
 def test_lengths_follow_the_side():
-    assert [scaled(9, side) for side in (8, 16, 32, 64)] == [2, 4, 9, 18]
+    assert [scale_length(9, side) for side in (8, 16, 32, 64)] == [2, 4, 9, 18]
     assert magnitude("TranslateX", 9, 8) == 2
     assert magnitude("Cutout", 3, 8) == 0
     assert magnitude("ShearX", 9, 8) == magnitude("ShearX", 9, 32)

@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from datamodules.images import ArrayImages
-from datamodules.labelled import LabelledImages
+from datamodules.labelled_images import LabelledImages
 from datamodules.randomness import numpy_generator
 from datamodules.samplers import (
     EndlessOrder,
+    ExampleStream,
     StepSampler,
-    Stream,
     TrainingSteps,
     shard_batches,
 )
@@ -118,8 +118,8 @@ def test_rows_are_taken_in_order_with_all_their_parts():
 
 
 def test_item_of_training_steps_is_the_steps_data():
-    train = Stream(images(9), order(9, 4))
-    probe = Stream(images(3), order(3, 4, shuffle=False))
+    train = ExampleStream(images(9), order(9, 4))
+    probe = ExampleStream(images(3), order(3, 4, shuffle=False))
     drawn = TrainingSteps(train, probe)[5]
     np.testing.assert_array_equal(drawn.train.index - 100, order(9, 4).rows(5))
     assert drawn.probe.index.tolist() == [102, 100, 101, 102]

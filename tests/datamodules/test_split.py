@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from datamodules.split import check_probe_per_class, draw_probe, interleaved
+from datamodules.split import check_probe_per_class, draw_probe, interleave_classes
 from tests.golden import load
 
 UNEVEN = np.array([0] * 7 + [1] * 5 + [2] * 9)
@@ -57,7 +57,7 @@ def test_probe_is_drawn_from_candidates_only():
 
 def test_classes_take_turns_as_far_as_they_last():
     label = np.array([2, 2, 0, 1, 2, 0, 1, 1])
-    rows = interleaved(np.arange(8), label)
+    rows = interleave_classes(np.arange(8), label)
     np.testing.assert_array_equal(rows, [2, 3, 0, 5, 6, 1, 7, 4])
-    np.testing.assert_array_equal(interleaved(np.array([4, 7, 0]), label), [7, 4, 0])
-    assert len(interleaved(np.array([], dtype=np.int64), label)) == 0
+    np.testing.assert_array_equal(interleave_classes(np.array([4, 7, 0]), label), [7, 4, 0])
+    assert len(interleave_classes(np.array([], dtype=np.int64), label)) == 0

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from datamodules.tables import is_filled_in, read_table
+from datamodules.tables import has_entries, read_table
 
 
 def write(path: Path, text: str) -> Path:
@@ -71,7 +71,7 @@ def test_whole_numbers_that_pandas_wrote_as_fractions(tmp_path: Path) -> None:
 def test_a_list_that_somebody_works_at(tmp_path: Path, text: str | None, filled: bool) -> None:
     if text is not None:
         write(tmp_path / "list.csv", text)
-    assert is_filled_in(tmp_path / "list.csv", "true_label") == filled
+    assert has_entries(tmp_path / "list.csv", "true_label") == filled
 
 
 def test_missing_cells_are_empty(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_every_row_is_what_the_lists_say(folder):
         assert rows[str(trusted)] == (-1, label, True)
     assert not [path for path in rows if "q0009" in path]  # the fifth class
     check_labels(data)
-    assert seen(data.train_set) == data.drawn.given.tolist()
+    assert seen(data.train_set) == data.drawn_manifest.given.tolist()
 
 
 def test_the_probe_comes_from_imagenets_training_pictures(folder):
@@ -52,10 +52,10 @@ def test_the_probe_comes_from_imagenets_training_pictures(folder):
     imagenet_val(folder / "imagenet", "wordnet")
     data = made(folder)
     assert (data.num_train, data.num_probe) == (12, 4)
-    probe = [data.listed.files.paths[row] for row in data.drawn.probe_rows]
+    probe = [data.training_list.files.paths[row] for row in data.drawn_manifest.probe_rows]
     assert all("/imagenet/train/" in path for path in probe)
     assert data.test_names == ("test", "val")
-    assert [len(one.label) for one in data.tested.values()] == [8, 12]
+    assert [len(one.label) for one in data.test_lists.values()] == [8, 12]
     assert data.notes == [
         "test: 8 of ImageNet's validation pictures; val: 12 of WebVision's",
     ]
@@ -72,8 +72,8 @@ def test_or_from_a_list(folder):
         csv.writer(file).writerows([("path", "label"), *rows])
     data = made(folder, probe_list=str(folder / "mine.csv"))
     assert data.train_size == 12 + 4
-    assert data.drawn.probe_label.tolist() == [0, 1, 2, 3]
-    assert len(data.tested["test"].label) == 12
+    assert data.drawn_manifest.probe_label.tolist() == [0, 1, 2, 3]
+    assert len(data.test_lists["test"].label) == 12
     check_labels(data)
 
 
@@ -90,15 +90,15 @@ def test_a_listed_picture_of_the_test_is_not_tested_on(folder):
     with (folder / "mine.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("path", "label"), *rows])
     data = made(folder, probe_list=str(folder / "mine.csv"))
-    assert [len(one.label) for one in data.tested.values()] == [4, 12]
+    assert [len(one.label) for one in data.test_lists.values()] == [4, 12]
     check_labels(data)
 
 
 def test_or_from_the_validation_pictures_which_is_said(folder):
     data = made(folder)
     assert data.test_names == ("test",)
-    tested = set(data.tested["test"].files.paths)
-    probe = {data.listed.files.paths[row] for row in data.drawn.probe_rows}
+    tested = set(data.test_lists["test"].files.paths)
+    probe = {data.training_list.files.paths[row] for row in data.drawn_manifest.probe_rows}
     assert (len(tested), len(probe)) == (8, 4)
     assert not {f"val_images_256/{path}" for path in tested} & probe
     first, second = data.notes
@@ -112,7 +112,7 @@ def test_or_from_the_validation_pictures_which_is_said(folder):
 def test_with_imagenets_validation_the_fallback_is_said_too(folder):
     imagenet_val(folder / "imagenet", "number")
     data = made(folder)
-    assert [len(one.label) for one in data.tested.values()] == [8, 8]
+    assert [len(one.label) for one in data.test_lists.values()] == [8, 8]
     assert "no trusted pictures were found" in data.notes[0]
     check_labels(data)
 
@@ -120,13 +120,13 @@ def test_with_imagenets_validation_the_fallback_is_said_too(folder):
 def test_class_folders_without_val_are_never_probe_and_test_at_once(folder):
     imagenet_val(folder, "wordnet")
     data = made(folder, imagenet_dir=folder / "val")
-    assert len(data.tested["test"].label) == 8
-    assert not [row for row in data.listed.files.paths if str(folder / "val") + "/" in row]
+    assert len(data.test_lists["test"].label) == 8
+    assert not [row for row in data.training_list.files.paths if str(folder / "val") + "/" in row]
 
 
 def test_without_a_probe_all_is_tested_on(folder):
     data = made(folder, probe_per_class=0)
-    assert len(data.tested["test"].label) == 12
+    assert len(data.test_lists["test"].label) == 12
     assert (data.num_train, data.num_probe) == (12, 0)
     assert not any("no trusted pictures" in note for note in data.notes)
 
@@ -187,7 +187,7 @@ def test_ugly_pictures_do_not_swap_labels(folder):
         picture(root / f"q{2 * label + 1:04}" / "same.jpg", label, kind=kind)
     data = made(folder)
     data.setup()
-    shows = dict(zip(data.listed.files.paths, seen(data.train_set), strict=False))
+    shows = dict(zip(data.training_list.files.paths, seen(data.train_set), strict=False))
     assert shows["google/q0005/same.jpg"] == 2
     for label in range(4):
         assert shows[f"google/q{2 * label + 2:04}/same.jpg"] == label
@@ -212,9 +212,9 @@ def test_a_step_of_training(untouched, pictures):
 
 def test_the_draws_stay_the_same_when_the_data_move(folder):
     imagenet_train(folder / "imagenet")
-    before = made(folder).drawn.hash
+    before = made(folder).drawn_manifest.hash
     shutil.move(folder / "imagenet", folder / "elsewhere")
-    assert made(folder, imagenet_dir=folder / "elsewhere").drawn.hash == before
+    assert made(folder, imagenet_dir=folder / "elsewhere").drawn_manifest.hash == before
     renamed = folder / "elsewhere" / "train" / WORDNET[0]
     (renamed / f"{WORDNET[0]}_0.JPEG").rename(renamed / "other.JPEG")
-    assert made(folder, imagenet_dir=folder / "elsewhere").drawn.hash != before
+    assert made(folder, imagenet_dir=folder / "elsewhere").drawn_manifest.hash != before

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from datamodules.workers import cores
+from datamodules.workers import available_cores
 
 ROOT = Path(__file__).parents[2]
 
@@ -15,10 +15,10 @@ ROOT = Path(__file__).parents[2]
 LOADING = """
 import sys
 from torch.utils.data import DataLoader
-from datamodules.workers import leave_signals_to_the_run
+from datamodules.workers import leave_signals_to_parent
 loader = DataLoader(
     range(1000), batch_size=None, num_workers=1, persistent_workers=True, prefetch_factor=1,
-    worker_init_fn=leave_signals_to_the_run,
+    worker_init_fn=leave_signals_to_parent,
 )
 batches = iter(loader)
 next(batches)
@@ -31,7 +31,7 @@ for _ in range(100):
 
 def test_cores_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 6}, raising=False)
-    assert cores() == 3
+    assert available_cores() == 3
 
 
 @pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="this system cannot tell who asks")

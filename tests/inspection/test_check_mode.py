@@ -283,7 +283,7 @@ def test_pictures_are_laid_out_without_looking_for_them() -> None:
     data = build_data(folder("labels=table.csv", "method=supervised"))
     with pytest.raises(ValueError, match="missing below"):
         data.setup()
-    data.lay_out()
+    data.setup_lazily()
     assert len(data.train_set) == data.num_train
 
 

@@ -27,7 +27,7 @@ def of(*overrides: str, devices: int = 1) -> Estimate:
     data = build_data(made)
     schedule, plan = build_schedule(made, data)
     module = build_module(made, data, schedule)
-    data.lay_out()
+    data.setup_lazily()
     return foretelling.foretell(made, data, module, plan, devices)
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from rich.console import Console
 
 from datamodules.images import ArrayImages
-from datamodules.labelled import LabelledImages
+from datamodules.labelled_images import LabelledImages
 from datamodules.pictures import PictureFiles
 from datamodules.unreadable import Unreadable
 from inspection import looking
@@ -102,7 +102,7 @@ def test_every_picture_of_every_split_is_looked_at_in_order(
 ) -> None:
     if processes:
         monkeypatch.setattr(looking, "FEW", 0)
-        monkeypatch.setattr(looking, "cores", lambda: 2)
+        monkeypatch.setattr(looking, "available_cores", lambda: 2)
     names = [f"{number}.png" for number in range(70)]
     for number, name in enumerate(names):
         if number != 66:

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 import report.page
-from datamodules.words import byte_size
+from datamodules.phrases import byte_size
 from report import headline
 from report.marks import DEEPEST
 from report.page import render, write_report

@@ -5,7 +5,7 @@ import pytest
 
 from audit.files import CLEANED, CLEANED_DRAWS, NEXT
 from datamodules.base import NoisyLabelDataModule
-from datamodules.tables import writing_table
+from datamodules.tables import table_writer
 from runs.build import build_data
 from runs.next_steps import next_steps
 from tests.compose import settings
@@ -41,9 +41,9 @@ def leave(data: NoisyLabelDataModule) -> None:
     listed = [(places[row], label, "train", "no") for row, label in rows]
     listed += [(places[row], label, "train", "yes") for row, label in probe]
     listed += [(path, label, "test", "no") for path, label, _ in data.tested_pictures()]
-    with writing_table(RUN / CLEANED, ["path", "label", "split", "trusted"]) as table:
+    with table_writer(RUN / CLEANED, ["path", "label", "split", "trusted"]) as table:
         table.writerows([path, drawn.class_names[label], *rest] for path, label, *rest in listed)
-    with writing_table(RUN / NEXT, ["index", "path", "true_label"]) as table:
+    with table_writer(RUN / NEXT, ["index", "path", "true_label"]) as table:
         row, label = rows[0]
         table.writerow([row, places[row], drawn.class_names[label]])
 
@@ -93,7 +93,7 @@ def test_own_pictures_take_the_table_and_all_lists_of_checked_ones(tmp_path: Pat
     miniatures.overrides("folder", tmp_path / "photos")
     for name, paths in (("t", [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]), ("c", [(1, 0)])):
         column = {"t": "label", "c": "true_label"}[name]
-        with writing_table(tmp_path / f"{name}.csv", ["path", column]) as table:
+        with table_writer(tmp_path / f"{name}.csv", ["path", column]) as table:
             table.writerows([f"class {label}/{number}.jpg", label] for label, number in paths)
     again, checked = steps(
         "python train.py dataset=folder data_dir=photos labels=t.csv dataset.trusted=c.csv"
@@ -110,7 +110,7 @@ def test_own_pictures_take_the_table_and_all_lists_of_checked_ones(tmp_path: Pat
 def test_what_is_checked_next_is_trusted_whatever_the_probes_size(tmp_path: Path) -> None:
     miniatures.overrides("folder", tmp_path / "photos")
     rows = [(f"class {label}/{number}.jpg", label) for label in (0, 1) for number in range(3)]
-    with writing_table(tmp_path / "t.csv", ["path", "label", "trusted"]) as table:
+    with table_writer(tmp_path / "t.csv", ["path", "label", "trusted"]) as table:
         table.writerows([*row, "yes" if number % 3 else ""] for number, row in enumerate(rows))
     words = ["dataset=folder", "data_dir=photos", "labels=t.csv"]
     again, checked = steps(shlex.join(["python", "train.py", *words, "probe_per_class=1"]))

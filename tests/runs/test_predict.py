@@ -49,7 +49,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, float]
     results = trained("max_steps=40", f"run_dir={place / 'run'}")
     data = build_data(settings())
     data.setup("test")
-    every = data.test_sets["test"].everything
+    every = data.test_sets["test"].all_examples
     for number, (image, label) in enumerate(zip(every.image, every.clean_label, strict=True)):
         file = place / "new" / str(int(label)) / f"{number}.png"
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -137,7 +137,9 @@ def test_the_tables_pictures_are_those_of_its_rows(ran: Ran) -> None:
     shown = table["columns"].index("picture")
     for row in table["data"][::33]:
         picture = np.asarray(Image.open(files[row[shown]["path"]]))
-        image = data.train_set.images.plain(torch.tensor([row[table["columns"].index("index")]]))
+        image = data.train_set.images.for_evaluation(
+            torch.tensor([row[table["columns"].index("index")]])
+        )
         plain = image[0].permute(1, 2, 0).numpy()
         assert np.array_equal(picture, np.kron(plain, np.ones((8, 8, 1), np.uint8)))
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from datamodules.batch import Batch
-from datamodules.images import Images, Place
+from datamodules.images import BatchPosition, Images
 
 Rows = npt.NDArray[np.int64]
 
@@ -36,19 +36,23 @@ class LabelledImages(Dataset[Batch]):
         return self._batch(rows, None)
 
     @property
-    def everything(self) -> Batch:
+    def all_examples(self) -> Batch:
         """All examples, as evaluation sees them."""
         return self[np.arange(len(self))]
 
-    def at(self, rows: Rows, place: Place) -> Batch:
+    def for_training(self, rows: Rows, position: BatchPosition) -> Batch:
         """Return the examples at `rows` (B,) as a training step sees them."""
-        return self._batch(rows, place)
+        return self._batch(rows, position)
 
-    def _batch(self, rows: Rows, place: Place | None) -> Batch:
+    def _batch(self, rows: Rows, position: BatchPosition | None) -> Batch:
         chosen = torch.from_numpy(rows)
         label, clean_label, index = (
             part.index_select(0, chosen) for part in (self.label, self.clean_label, self.index)
         )
         images = self.images
-        image: Tensor = images.plain(index) if place is None else images.drawn(index, place)
+        image: Tensor = (
+            images.for_evaluation(index)
+            if position is None
+            else images.for_training(index, position)
+        )
         return Batch(image, label, clean_label, index)

@@ -7,10 +7,10 @@ from pathlib import Path
 _FEW = 5
 
 
-def some(names: Sequence[str]) -> str:
+def first_few(names: Sequence[str]) -> str:
     """Return the first few names, and how many more there are."""
-    more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
-    return ", ".join(names[:_FEW]) + more
+    rest = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+    return ", ".join(names[:_FEW]) + rest
 
 
 def printable(text: str) -> str:
@@ -18,7 +18,7 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def typed(key: str, path: Path) -> str:
+def as_shell_argument(key: str, path: Path) -> str:
     """Return `key=path` as it is to be typed, whatever signs the path has."""
     return shlex.quote(f"{key}={hydra_quoted(path)}")
 
@@ -37,12 +37,12 @@ def counted(count: int, noun: str) -> str:
 
 def duration(seconds: float) -> str:
     """Return a readable duration: `8 s`, `3 min 05 s`, `2 h 07 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    rounded = round(seconds)
+    if rounded < 60:
+        return f"{rounded} s"
+    if rounded < 3600:
+        return f"{rounded // 60} min {rounded % 60:02d} s"
+    return f"{rounded // 3600} h {rounded % 3600 // 60:02d} min"
 
 
 def byte_size(count: int) -> str:

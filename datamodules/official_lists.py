@@ -28,7 +28,7 @@ def read_lines(file: Path, remedy: str) -> list[str]:
     return [line for line in map(str.strip, text.split("\n")) if line]
 
 
-def read_classes(file: Path, remedy: str, num_classes: int) -> tuple[list[str], Labels]:
+def read_labelled_paths(file: Path, remedy: str, num_classes: int) -> tuple[list[str], Labels]:
     """Return the paths and classes of lines `path class`; a path may hold spaces.
 
     Raises:
@@ -36,25 +36,27 @@ def read_classes(file: Path, remedy: str, num_classes: int) -> tuple[list[str], 
     """
     paths, label = [], []
     for line in read_lines(file, remedy):
-        path, _, said = line.rpartition(" ")
-        if not path or not said.isdecimal() or int(said) >= num_classes:
+        path, _, class_text = line.rpartition(" ")
+        if not path or not class_text.isdecimal() or int(class_text) >= num_classes:
             raise ValueError(
                 f"{file} has a line that is not `path class`, the class from 0 to "
                 f"{num_classes - 1}: {line[:80]!r}; {remedy}."
             )
         paths.append(path.rstrip())
-        label.append(int(said))
+        label.append(int(class_text))
     return paths, np.array(label, dtype=np.int64)
 
 
-def other_counts(counts: Sequence[tuple[str, int, int]]) -> list[str]:
+def note_count_differences(counts: Sequence[tuple[str, int, int]]) -> list[str]:
     """Return a note if this copy's counts are not the official ones, else an empty list.
 
     Args:
         counts: what is counted, how many there are, how many the official copy has.
     """
     different = [
-        f"{found:,} {what} ({official:,})" for what, found, official in counts if found != official
+        f"{counted:,} {description} ({official:,})"
+        for description, counted, official in counts
+        if counted != official
     ]
     if not different:
         return []
