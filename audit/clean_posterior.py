@@ -23,16 +23,16 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from audit.confidence import believed
+from audit.confidence import mix_with_identity
 
 # Bounds of τ: a network that is right on the whole probe would fit 0, one that guesses infinity.
-TEMPERATURES = (0.2, 5.0)
+TEMPERATURE_BOUNDS = (0.2, 5.0)
 
-_SHARES = np.linspace(0, 1, 6)
+_SHARE_GRID = np.linspace(0, 1, 6)
 # Trusted examples used at most, evenly spaced; with 1,000 classes each costs a million products.
-_MOST = 3_000
-_NEAR = 0.002  # tolerance of log τ
-_LEAST = 0.01
+_MAX_EXAMPLES = 3_000
+_LOG_TEMPERATURE_TOLERANCE = 0.002
+_MIN_FRACTION = 0.01
 
 
 class CleanPosterior:
@@ -41,59 +41,62 @@ class CleanPosterior:
     Args:
         temperature: τ; logits are divided by it.
         share: β, in [0, 1].
-        of_class: T, (C, C), on the logits' device; not needed if the share is 0.
+        transition_matrix: T, (C, C), on the logits' device; not needed if the share is 0.
     """
 
     def __init__(
-        self, temperature: float = 1.0, share: float = 0.0, of_class: Tensor | None = None
+        self, temperature: float = 1.0, share: float = 0.0, transition_matrix: Tensor | None = None
     ) -> None:
         self.temperature, self.share = temperature, share
-        self._undo: Tensor | None = None
-        if of_class is not None and share:
-            mistakes = believed(of_class.cpu().double().numpy(), share)
+        self._inverse_mixing: Tensor | None = None
+        if transition_matrix is not None and share:
+            mixing = mix_with_identity(transition_matrix.cpu().double().numpy(), share)
             # pseudo-inverse: T is singular where two classes have the same distribution of labels
-            self._undo = torch.from_numpy(np.linalg.pinv(mistakes)).to(of_class)
+            self._inverse_mixing = torch.from_numpy(np.linalg.pinv(mixing)).to(transition_matrix)
 
     def __call__(self, logits: Tensor) -> Tensor:
         """Return π."""
-        foretold = (logits / self.temperature).softmax(dim=1)
-        if self._undo is None:
-            return foretold
-        undone = torch.maximum(foretold @ self._undo, _LEAST * foretold)
-        return undone / undone.sum(dim=1, keepdim=True)
+        tempered = (logits / self.temperature).softmax(dim=1)
+        if self._inverse_mixing is None:
+            return tempered
+        unmixed = torch.maximum(tempered @ self._inverse_mixing, _MIN_FRACTION * tempered)
+        return unmixed / unmixed.sum(dim=1, keepdim=True)
 
 
-def fit(logits: Tensor, label: Tensor, of_class: Tensor) -> CleanPosterior:
+def fit_clean_posterior(logits: Tensor, label: Tensor, transition_matrix: Tensor) -> CleanPosterior:
     """Return the posterior whose temperature and share make the trusted labels likeliest.
 
     Args:
         logits: levelled logits of trusted examples that the network was not trained on, (M, C);
             at most 3,000 are used.
         label: their labels, (M,), at least one.
-        of_class: T, (C, C).
+        transition_matrix: T, (C, C).
     """
-    some = torch.linspace(0, len(label) - 1, min(len(label), _MOST)).long()
+    rows = torch.linspace(0, len(label) - 1, min(len(label), _MAX_EXAMPLES)).long()
     # float64, because a network may be 1 − 1e-8 sure of a label
-    doubles, label = logits.cpu()[some].double(), label.cpu()[some]
+    logits64, label = logits.cpu()[rows].double(), label.cpu()[rows]
 
-    def surprise(made: CleanPosterior) -> float:
-        of_label = made(doubles).gather(1, label[:, None])
-        return -float(of_label.clamp(min=1e-12).log().sum())
+    def negative_log_likelihood(posterior: CleanPosterior) -> float:
+        p_label = posterior(logits64).gather(1, label[:, None])
+        return -float(p_label.clamp(min=1e-12).log().sum())
 
-    def tempered(share: float) -> tuple[float, CleanPosterior]:
-        undone = CleanPosterior(1.0, share, of_class.cpu().double())
+    def fit_temperature(share: float) -> tuple[float, CleanPosterior]:
+        posterior = CleanPosterior(1.0, share, transition_matrix.cpu().double())
 
-        def at(log_temperature: float) -> float:
-            undone.temperature = float(np.exp(log_temperature))
-            return surprise(undone)
+        def loss_at(log_temperature: float) -> float:
+            posterior.temperature = float(np.exp(log_temperature))
+            return negative_log_likelihood(posterior)
 
-        found = minimize_scalar(
-            at, bounds=np.log(TEMPERATURES), method="bounded", options={"xatol": _NEAR}
+        optimum = minimize_scalar(
+            loss_at,
+            bounds=np.log(TEMPERATURE_BOUNDS),
+            method="bounded",
+            options={"xatol": _LOG_TEMPERATURE_TOLERANCE},
         )
-        undone.temperature = float(np.exp(found.x))
-        return float(found.fun), undone
+        posterior.temperature = float(np.exp(optimum.x))
+        return float(optimum.fun), posterior
 
-    (plain, without), *others = (tempered(float(share)) for share in _SHARES)
-    least, best = min(others, key=lambda one: one[0])
-    chosen = best if plain - least > 1 else without
-    return CleanPosterior(chosen.temperature, chosen.share, of_class)
+    (loss_at_zero, at_zero), *others = (fit_temperature(float(share)) for share in _SHARE_GRID)
+    lowest_loss, best = min(others, key=lambda fitted: fitted[0])
+    chosen = best if loss_at_zero - lowest_loss > 1 else at_zero
+    return CleanPosterior(chosen.temperature, chosen.share, transition_matrix)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.record import Audit, Mask, Rows
+from audit.record import Audit, Integers, Mask
 from datamodules.batch import KNOWN_WRONG, UNKNOWN
 from datamodules.manifest import Manifest
 from datamodules.split import NONE_CHECKED, Checked
@@ -29,10 +29,10 @@ TRUSTED = "trusted"
 Objects = NDArray[np.object_]
 
 
-class Cleaned(NamedTuple):
+class CleanedLabels(NamedTuple):
     """M labels after cleaning by the rule."""
 
-    label: Rows  # (M,) the label to train on, or LEFT_OUT
+    label: Integers  # (M,) the label to train on, or LEFT_OUT
     replaced: Mask  # (M,)
 
     @property
@@ -41,64 +41,64 @@ class Cleaned(NamedTuple):
         return self.label == LEFT_OUT
 
 
-class Listed(NamedTuple):
+class CleanedList(NamedTuple):
     """What becomes of all N noisy examples of a run, in the order of its draws."""
 
-    label: Rows  # (N,) to be trained on, or LEFT_OUT
-    clean: Rows  # (N,) the true one, UNKNOWN, or KNOWN_WRONG
+    label: Integers  # (N,) to be trained on, or LEFT_OUT
+    clean: Integers  # (N,) the true one, UNKNOWN, or KNOWN_WRONG
     action: Objects  # (N,) what was done, in a word
     seen: Mask  # (N,) which of them the audit knows
-    others: Checked  # what the user vouches for and the draws left out
+    other_checked: Checked  # what the user vouches for and the draws left out
 
 
-def clean(audit: Audit, confidence: float) -> Cleaned:
+def clean_labels(audit: Audit, confidence: float) -> CleanedLabels:
     """Return cleaned labels by the rule above.
 
     Args:
         audit: of M examples.
         confidence: the least that a suggestion needs, in [0, 1].
     """
-    doubted = audit.suspicious
-    replaced = doubted & (audit.suggested != audit.given) & (audit.confidence >= confidence)
-    label = np.where(replaced, audit.suggested, np.where(doubted, LEFT_OUT, audit.given))
-    return Cleaned(label, replaced)
+    suspicious = audit.suspicious
+    replaced = suspicious & (audit.suggested != audit.given) & (audit.confidence >= confidence)
+    label = np.where(replaced, audit.suggested, np.where(suspicious, LEFT_OUT, audit.given))
+    return CleanedLabels(label, replaced)
 
 
-def listed(
-    cleaned: Cleaned,
+def build_cleaned_list(
+    cleaned: CleanedLabels,
     audit: Audit,
-    drawn: Manifest,
+    manifest: Manifest,
     checked: Checked = NONE_CHECKED,
     unread: Mask | None = None,
-) -> Listed:
+) -> CleanedList:
     """Return what becomes of all noisy examples.
 
     Args:
         cleaned: what becomes of those that the audit knows.
         audit: what that was made from.
-        drawn: the draws of the run.
+        manifest: the draws of the run.
         checked: what the user vouches for.
         unread: (N,) which of the noisy examples are pictures that could not be read; None: none.
     """
-    rows = drawn.train_rows
+    rows = manifest.train_rows
     seen = np.isin(rows, audit.index)  # both are in the list's order
-    label, clean = drawn.given.copy(), drawn.clean.copy()
+    label, clean = manifest.given.copy(), manifest.clean.copy()
     label[seen] = cleaned.label
     action = np.full(len(rows), "not seen", dtype=object)
     action[seen] = np.select([cleaned.replaced, cleaned.left_out], ["replaced", "left out"], "kept")
-    true = np.full(max(rows.max(initial=0), checked.row.max(initial=0)) + 1, UNKNOWN)
-    true[checked.row] = checked.label
-    vouched = true[rows] >= 0
-    label[vouched] = clean[vouched] = true[rows[vouched]]
-    action[vouched] = TRUSTED
+    label_of_row = np.full(max(rows.max(initial=0), checked.row.max(initial=0)) + 1, UNKNOWN)
+    label_of_row[checked.row] = checked.label
+    is_checked = label_of_row[rows] >= 0
+    label[is_checked] = clean[is_checked] = label_of_row[rows[is_checked]]
+    action[is_checked] = TRUSTED
     if unread is not None:
         label[unread], action[unread] = LEFT_OUT, "not readable"
-    elsewhere = ~np.isin(checked.row, np.concatenate([rows, drawn.probe_rows]))
-    others = Checked(checked.row[elsewhere], checked.label[elsewhere])
-    return Listed(label, clean, action, seen, others)
+    elsewhere = ~np.isin(checked.row, np.concatenate([rows, manifest.probe_rows]))
+    other_checked = Checked(checked.row[elsewhere], checked.label[elsewhere])
+    return CleanedList(label, clean, action, seen, other_checked)
 
 
-def summary(cleaned: Cleaned, audit: Audit, every: Listed) -> dict[str, Any]:
+def summary(cleaned: CleanedLabels, audit: Audit, cleaned_list: CleanedList) -> dict[str, Any]:
     """Return the results `cleaned/…`; those that need the truth only if some of it is known.
 
     Those measure the rule alone, also where the user checked a label.
@@ -106,95 +106,101 @@ def summary(cleaned: Cleaned, audit: Audit, every: Listed) -> dict[str, Any]:
     Args:
         cleaned: what becomes of the audited examples by the rule.
         audit: of them.
-        every: what becomes of all noisy examples.
+        cleaned_list: what becomes of all noisy examples.
     """
-    replaced = every.action[every.seen] == "replaced"
+    replaced = cleaned_list.action[cleaned_list.seen] == "replaced"
     expected = float(audit.confidence[replaced].mean()) if replaced.any() else None
-    facts: dict[str, Any] = {
+    results: dict[str, Any] = {
         "cleaned/replaced": int(replaced.sum()),
-        "cleaned/left_out": int((every.action == "left out").sum()),
+        "cleaned/left_out": int((cleaned_list.action == "left out").sum()),
         "cleaned/expected_precision": expected,
     }
     right = cleaned.label == audit.clean
     # where all that is known is that the given label is wrong, a replacement cannot be judged
-    judged = audit.known & ~cleaned.left_out & ~(cleaned.replaced & (audit.clean == KNOWN_WRONG))
-    if judged.any():
-        facts["cleaned/noise_before"] = float(audit.wrong[audit.known].mean())
-        facts["cleaned/noise_after"] = float(1 - right[judged].mean())
-    if (judged & cleaned.replaced).any():
-        facts["cleaned/precision"] = float(right[judged & cleaned.replaced].mean())
-    return facts
+    comparable = (
+        audit.known & ~cleaned.left_out & ~(cleaned.replaced & (audit.clean == KNOWN_WRONG))
+    )
+    if comparable.any():
+        results["cleaned/noise_before"] = float(audit.wrong[audit.known].mean())
+        results["cleaned/noise_after"] = float(1 - right[comparable].mean())
+    if (comparable & cleaned.replaced).any():
+        results["cleaned/precision"] = float(right[comparable & cleaned.replaced].mean())
+    return results
 
 
-def manifest(every: Listed, drawn: Manifest, confidence: float) -> Manifest:
+def cleaned_manifest(cleaned_list: CleanedList, manifest: Manifest, confidence: float) -> Manifest:
     """Return the draws of a run with cleaned labels and the same probe set."""
-    used = every.label != LEFT_OUT
+    used = cleaned_list.label != LEFT_OUT
     return Manifest(
         settings={
-            **drawn.settings,
+            **manifest.settings,
             "noise_model": "cleaned",
             "nominal_noise": None,
-            "cleaned_from": drawn.hash,
+            "cleaned_from": manifest.hash,
             "confidence": confidence,
         },
-        class_names=drawn.class_names,
-        train_rows=drawn.train_rows[used],
-        given=every.label[used],
-        clean=every.clean[used],
-        probe_rows=drawn.probe_rows,
-        probe_label=drawn.probe_label,
+        class_names=manifest.class_names,
+        train_rows=manifest.train_rows[used],
+        given=cleaned_list.label[used],
+        clean=cleaned_list.clean[used],
+        probe_rows=manifest.probe_rows,
+        probe_label=manifest.probe_label,
     )
 
 
-Tested = Sequence[tuple[str, int, bool]]
+HeldOutPictures = Sequence[tuple[str, int, bool]]
 
 
 def columns(
-    every: Listed,
+    cleaned_list: CleanedList,
     audit: Audit,
-    drawn: Manifest,
+    manifest: Manifest,
     files: Sequence[str] | None,
-    tested: Tested = (),
+    test_pictures: HeldOutPictures = (),
 ) -> dict[str, Any]:
     """Return the columns of a table: the audited noisy examples, the probe set, the test pictures.
 
     Args:
-        every: the noisy labels after cleaning.
+        cleaned_list: the noisy labels after cleaning.
         audit: what they were made from.
-        drawn: has the probe set and the class names.
+        manifest: has the probe set and the class names.
         files: path of each row of the training list, if it has files: `dataset=folder labels=` can
             then read the table, and does not train on a row without a label.
-        tested: path and label of each test picture, and whether the label is known to be right.
+        test_pictures: path and label of each, and whether the label is known to be right.
     """
-    others = every.others
-    probe_label = np.concatenate([drawn.probe_label, others.label])
-    groups = len(every.label), len(probe_label), len(tested)
-    rows = np.concatenate([drawn.train_rows, drawn.probe_rows, others.row]).tolist()
-    places = rows if files is None else [files[row] for row in rows]
-    pictures, test_label, is_right = zip(*tested, strict=True) if tested else ((), (), ())
-    named = np.array([*drawn.class_names, ""], dtype=object)
+    other_checked = cleaned_list.other_checked
+    probe_label = np.concatenate([manifest.probe_label, other_checked.label])
+    group_sizes = len(cleaned_list.label), len(probe_label), len(test_pictures)
+    rows = np.concatenate([manifest.train_rows, manifest.probe_rows, other_checked.row]).tolist()
+    locations = rows if files is None else [files[row] for row in rows]
+    pictures, test_label, is_right = (
+        zip(*test_pictures, strict=True) if test_pictures else ((), (), ())
+    )
+    names_by_class = np.array([*manifest.class_names, ""], dtype=object)
 
-    def names(*labels: Any) -> Objects:
+    def class_names(*labels: Any) -> Objects:
         label = np.concatenate(labels).astype(np.int64)
-        return named[np.where(label < 0, -1, label)]
+        return names_by_class[np.where(label < 0, -1, label)]
 
-    def alike(*values: str) -> Objects:
-        return np.repeat(np.array(values, dtype=object), groups)
+    def per_group(*values: str) -> Objects:
+        return np.repeat(np.array(values, dtype=object), group_sizes)
 
-    nothing = np.full(sum(groups[1:]), UNKNOWN)
-    action = alike("", TRUSTED, "tested on")
-    action[: groups[0]] = every.action
-    confidence, suggested = np.full(sum(groups), np.nan), np.full(sum(groups), UNKNOWN)
-    confidence[: groups[0]][every.seen] = audit.confidence
-    suggested[: groups[0]][every.seen] = audit.suggested
+    no_label = np.full(sum(group_sizes[1:]), UNKNOWN)
+    action = per_group("", TRUSTED, "tested on")
+    action[: group_sizes[0]] = cleaned_list.action
+    confidence, suggested = np.full(sum(group_sizes), np.nan), np.full(sum(group_sizes), UNKNOWN)
+    confidence[: group_sizes[0]][cleaned_list.seen] = audit.confidence
+    suggested[: group_sizes[0]][cleaned_list.seen] = audit.suggested
     return {
-        "index" if files is None else "path": [*places, *pictures],
-        "label": names(every.label, probe_label, test_label),
-        "split": alike("train", "train", "test"),
+        "index" if files is None else "path": [*locations, *pictures],
+        "label": class_names(cleaned_list.label, probe_label, test_label),
+        "split": per_group("train", "train", "test"),
         "trusted": np.where(action == TRUSTED, "yes", "no"),
-        "true_label": names(every.clean, probe_label, np.where(is_right, test_label, UNKNOWN)),
-        "given_label": names(drawn.given, nothing),
-        "suggested_label": names(suggested),
+        "true_label": class_names(
+            cleaned_list.clean, probe_label, np.where(is_right, test_label, UNKNOWN)
+        ),
+        "given_label": class_names(manifest.given, no_label),
+        "suggested_label": class_names(suggested),
         "confidence": confidence,  # of the suggestion
         "action": action,
     }

@@ -24,35 +24,37 @@ import torch
 from scipy.optimize import brentq
 from torch import Tensor
 
-from audit.record import Floats, Rows
+from audit.record import Floats, Integers
 from datamodules.noise import transition_counts
 
 _TINY = 1e-12
 
 
-class Said(NamedTuple):
+class BayesTerms(NamedTuple):
     """What Bayes' rule needs of a network's predictions for N examples with given labels j."""
 
     suggested: Tensor  # (N,) int64, the likeliest class
-    of_suggested: Tensor  # (N,) its probability
-    of_given: Tensor  # (N,) p_j, that of the given label
-    by_mistake: Tensor  # (N,) Σ_k p_k T[k, j], probability of being given label j, if Q is T
+    p_suggested: Tensor  # (N,) its probability
+    p_given: Tensor  # (N,) p_j, that of the given label
+    label_likelihood: Tensor  # (N,) Σ_k p_k T[k, j], likelihood of the given label if Q is T
 
 
-def said(probability: Tensor, given: Tensor, of_class: Tensor) -> Said:
+def bayes_terms(probability: Tensor, given: Tensor, transition_matrix: Tensor) -> BayesTerms:
     """Return what Bayes' rule needs of a batch.
 
     Args:
         probability: the network's, (B, C).
         given: labels (B,).
-        of_class: T, (C, C).
+        transition_matrix: T, (C, C).
     """
-    of_suggested, suggested = probability.max(dim=1)
-    of_given = probability.gather(1, given[:, None])[:, 0]
-    return Said(suggested, of_suggested, of_given, (probability * of_class.t()[given]).sum(dim=1))
+    p_suggested, suggested = probability.max(dim=1)
+    p_given = probability.gather(1, given[:, None])[:, 0]
+    return BayesTerms(
+        suggested, p_suggested, p_given, (probability * transition_matrix.t()[given]).sum(dim=1)
+    )
 
 
-def transition(suggested: Rows, given: Rows, num_classes: int) -> Floats:
+def estimate_transition_matrix(suggested: Integers, given: Integers, num_classes: int) -> Floats:
     """Return T, (C, C): rows sum to 1; that of a class that is never suggested is uniform.
 
     Args:
@@ -64,56 +66,65 @@ def transition(suggested: Rows, given: Rows, num_classes: int) -> Floats:
     return counts / counts.sum(axis=1, keepdims=True)
 
 
-def believed_share(of_given: Floats, by_mistake: Floats) -> float:
+def fit_transition_share(p_given: Floats, label_likelihood: Floats) -> float:
     """Return s, the share of T that maximises the likelihood of all given labels.
 
     Args:
-        of_given: p_j, (N,).
-        by_mistake: Σ_k p_k T[k, j], (N,).
+        p_given: p_j, (N,).
+        label_likelihood: Σ_k p_k T[k, j], (N,).
     """
-    more = by_mistake - of_given
+    difference = label_likelihood - p_given
 
     def slope(share: float) -> float:  # derivative of the mean log-likelihood; decreasing
-        return float((more / (of_given + share * more + _TINY)).mean())
+        return float((difference / (p_given + share * difference + _TINY)).mean())
 
     if slope(0) <= 0:
         return 0.0
     return 1.0 if slope(1) >= 0 else float(brentq(slope, 0, 1))
 
 
-def believed(of_class: Floats, share: float) -> Floats:
+def mix_with_identity(transition_matrix: Floats, share: float) -> Floats:
     """Return Q = (1 - s) I + s T."""
-    return (1 - share) * np.eye(len(of_class)) + share * of_class
+    return (1 - share) * np.eye(len(transition_matrix)) + share * transition_matrix
 
 
-class Judged(NamedTuple):
+class LabelPosterior(NamedTuple):
     """Posterior probabilities for N examples, float32."""
 
     confidence: Tensor  # (N,) P(suggested class | picture, given label)
-    right: Tensor  # (N,) P(given label is right | picture, given label)
-    right_by_all: Tensor  # (N,) the same with s = 1: for the order, see `audit.trust`
+    p_right: Tensor  # (N,) P(given label is right | picture, given label)
+    p_right_full_transition: Tensor  # (N,) the same with s = 1: for the order, see `audit.trust`
 
 
-def judged(all_said: Said, given: Tensor, of_class: Floats) -> Judged:
+def label_posterior(terms: BayesTerms, given: Tensor, transition_matrix: Floats) -> LabelPosterior:
     """Return P(class | picture, given label) of suggested and of given classes, (N,) float32.
 
     Args:
-        all_said: of all N examples; s is fitted to them.
+        terms: of all N examples; s is fitted to them.
         given: their labels (N,).
-        of_class: T, (C, C).
+        transition_matrix: T, (C, C).
     """
-    of_given, by_mistake = (one.double().numpy() for one in all_said[2:])
-    share = believed_share(of_given, by_mistake)
-    given_as = believed(of_class, share)
-    everything = (1 - share) * of_given + share * by_mistake + _TINY
-    place, suggested = given.numpy(), all_said.suggested.numpy()
-    right = of_given * given_as[place, place] / everything
-    confidence = all_said.of_suggested.double().numpy() * given_as[suggested, place] / everything
-    by_all = of_given * of_class[place, place] / (by_mistake + _TINY)
-    return Judged(*(torch.from_numpy(one).float() for one in (confidence, right, by_all)))
+    p_given, label_likelihood = (
+        terms.p_given.double().numpy(),
+        terms.label_likelihood.double().numpy(),
+    )
+    share = fit_transition_share(p_given, label_likelihood)
+    mixed = mix_with_identity(transition_matrix, share)
+    evidence = (1 - share) * p_given + share * label_likelihood + _TINY
+    given_index, suggested = given.numpy(), terms.suggested.numpy()
+    p_right = p_given * mixed[given_index, given_index] / evidence
+    confidence = terms.p_suggested.double().numpy() * mixed[suggested, given_index] / evidence
+    p_right_full_transition = (
+        p_given * transition_matrix[given_index, given_index] / (label_likelihood + _TINY)
+    )
+    return LabelPosterior(
+        *(torch.from_numpy(part).float() for part in (confidence, p_right, p_right_full_transition))
+    )
 
 
-def at_least(probability: Floats, suggested: Rows, given: Rows, of_class: Floats) -> Floats:
+def confidence_lower_bound(
+    probability: Floats, suggested: Integers, given: Integers, transition_matrix: Floats
+) -> Floats:
     """Return a lower bound of P(suggested class | picture, given label), (N,).
 
     For when only the suggestion's probability is known: all the rest is taken to be the given
@@ -124,14 +135,17 @@ def at_least(probability: Floats, suggested: Rows, given: Rows, of_class: Floats
         probability: of the suggestion, (N,).
         suggested: classes (N,).
         given: labels (N,).
-        of_class: T, (C, C).
+        transition_matrix: T, (C, C).
     """
-    same, rest = suggested == given, 1 - probability
-    others = np.where(same, 0.0, rest * of_class[given, given])
-    share = believed_share(
-        np.where(same, probability, rest), probability * of_class[suggested, given] + others
+    agrees, rest = suggested == given, 1 - probability
+    others = np.where(agrees, 0.0, rest * transition_matrix[given, given])
+    share = fit_transition_share(
+        np.where(agrees, probability, rest),
+        probability * transition_matrix[suggested, given] + others,
     )
-    given_as = believed(of_class, share)
-    ours = probability * given_as[suggested, given]
-    theirs = rest * given_as[given, given]
-    return np.where(same, probability, ours / np.maximum(ours + theirs, _TINY))
+    mixed = mix_with_identity(transition_matrix, share)
+    suggested_term = probability * mixed[suggested, given]
+    given_term = rest * mixed[given, given]
+    return np.where(
+        agrees, probability, suggested_term / np.maximum(suggested_term + given_term, _TINY)
+    )

@@ -38,8 +38,8 @@ def auroc(pairs: Tensor) -> float | None:
     Args:
         pairs: suspicion, and whether the label is wrong, (N, 2); rows with a NaN are left out.
     """
-    known = _ranked(pairs)
-    return None if known is None else float(binary_auroc(*known))
+    ranked = _ranked(pairs)
+    return None if ranked is None else float(binary_auroc(*ranked))
 
 
 def average_precision(pairs: Tensor) -> float | None:
@@ -51,8 +51,8 @@ def average_precision(pairs: Tensor) -> float | None:
     Args:
         pairs: suspicion, and whether the label is wrong, (N, 2); rows with a NaN are left out.
     """
-    known = _ranked(pairs)
-    return None if known is None else float(binary_average_precision(*known))
+    ranked = _ranked(pairs)
+    return None if ranked is None else float(binary_average_precision(*ranked))
 
 
 def _ranked(pairs: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -65,5 +65,5 @@ def _ranked(pairs: Tensor) -> tuple[Tensor, Tensor] | None:
     score, wrong = pairs[~pairs.isnan().any(dim=1)].unbind(dim=1)
     if wrong.unique().numel() < 2:
         return None
-    values, place = score.unique(return_inverse=True)
-    return place.double() / len(values), wrong.long()
+    values, rank = score.unique(return_inverse=True)
+    return rank.double() / len(values), wrong.long()

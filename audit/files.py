@@ -31,29 +31,30 @@ def write_audit(
         folder: of the run.
         options: the settings under `audit`.
     """
-    drawn, files, checked = data.manifest, data.paths, data.checked()
-    labels = table.columns(audit, drawn.class_names, files)
+    manifest, files, checked = data.manifest, data.paths, data.checked()
+    labels = table.columns(audit, manifest.class_names, files)
     table.write_csv(labels, folder / LABELS)
     if options["parquet"]:
         table.write_parquet(labels, folder / PARQUET)
-    kept = cleaned.clean(audit, options["confidence"])
-    unread = data.unread(drawn.train_rows)
-    every = cleaned.listed(kept, audit, drawn, checked, unread)
-    mended = cleaned.columns(every, audit, drawn, files, data.tested_pictures())
-    table.write_csv(mended, folder / CLEANED)
-    cleaned.manifest(every, drawn, options["confidence"]).write(folder / CLEANED_DRAWS)
+    cleaned_labels = cleaned.clean_labels(audit, options["confidence"])
+    unread = data.unread(manifest.train_rows)
+    cleaned_list = cleaned.build_cleaned_list(cleaned_labels, audit, manifest, checked, unread)
+    cleaned_columns = cleaned.columns(cleaned_list, audit, manifest, files, data.tested_pictures())
+    table.write_csv(cleaned_columns, folder / CLEANED)
+    cleaned_draws = cleaned.cleaned_manifest(cleaned_list, manifest, options["confidence"])
+    cleaned_draws.write(folder / CLEANED_DRAWS)
     if has_entries(folder / NEXT, "true_label"):
-        words = f"note: {folder / NEXT} is filled in and stays; move it away for a new list"
-        print(words, file=sys.stderr)
+        message = f"note: {folder / NEXT} is filled in and stays; move it away for a new list"
+        print(message, file=sys.stderr)
     else:
-        unchecked = audit.part(~np.isin(audit.index, checked.row))
+        unchecked = audit.subset(~np.isin(audit.index, checked.row))
         chosen = label_next.choose(unchecked, options["label_next"], data.seed)
-        label_next.write_csv(folder / NEXT, chosen, unchecked, drawn.class_names, files)
+        label_next.write_csv(folder / NEXT, chosen, unchecked, manifest.class_names, files)
     return {
         "noise/labels": int((~unread).sum()),
         "noise/labels_seen": len(audit.index),
         **quality(audit),
-        **cleaned.summary(kept, audit, every),
+        **cleaned.summary(cleaned_labels, audit, cleaned_list),
     }
 
 
@@ -69,19 +70,21 @@ def part_seen(results: Mapping[str, Any]) -> str:
 
 def quality(audit: Audit) -> dict[str, Any]:
     """Return the share of suspicious labels and, where the truth is known, how good trust is."""
-    called, known = audit.suspicious, audit.known
-    facts: dict[str, Any] = {
-        "noise/suspicious_share": float(called.mean()) if len(called) else None,
+    suspicious, known = audit.suspicious, audit.known
+    results: dict[str, Any] = {
+        "noise/suspicious_share": float(suspicious.mean()) if len(suspicious) else None,
         "noise/auroc": None,
         **detection(audit.trust, audit.given, audit.clean),
     }
-    weighed = ~np.isnan(audit.weight)
-    if weighed.any():
-        of_weight = detection(audit.weight[weighed], audit.given[weighed], audit.clean[weighed])
-        facts["noise/auroc_weight"] = of_weight.get("noise/auroc")
-    found = int((called & audit.wrong).sum())
-    if (called & known).any():
-        facts["noise/suspicious_precision"] = found / int((called & known).sum())
+    has_weight = ~np.isnan(audit.weight)
+    if has_weight.any():
+        weight_detection = detection(
+            audit.weight[has_weight], audit.given[has_weight], audit.clean[has_weight]
+        )
+        results["noise/auroc_weight"] = weight_detection.get("noise/auroc")
+    true_positives = int((suspicious & audit.wrong).sum())
+    if (suspicious & known).any():
+        results["noise/suspicious_precision"] = true_positives / int((suspicious & known).sum())
     if audit.wrong.any():
-        facts["noise/suspicious_recall"] = found / int(audit.wrong.sum())
-    return facts
+        results["noise/suspicious_recall"] = true_positives / int(audit.wrong.sum())
+    return results

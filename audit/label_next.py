@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from audit.record import Audit, Rows
+from audit.record import Audit, Integers
 from datamodules.randomness import numpy_generator
 from datamodules.split import interleave_classes
 from datamodules.tables import table_writer
 
 
-def choose(audit: Audit, count: int, seed: int) -> Rows:
+def choose(audit: Audit, count: int, seed: int) -> Integers:
     """Return rows of the audit to check, (count,), or all of them if there are fewer.
 
     Args:
@@ -31,7 +31,7 @@ def choose(audit: Audit, count: int, seed: int) -> Rows:
 
 def write_csv(
     path: Path,
-    rows: Rows,
+    rows: Integers,
     audit: Audit,
     class_names: Sequence[str],
     files: Sequence[str] | None,
@@ -45,11 +45,11 @@ def write_csv(
         class_names: of the C classes.
         files: path of each row of the training list, if it has files.
     """
-    where = "index" if files is None else "path"
-    columns = [where, "true_label", "given_label", "suggested_label", "trust"]
+    key = "index" if files is None else "path"
+    columns = [key, "true_label", "given_label", "suggested_label", "trust"]
     with table_writer(path, columns) as table:
         for row in rows.tolist():
             index = int(audit.index[row])
-            place: Any = index if files is None else files[index]
+            location: Any = index if files is None else files[index]
             given, suggested = class_names[audit.given[row]], class_names[audit.suggested[row]]
-            table.writerow([place, "", given, suggested, f"{audit.trust[row]:.6f}"])
+            table.writerow([location, "", given, suggested, f"{audit.trust[row]:.6f}"])

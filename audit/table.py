@@ -26,7 +26,7 @@ COLUMNS: Mapping[str, int | None] = {
 }
 
 # Rows turned into text at a time: all of millions would need too much memory.
-_AT_ONCE = 50_000
+_CHUNK_ROWS = 50_000
 
 
 def columns(
@@ -63,9 +63,9 @@ def write_csv(table: Mapping[str, Sequence[Any]], path: Path) -> None:
     """Write the columns as CSV; NaN becomes an empty cell."""
     size = len(next(iter(table.values())))
     with table_writer(path, table) as rows:
-        for start in range(0, size, _AT_ONCE):
+        for start in range(0, size, _CHUNK_ROWS):
             cells = [
-                _text(values[start : start + _AT_ONCE], COLUMNS.get(name))
+                _text(values[start : start + _CHUNK_ROWS], COLUMNS.get(name))
                 for name, values in table.items()
             ]
             rows.writerows(zip(*cells, strict=True))
@@ -87,11 +87,11 @@ def write_parquet(table: Mapping[str, Sequence[Any]], path: Path) -> None:
 
 def _text(values: Sequence[Any], digits: int | None) -> Sequence[Any]:
     if digits is None:
-        return _listed(values)
-    return ["" if value != value else f"{value:.{digits}f}" for value in _listed(values)]
+        return _as_list(values)
+    return ["" if value != value else f"{value:.{digits}f}" for value in _as_list(values)]
 
 
-def _listed(values: Sequence[Any]) -> Sequence[Any]:
+def _as_list(values: Sequence[Any]) -> Sequence[Any]:
     return values.tolist() if isinstance(values, np.ndarray) else values  # slow to iterate
 
 

@@ -38,7 +38,7 @@ Floats = NDArray[np.float64]
 
 
 # No class is raised by more than this factor, relative to the one with the highest level.
-MOST = 1e3
+MAX_LEVEL_RATIO = 1e3
 
 _TINY = 1e-9
 
@@ -50,7 +50,7 @@ def levelled(logits: Tensor, level: Tensor) -> Tensor:
         logits: (B, C).
         level: mean probability of each class over the examples given it, (C,).
     """
-    return logits - level.clamp(min=level.max() / MOST).log()
+    return logits - level.clamp(min=level.max() / MAX_LEVEL_RATIO).log()
 
 
 def levels(sums: Tensor, counts: Tensor) -> Tensor:
@@ -60,8 +60,8 @@ def levels(sums: Tensor, counts: Tensor) -> Tensor:
         sums: over the examples with each given label, of its probability, (C,).
         counts: of the examples with each given label, (C,), not all 0.
     """
-    everyones = sums.sum() / counts.sum()
-    return torch.where(counts > 0, sums / counts.clamp(min=1), everyones)
+    overall_mean = sums.sum() / counts.sum()
+    return torch.where(counts > 0, sums / counts.clamp(min=1), overall_mean)
 
 
 def margin(probability: Tensor, given: Tensor) -> Tensor:
@@ -71,9 +71,9 @@ def margin(probability: Tensor, given: Tensor) -> Tensor:
         probability: (B, C), rows sum to 1.
         given: labels (B,), int64.
     """
-    place = given[:, None]
-    of_given = probability.gather(1, place)[:, 0]
-    others = probability.scatter(1, place, -torch.inf)
+    column = given[:, None]
+    of_given = probability.gather(1, column)[:, 0]
+    others = probability.scatter(1, column, -torch.inf)
     return of_given - others.amax(dim=1)
 
 
@@ -86,23 +86,23 @@ def calibrated(score: Floats, count: int) -> Floats:
         score: in [0, 1], (N,); those that tie at the threshold become one half, not less.
         count: from 0 to N.
     """
-    ordered = np.concatenate([[0.0], np.sort(score), [1.0]])
-    line = np.clip((ordered[count] + ordered[count + 1]) / 2, _TINY, 1 - _TINY)
-    return score * (1 - line) / (score * (1 - line) + (1 - score) * line)
+    sorted_scores = np.concatenate([[0.0], np.sort(score), [1.0]])
+    threshold = np.clip((sorted_scores[count] + sorted_scores[count + 1]) / 2, _TINY, 1 - _TINY)
+    return score * (1 - threshold) / (score * (1 - threshold) + (1 - score) * threshold)
 
 
-def trust(margins: Floats, visits: Floats, end: Floats | None) -> Floats:
+def trust(margins: Floats, visits: Floats, p_right: Floats | None) -> Floats:
     """Return the trust score (N,), before `calibrated`.
 
     Args:
         margins: sum over the visits (N,).
         visits: how many there were (N,); without a visit, the end decides.
-        end: P at the end (N,), or None if no last look was taken: then the visits alone decide, and
-            the score of an example without any is one half.
+        p_right: P at the end (N,), or None without final predictions: then the visits alone decide,
+            and the score of an example without any is one half.
     """
     count = np.maximum(visits, 1)
-    of_visits = (1 + margins / count) / 2
-    if end is None:
-        return of_visits
-    share = (1 - 1 / count) / 2
-    return share * of_visits + (1 - share) * end
+    visit_score = (1 + margins / count) / 2
+    if p_right is None:
+        return visit_score
+    visit_weight = (1 - 1 / count) / 2
+    return visit_weight * visit_score + (1 - visit_weight) * p_right

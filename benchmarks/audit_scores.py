@@ -23,7 +23,7 @@ from pytorch_lightning.callbacks import Callback
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from audit import look
+from audit import final_predictions
 from audit.detection import detection
 from benchmarks.composed import settings
 from callbacks.label_audit import LabelAudit
@@ -102,20 +102,20 @@ def scores(
 
 
 def keep_in(end: Floats) -> None:
-    """Make the audit's last look write its probabilities into the rows of `end`, (N, C)."""
-    evaluator = look.evaluator
+    """Make the audit's final predictions write probabilities into the rows of `end`, (N, C)."""
+    evaluator = final_predictions.evaluator
 
-    def keeping(*args: Any) -> look.Logits:
+    def keeping(*args: Any) -> final_predictions.Logits:
         logits = evaluator(*args)
 
         def kept(batch: Any) -> torch.Tensor:
-            said = logits(batch)
-            end[batch.index.numpy()] = said.double().softmax(dim=1).numpy()
-            return said
+            raw = logits(batch)
+            end[batch.index.numpy()] = raw.double().softmax(dim=1).numpy()
+            return raw
 
         return kept
 
-    look.evaluator = keeping
+    final_predictions.evaluator = keeping
 
 
 def measure(score: Floats, given: NDArray[np.int64], clean: NDArray[np.int64]) -> dict[str, float]:

@@ -7,7 +7,7 @@ time of the processes, one thread each, the least over windows of steps. Ranks a
 machine (gloo) with 100 examples each. Their total time is compared with one rank's, and with that
 of as many independent runs at the same time, which share the machine's caches alike. What a run
 does once is timed once: drawing the probe set and noise, saving them, shuffling an epoch, and the
-lists of labels at the end (without the last look, a forward pass over all examples).
+lists of labels at the end (without the final predictions, a forward pass over all examples).
 """
 
 import argparse
@@ -24,7 +24,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from audit.files import write_audit
-from audit.look import Look
+from audit.final_predictions import FinalPredictions
 from benchmarks.composed import settings
 from benchmarks.made_data import MadeData
 from benchmarks.ranks import Ranks
@@ -88,7 +88,7 @@ def once(rows: int) -> dict[str, float]:
 
 
 def seen_twice(data: MadeData) -> LabelAudit:
-    """Return an audit with two visits of every example and a last look."""
+    """Return an audit with two visits of every example and final predictions."""
     rows, drawn = data.train_size, data.manifest
     generator = torch.Generator().manual_seed(0)
     audit = LabelAudit(rows, data.num_classes)
@@ -98,7 +98,9 @@ def seen_twice(data: MadeData) -> LabelAudit:
     index = torch.from_numpy(drawn.train_rows)
     right = torch.from_numpy((drawn.given == drawn.clean).astype(np.float32))
     of_given = 0.2 + 0.6 * right
-    audit.end = Look(index, suggested[index], 0.5 + sure[index] / 2, of_given, of_given)
+    audit.final = FinalPredictions(
+        index, suggested[index], 0.5 + sure[index] / 2, of_given, of_given
+    )
     return audit
 
 

@@ -9,11 +9,18 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
 from callbacks.transition import add_pairs, transition_error
-from callbacks.weight_histogram import GROUPS, HIGH, Weighed, add_weights, ends, log_weights
+from callbacks.weight_histogram import (
+    BIN_UPPER,
+    GROUPS,
+    WeightHistogram,
+    add_weights,
+    bin_ends,
+    log_weights,
+)
 from lightning_modules.cpu_collectives import all_reduce_sum, rank
 
 # With more classes, two matrices of C x C numbers are too large to keep and to save.
-MOST_CLASSES = 2000
+MAX_CLASSES = 2000
 
 
 class BeliefsOverTime(Callback):
@@ -30,18 +37,18 @@ class BeliefsOverTime(Callback):
     """
 
     def __init__(self, num_classes: int) -> None:
-        matrices = 2 if num_classes <= MOST_CLASSES else 0
-        self.weights: list[Weighed] = []
+        matrices = 2 if num_classes <= MAX_CLASSES else 0
+        self.weights: list[WeightHistogram] = []
         # counts of this rank since the last evaluation; pairs: how often each class (row) had each
         # given label (column), by predicted class [0] and by true class [1]
         self._pairs = torch.zeros(matrices, num_classes, num_classes, dtype=torch.int32)
-        self._weights = torch.zeros(len(GROUPS), len(HIGH), dtype=torch.int64)
-        self._ends = ends()
+        self._weights = torch.zeros(len(GROUPS), len(BIN_UPPER), dtype=torch.int64)
+        self._bin_ends = bin_ends()
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Move the counts to the device."""
-        self._pairs, self._weights, self._ends = (
-            one.to(pl_module.device) for one in (self._pairs, self._weights, self._ends)
+        self._pairs, self._weights, self._bin_ends = (
+            tensor.to(pl_module.device) for tensor in (self._pairs, self._weights, self._bin_ends)
         )
 
     @torch.no_grad()
@@ -60,7 +67,7 @@ class BeliefsOverTime(Callback):
             add_pairs(self._pairs, objective.logits.argmax(dim=1), given, clean)
         weight = objective.relative_weight
         if weight is not None:
-            add_weights(self._weights, self._ends, weight, given, clean)
+            add_weights(self._weights, self._bin_ends, weight, given, clean)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log what was counted since the last evaluation, and reset the counts."""
@@ -75,7 +82,7 @@ class BeliefsOverTime(Callback):
                 for logger in trainer.loggers:
                     logger.log_metrics({"transition/error": error}, step=step)
         if weights.any():
-            self.weights.append(Weighed(step, weights.tolist()))
+            self.weights.append(WeightHistogram(step, weights.tolist()))
             if trainer.is_global_zero:
                 for logger in trainer.loggers:
                     log_weights(self.weights[-1], logger)
@@ -87,14 +94,14 @@ class BeliefsOverTime(Callback):
         """Return the histograms so far, and the open counts summed over ranks."""
         pairs, weights = self._over_ranks()
         return {
-            "weights": [tuple(weighed) for weighed in self.weights],
+            "weights": [tuple(histogram) for histogram in self.weights],
             "open_pairs": pairs,
             "open_weights": weights,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore saved counts: the first rank takes them all, since only their sum is used."""
-        self.weights = [Weighed(*weighed) for weighed in state_dict["weights"]]
+        self.weights = [WeightHistogram(*histogram) for histogram in state_dict["weights"]]
         share = 1 if rank() == 0 else 0
         self._pairs = share * state_dict["open_pairs"].to(self._pairs.device)
         self._weights = share * state_dict["open_weights"].to(self._weights.device)

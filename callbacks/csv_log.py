@@ -86,19 +86,19 @@ class CSVLog(Logger):
             raise ValueError("CSVLog.log_metrics was given no step: say after which step it was.")
         values = {name: float(value) for name, value in metrics.items()}
         new_columns = [name for name in values if name not in self._columns]
-        last = next(reversed(self._rows), step)
+        last_step = next(reversed(self._rows), step)
         row = self._rows.setdefault(step, {})
         row.update((name, value) for name, value in values.items() if not math.isnan(value))
         self._columns += new_columns
-        if new_columns or step < last or self._last_row_at is None:
+        if new_columns or step < last_step or self._last_row_at is None:
             self._write_all()
         else:
-            self._write_last(row, step, opens_row=step > last)
+            self._write_last(row, step, opens_row=step > last_step)
 
     @rank_zero_only
     def truncate_after(self, step: int) -> None:
         """Drop the rows of later steps: a run that resumes at `step` will write them again."""
-        kept = {at: row for at, row in self._rows.items() if at <= step}
+        kept = {row_step: row for row_step, row in self._rows.items() if row_step <= step}
         if len(kept) < len(self._rows):
             self._rows = kept
             self._write_all()

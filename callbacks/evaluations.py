@@ -96,12 +96,12 @@ class Evaluations(Checkpoint):
             trainer.val_check_batch = batch_idx + 1
             return
         trainer.val_check_batch = math.inf
-        late = time.monotonic() - self._saved_at >= self.save_seconds
-        asked, late_somewhere = all_reduce_max(self.signals.asked, int(late))
-        if asked or late_somewhere:
+        save_due = time.monotonic() - self._saved_at >= self.save_seconds
+        signum, save_due_anywhere = all_reduce_max(self.signals.received, int(save_due))
+        if signum or save_due_anywhere:
             self._save(trainer)
-        if asked:
-            raise Stopped(asked)
+        if signum:
+            raise Stopped(signum)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log and store the results, then save, and stop if asked to before the last step."""
@@ -119,9 +119,9 @@ class Evaluations(Checkpoint):
         entry = {name.removeprefix("test/"): value for name, value in results.items()}
         self.history.append({"step": step, **entry})
         self._save(trainer)
-        (asked,) = all_reduce_max(self.signals.asked)
-        if asked and step < trainer.max_steps:
-            raise Stopped(asked)
+        (signum,) = all_reduce_max(self.signals.received)
+        if signum and step < trainer.max_steps:
+            raise Stopped(signum)
 
     def _save(self, trainer: pl.Trainer) -> None:
         for logger in trainer.loggers:

@@ -10,11 +10,11 @@ from torch import Tensor
 from lightning_modules.cpu_collectives import CollectiveError, all_gather_object
 
 
-class Taken(NamedTuple):
+class StepLosses(NamedTuple):
     """A training step's losses and examples, still on their device."""
 
     number: int
-    terms: dict[str, Tensor]  # the loss first
+    losses: dict[str, Tensor]  # the loss first
     rows: Tensor  # (B,) rows of the examples in the data set's training list
 
 
@@ -30,7 +30,7 @@ class FiniteLoss(Callback):
 
     def __init__(self, every: int = 50) -> None:
         self.every = every
-        self._taken: list[Taken] = []
+        self._recent_steps: list[StepLosses] = []
 
     def on_train_batch_end(
         self,
@@ -44,48 +44,50 @@ class FiniteLoss(Callback):
         objective, examples = outputs["objective"], outputs["batch"]
         # a copy: tensors from a worker lie in memory shared with it
         rows = examples.index.clone()
-        self._taken.append(Taken(trainer.global_step, objective.scalars, rows))
+        self._recent_steps.append(StepLosses(trainer.global_step, objective.scalars, rows))
         if trainer.global_step % self.every == 0 or trainer.global_step == trainer.max_steps:
-            self._stop_together(self._bad_loss())
-            self._taken = []
+            self._stop_together(self._nonfinite_loss())
+            self._recent_steps = []
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Keep a non-finite state from being saved; all ranks get here before one writes."""
-        found = self._bad_loss()
-        if found is None and not _finite(pl_module):
-            found = f"the weights were not finite after step {trainer.global_step}"
-        self._stop_together(found)
-        self._taken = []
+        problem = self._nonfinite_loss()
+        if problem is None and not _weights_finite(pl_module):
+            problem = f"the weights were not finite after step {trainer.global_step}"
+        self._stop_together(problem)
+        self._recent_steps = []
 
-    def _bad_loss(self) -> str | None:
-        if not self._taken:
+    def _nonfinite_loss(self) -> str | None:
+        if not self._recent_steps:
             return None
-        good = torch.stack([one.terms["train/loss"].isfinite() for one in self._taken]).tolist()
-        if all(good):
+        finite = torch.stack(
+            [recent.losses["train/loss"].isfinite() for recent in self._recent_steps]
+        ).tolist()
+        if all(finite):
             return None
-        number, terms, examples = self._taken[good.index(False)]
-        values = ", ".join(f"{name}={value.item():.4g}" for name, value in terms.items())
+        number, losses, examples = self._recent_steps[finite.index(False)]
+        values = ", ".join(f"{name}={value.item():.4g}" for name, value in losses.items())
         rows = ", ".join(str(row) for row in examples.tolist())
         return (
             f"the loss of step {number} was not finite ({values}) on the training examples {rows}"
         )
 
-    def _stop_together(self, found: str | None) -> None:
-        reports = all_gather_object(found)
-        bad = [
+    def _stop_together(self, problem: str | None) -> None:
+        reports = all_gather_object(problem)
+        problems = [
             report if len(reports) == 1 else f"rank {rank}: {report}"
             for rank, report in enumerate(reports)
             if report
         ]
-        if bad:
+        if problems:
             raise CollectiveError(
-                f"{'; '.join(bad)}: lower learning_rate, or give method.grad_clip, in a new "
+                f"{'; '.join(problems)}: lower learning_rate, or give method.grad_clip, in a new "
                 "run_dir; the last checkpoint, if there is one, is from before."
             )
 
 
-def _finite(module: pl.LightningModule) -> bool:
+def _weights_finite(module: pl.LightningModule) -> bool:
     values = [value for value in module.state_dict().values() if value.is_floating_point()]
     return bool(torch.stack([value.isfinite().all() for value in values]).all())

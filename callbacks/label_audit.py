@@ -1,4 +1,4 @@
-"""The audit: what training records about each label, and a last look when it has ended.
+"""The audit: what training records about each label, and final predictions when it has ended.
 
 See `audit.trust` for how these become a trust score.
 """
@@ -13,9 +13,9 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
-from audit.confidence import at_least, transition
+from audit.confidence import confidence_lower_bound, estimate_transition_matrix
 from audit.detection import detection
-from audit.look import Look, look_at_all
+from audit.final_predictions import FinalPredictions, predict_noisy_examples
 from audit.record import SUSPICIOUS, Audit
 from audit.trust import calibrated, levelled, levels, margin, trust
 from datamodules.base import NoisyLabelDataModule
@@ -23,12 +23,12 @@ from lightning_modules.base import NoisyLabelModule
 from lightning_modules.cpu_collectives import all_gather_object, all_reduce_sum, own_entry
 
 # Rows of the table: sums over an example's visits, and values from its last one.
-_SUMS = ("visits", "margin", "weight", "weight²", "weight is 0")
-_LAST = ("suggested", "confidence")
+_SUMMED_ROWS = ("visits", "margin", "weight", "weight²", "weight is 0")
+_LAST_VISIT_ROWS = ("suggested", "confidence")
 
 
 class LabelAudit(Callback):
-    """Record at each visit how the network judges the given label; look at all examples at the end.
+    """Record at each visit how the network judges the given label; predict all examples at the end.
 
     This takes 28 bytes per example, on the device; a step adds to them without waiting.
 
@@ -37,20 +37,20 @@ class LabelAudit(Callback):
         num_classes: C.
 
     Attributes:
-        end: the last look, if one was taken.
+        final: the final predictions, if there are any.
     """
 
     def __init__(self, size: int, num_classes: int) -> None:
-        self._table = torch.zeros(len(_SUMS) + len(_LAST), size)
+        self._table = torch.zeros(len(_SUMMED_ROWS) + len(_LAST_VISIT_ROWS), size)
         self._level = torch.ones(num_classes)
         # since the epoch began, by given label: sum of its probability, and number of examples
-        self._open = torch.zeros(2, num_classes)
-        self.end: Look | None = None
+        self._epoch_sums = torch.zeros(2, num_classes)
+        self.final: FinalPredictions | None = None
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Move the table to the device."""
-        self._table, self._level, self._open = (
-            one.to(pl_module.device) for one in (self._table, self._level, self._open)
+        self._table, self._level, self._epoch_sums = (
+            tensor.to(pl_module.device) for tensor in (self._table, self._level, self._epoch_sums)
         )
 
     @torch.no_grad()
@@ -67,22 +67,24 @@ class LabelAudit(Callback):
         logits, given = objective.logits.float(), examples.label
         probability = levelled(logits, self._level).softmax(dim=1)
         confidence, suggested = probability.max(dim=1)
-        one = torch.ones_like(confidence)
+        ones = torch.ones_like(confidence)
         weight = objective.relative_weight
         if weight is None:
-            weight = one * torch.nan
+            weight = ones * torch.nan
         sums = torch.stack(
-            [one, margin(probability, given), weight, weight**2, (weight <= 0).float()]
+            [ones, margin(probability, given), weight, weight**2, (weight <= 0).float()]
         )
         last = torch.stack([suggested.to(confidence.dtype), confidence])
-        self._table[: len(_SUMS)].index_add_(1, examples.index, sums)
-        self._table[len(_SUMS) :].index_copy_(1, examples.index, last)
-        unlevelled = logits.softmax(dim=1).gather(1, given[:, None])[:, 0]
-        self._open.index_add_(1, given, torch.stack([unlevelled, one]))
+        self._table[: len(_SUMMED_ROWS)].index_add_(1, examples.index, sums)
+        self._table[len(_SUMMED_ROWS) :].index_copy_(1, examples.index, last)
+        p_given = logits.softmax(dim=1).gather(1, given[:, None])[:, 0]
+        self._epoch_sums.index_add_(1, given, torch.stack([p_given, ones]))
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         if trainer.global_step % data.steps_per_epoch == 0:
-            self._level = levels(*all_reduce_sum(self._open.cpu())).to(self._open.device)
-            self._open.zero_()
+            self._level = levels(*all_reduce_sum(self._epoch_sums.cpu())).to(
+                self._epoch_sums.device
+            )
+            self._epoch_sums.zero_()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log how well trust scores from the visits so far tell wrong labels from right ones."""
@@ -93,71 +95,75 @@ class LabelAudit(Callback):
         table = all_reduce_sum(self._table[:2].cpu())
         visits, margins = table[:, manifest.train_rows].double().numpy()
         seen = visits > 0
-        so_far = trust(margins[seen], visits[seen], None)
-        metrics = detection(so_far, manifest.given[seen], manifest.clean[seen])
+        score_so_far = trust(margins[seen], visits[seen], None)
+        metrics = detection(score_so_far, manifest.given[seen], manifest.clean[seen])
         for logger in trainer.loggers:
             logger.log_metrics(metrics, step=trainer.global_step)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Merge the ranks' tables, and look at every example once more.
+        """Merge the ranks' tables, and predict every example once more.
 
         Not in `on_train_end`, which a run resumed at its last step does not reach. A run shorter
-        than an epoch has no time for another look, and is judged by its visits alone.
+        than an epoch has no time for these predictions, and is judged by its visits alone.
         """
         tables = all_gather_object(self._table.cpu())
-        self._table = joined(tables)
+        self._table = merge_tables(tables)
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         if self._table[0].sum() >= data.num_train:
             module: Any = pl_module
-            self.look(module, data, trainer)
+            self.run_final_pass(module, data, trainer)
 
-    def look(
+    def run_final_pass(
         self, module: NoisyLabelModule, data: NoisyLabelDataModule, trainer: pl.Trainer
     ) -> None:
-        """Take the last look; the ranks' tables must be merged already."""
+        """Predict every example; the ranks' tables must be merged already."""
         manifest = data.manifest
-        visits, suggested = self._table[[0, len(_SUMS)]].numpy()[:, manifest.train_rows]
+        visits, suggested = self._table[[0, len(_SUMMED_ROWS)]].numpy()[:, manifest.train_rows]
         seen = visits > 0
-        of_class = transition(
+        transition_matrix = estimate_transition_matrix(
             suggested[seen].astype(np.int64), manifest.given[seen], data.num_classes
         )
-        self.end = look_at_all(module, data, trainer, self._level, of_class)
+        self.final = predict_noisy_examples(module, data, trainer, self._level, transition_matrix)
 
     def audit(self, data: NoisyLabelDataModule) -> Audit:
-        """Return the audit of all noisy examples or, without a last look, of those visited.
+        """Return the audit of all noisy examples or, without final predictions, of those visited.
 
         Pictures that could not be read are left out: the network saw them grey.
         """
-        manifest, end = data.manifest, self.end
+        manifest, final = data.manifest, self.final
         seen = ~data.unread(manifest.train_rows)
-        if end is None:
+        if final is None:
             seen &= self._table[0].numpy()[manifest.train_rows] > 0
         rows, given = manifest.train_rows[seen], manifest.given[seen]
-        visits, margins, weights, squares, zeros, last, sure = self._table.double().numpy()[:, rows]
+        visits, margins, weights, squares, zeros, last, last_confidence = (
+            self._table.double().numpy()[:, rows]
+        )
         with np.errstate(invalid="ignore"):  # never visited: 0 / 0 is NaN, as it should be
             weight, square, zero = weights / visits, squares / visits, zeros / visits
-        if end is None:
+        if final is None:
             suggested = last.astype(np.int64)
-            of_class = transition(suggested, given, data.num_classes)
-            confidence = at_least(sure, suggested, given, of_class)
-            trusted = trust(margins, visits, None)
-        else:
-            place = np.empty(self._table.shape[1], dtype=np.int64)
-            place[end.index.numpy()] = np.arange(len(end.index))
-            by_all, right, confidence = (
-                part.double().numpy()[place[rows]]
-                for part in (end.right_by_all, end.right, end.confidence)
+            transition_matrix = estimate_transition_matrix(suggested, given, data.num_classes)
+            confidence = confidence_lower_bound(
+                last_confidence, suggested, given, transition_matrix
             )
-            suggested = end.suggested.numpy()[place[rows]]
-            doubted = trust(margins, visits, right) < SUSPICIOUS
-            trusted = calibrated(trust(margins, visits, by_all), int(doubted.sum()))
+            score = trust(margins, visits, None)
+        else:
+            position = np.empty(self._table.shape[1], dtype=np.int64)
+            position[final.index.numpy()] = np.arange(len(final.index))
+            p_right_full, p_right, confidence = (
+                part.double().numpy()[position[rows]]
+                for part in (final.p_right_full_transition, final.p_right, final.confidence)
+            )
+            suggested = final.suggested.numpy()[position[rows]]
+            suspicious = trust(margins, visits, p_right) < SUSPICIOUS
+            score = calibrated(trust(margins, visits, p_right_full), int(suspicious.sum()))
         return Audit(
             index=rows,
             given=given,
             clean=manifest.clean[seen],
             suggested=suggested,
             confidence=confidence,
-            trust=trusted,
+            trust=score,
             weight=weight,
             weight_sd=np.sqrt(np.maximum(square - weight**2, 0)),
             zero_share=np.where(np.isnan(weight), np.nan, zero),
@@ -168,7 +174,7 @@ class LabelAudit(Callback):
         """Return every rank's table and open sums, and the levels, which are the same for all."""
         return {
             "tables": all_gather_object(self._table.cpu()),
-            "open": all_gather_object(self._open.cpu()),
+            "open": all_gather_object(self._epoch_sums.cpu()),
             "level": self._level.cpu(),
         }
 
@@ -176,7 +182,7 @@ class LabelAudit(Callback):
         """Restore this rank's saved table and open sums, and the levels."""
         device = self._table.device
         self._table = own_entry(_tables(state_dict, "the checkpoint")).to(device)
-        self._open, self._level = (
+        self._epoch_sums, self._level = (
             own_entry(state_dict["open"]).to(device),
             state_dict["level"].to(device),
         )
@@ -192,18 +198,18 @@ class LabelAudit(Callback):
         Raises:
             ValueError: if it holds no audit of this kind.
         """
-        table = joined(_tables(state, checkpoint))
+        table = merge_tables(_tables(state, checkpoint))
         assert state is not None
-        made = cls(table.shape[1], len(state["level"]))
-        made._table, made._level = table, state["level"]
-        return made
+        audit = cls(table.shape[1], len(state["level"]))
+        audit._table, audit._level = table, state["level"]
+        return audit
 
 
 def _tables(state: Mapping[str, Any] | None, checkpoint: str) -> list[Tensor]:
-    known = state or {}
-    tables: list[Tensor] = known.get("tables", [])
-    rows = len(_SUMS) + len(_LAST)
-    if not tables or "level" not in known or any(len(table) != rows for table in tables):
+    saved = state or {}
+    tables: list[Tensor] = saved.get("tables", [])
+    rows = len(_SUMMED_ROWS) + len(_LAST_VISIT_ROWS)
+    if not tables or "level" not in saved or any(len(table) != rows for table in tables):
         raise ValueError(
             f"{checkpoint} holds no audit of the kind that this version keeps: train anew "
             "(fresh=true sets the old run aside)."
@@ -211,9 +217,11 @@ def _tables(state: Mapping[str, Any] | None, checkpoint: str) -> list[Tensor]:
     return tables
 
 
-def joined(tables: Sequence[Tensor]) -> Tensor:
+def merge_tables(tables: Sequence[Tensor]) -> Tensor:
     """Merge the ranks' tables: sums are added, and the most confident last prediction is kept."""
-    every = torch.stack(list(tables))
-    surest = every[:, -1].argmax(dim=0)
-    last = every[:, len(_SUMS) :].gather(0, surest.expand(1, len(_LAST), -1))[0]
-    return torch.cat([every[:, : len(_SUMS)].sum(dim=0), last])
+    stacked = torch.stack(list(tables))
+    most_confident = stacked[:, -1].argmax(dim=0)
+    last = stacked[:, len(_SUMMED_ROWS) :].gather(
+        0, most_confident.expand(1, len(_LAST_VISIT_ROWS), -1)
+    )[0]
+    return torch.cat([stacked[:, : len(_SUMMED_ROWS)].sum(dim=0), last])

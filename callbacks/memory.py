@@ -5,29 +5,29 @@ import resource
 import sys
 from pathlib import Path
 
-_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _SYSTEM = Path("/proc/meminfo")
-_FORGET_THE_PEAK = "5"
+_RESET_PEAK = "5"
 
 
 def forget_peak() -> None:
     """Reset the peak if the system can; otherwise it is that of the process's whole life."""
     try:
-        _CLEAR.write_text(_FORGET_THE_PEAK)
+        _CLEAR_REFS.write_text(_RESET_PEAK)
     except OSError:
         return
 
 
 def resident() -> int:
     """Return the bytes held now; where the system does not say, the peak."""
-    now = _kibibytes(_STATUS, "VmRSS")
-    return peak() if now is None else now
+    resident_bytes = _bytes_of_entry(_STATUS, "VmRSS")
+    return peak() if resident_bytes is None else resident_bytes
 
 
 def peak() -> int:
     """Return the most bytes held since `forget_peak`."""
-    most = _kibibytes(_STATUS, "VmHWM")
-    return peak_of_life() if most is None else most
+    peak_bytes = _bytes_of_entry(_STATUS, "VmHWM")
+    return peak_of_life() if peak_bytes is None else peak_bytes
 
 
 def peak_of_life() -> int:
@@ -39,11 +39,11 @@ def peak_of_life() -> int:
 
 def available() -> int | None:
     """Return the bytes still available on this machine, or None if it does not say."""
-    return _kibibytes(_SYSTEM, "MemAvailable")
+    return _bytes_of_entry(_SYSTEM, "MemAvailable")
 
 
-def _kibibytes(path: Path, name: str) -> int | None:
+def _bytes_of_entry(path: Path, name: str) -> int | None:
     if not path.exists():
         return None
-    found = re.search(rf"^{name}:\s+(\d+) kB", path.read_text(), flags=re.MULTILINE)
-    return None if found is None else 1024 * int(found[1])
+    match = re.search(rf"^{name}:\s+(\d+) kB", path.read_text(), flags=re.MULTILINE)
+    return None if match is None else 1024 * int(match[1])

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from datamodules.batch import UNKNOWN
 
-Grouped = tuple[Tensor, Tensor]
+GroupedValues = tuple[Tensor, Tensor]
 
 
 def label_groups(label: Tensor, clean_label: Tensor) -> tuple[Tensor, Tensor]:
@@ -23,21 +23,25 @@ def label_groups(label: Tensor, clean_label: Tensor) -> tuple[Tensor, Tensor]:
         clean_label: true labels, `(B,)`; those that are `UNKNOWN` are in neither group.
     """
     known = clean_label != UNKNOWN
-    agree = label == clean_label
-    return known & agree, known & ~agree
+    is_right = label == clean_label
+    return known & is_right, known & ~is_right
 
 
-def accuracies(logits: Tensor, label: Tensor, clean_label: Tensor) -> dict[str, Grouped]:
+def accuracy_metrics(
+    logits: Tensor, label: Tensor, clean_label: Tensor
+) -> dict[str, GroupedValues]:
     """Return what is classified correctly, by given labels and, where known, by clean labels."""
-    guess = logits.argmax(dim=1)
+    predicted = logits.argmax(dim=1)
     known = clean_label >= 0
     return {
-        "train/acc": (guess == label, torch.ones_like(known)),
-        "train/acc_clean": (guess == clean_label, known),
+        "train/acc": (predicted == label, torch.ones_like(known)),
+        "train/acc_clean": (predicted == clean_label, known),
     }
 
 
-def detections(logits: Tensor, label: Tensor, clean_label: Tensor) -> dict[str, Grouped]:
+def detection_metrics(
+    logits: Tensor, label: Tensor, clean_label: Tensor
+) -> dict[str, GroupedValues]:
     """Return how well the network itself, whatever the method, finds and corrects wrong labels.
 
     A label is called wrong where the network predicts another class. A wrong label that it does
@@ -48,24 +52,24 @@ def detections(logits: Tensor, label: Tensor, clean_label: Tensor) -> dict[str, 
         label: given labels, `(B,)`.
         clean_label: true labels, `(B,)`, `UNKNOWN`, or `KNOWN_WRONG`.
     """
-    guess = logits.argmax(dim=1)
+    predicted = logits.argmax(dim=1)
     clean, wrong = label_groups(label, clean_label)
-    called_wrong = guess != label
+    disagrees = predicted != label
     return {
-        "noise/precision": (wrong, called_wrong & (clean | wrong)),
-        "noise/recall": (called_wrong, wrong),
-        "noise/memorised": (~called_wrong, wrong),
-        "noise/corrected": (guess == clean_label, wrong & (clean_label >= 0)),
+        "noise/precision": (wrong, disagrees & (clean | wrong)),
+        "noise/recall": (disagrees, wrong),
+        "noise/memorised": (~disagrees, wrong),
+        "noise/corrected": (predicted == clean_label, wrong & (clean_label >= 0)),
     }
 
 
-def beliefs(
+def belief_metrics(
     label: Tensor,
     clean_label: Tensor,
     example_weight: Tensor | None,
     label_mix: Tensor | None,
     pseudo_label: Tensor | None,
-) -> dict[str, Grouped]:
+) -> dict[str, GroupedValues]:
     """Return a method's beliefs about labels, by group; those that it lacks are left out.
 
     Args:
@@ -76,7 +80,7 @@ def beliefs(
         pseudo_label: `(B, C)`, rows sum to 1.
     """
     clean, wrong = label_groups(label, clean_label)
-    grouped: dict[str, Grouped] = {}
+    grouped: dict[str, GroupedValues] = {}
     if example_weight is not None:
         grouped["weight/zero_share"] = (example_weight <= 0, torch.ones_like(clean))
         grouped["weight/clean_mean"] = (example_weight, clean)
@@ -91,7 +95,7 @@ def beliefs(
     return grouped
 
 
-def sums(grouped: Iterable[Grouped]) -> Tensor:
+def group_sums(grouped: Iterable[GroupedValues]) -> Tensor:
     """Return each pair's sum of values within its group, and the group's size, `(2, pairs)`.
 
     Added up over steps and ranks before they are divided, these give the exact mean.
@@ -110,7 +114,7 @@ def class_counts(pseudo_label: Tensor) -> Tensor:
     return (pseudo_label.argmax(dim=1, keepdim=True) == classes).sum(dim=0, dtype=torch.float32)
 
 
-def suspicion(label: Tensor, clean_label: Tensor, example_weight: Tensor) -> Tensor:
+def suspicion_pairs(label: Tensor, clean_label: Tensor, example_weight: Tensor) -> Tensor:
     """Return pairs (suspicion, is wrong), `(B, 2)`; both are NaN where the clean label is unknown.
 
     Suspicion is minus the example weight: the less a label weighs, the less it is trusted.

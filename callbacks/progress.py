@@ -50,16 +50,16 @@ class RunProgress(Callback):
         self._evaluation: TaskID | None = None
         self._log: TrainingLog | None = None
         self._test_acc: float | None = None
-        self._shown_at = 0.0
+        self._refreshed_at = 0.0
         # the first step of a process includes the warm-up, so the pace is counted from its end
-        self._first: tuple[int, float] | None = None
-        self._began = 0.0
-        self._evaluating = 0.0  # seconds spent in evaluation
+        self._pace_start: tuple[int, float] | None = None
+        self._started_at = 0.0
+        self._evaluation_seconds = 0.0  # seconds spent in evaluation
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Open the bar at the step the run starts or resumes from."""
-        self._first, self._evaluating = None, 0.0
-        self._began = self._shown_at = time.monotonic()
+        self._pace_start, self._evaluation_seconds = None, 0.0
+        self._started_at = self._refreshed_at = time.monotonic()
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, TrainingLog):
                 self._log = callback
@@ -89,15 +89,15 @@ class RunProgress(Callback):
     ) -> None:
         """Refresh when it is time."""
         now = time.monotonic()
-        if self._first is None:
-            self._first = trainer.global_step, now
-        pause = self.plain_seconds if self._live is None else _SECONDS_BETWEEN_REFRESHES
-        if now - self._shown_at >= pause:
+        if self._pace_start is None:
+            self._pace_start = trainer.global_step, now
+        seconds_between = self.plain_seconds if self._live is None else _SECONDS_BETWEEN_REFRESHES
+        if now - self._refreshed_at >= seconds_between:
             self._refresh(trainer)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the evaluation beneath the run."""
-        self._evaluating -= time.monotonic()
+        self._evaluation_seconds -= time.monotonic()
         if self._live is not None:
             total = sum(trainer.num_val_batches)
             self._evaluation = self._live.add_task(f"evaluating, {total} batches", total=total)
@@ -107,13 +107,13 @@ class RunProgress(Callback):
         """Advance the evaluation's bar."""
         if self._live is not None and self._evaluation is not None:
             self._live.advance(self._evaluation)
-            if time.monotonic() - self._shown_at >= _SECONDS_BETWEEN_REFRESHES:
-                self._shown_at = time.monotonic()
+            if time.monotonic() - self._refreshed_at >= _SECONDS_BETWEEN_REFRESHES:
+                self._refreshed_at = time.monotonic()
                 self._live.refresh()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the new test accuracy."""
-        self._evaluating += time.monotonic()
+        self._evaluation_seconds += time.monotonic()
         if "test/acc" in trainer.callback_metrics:
             self._test_acc = float(trainer.callback_metrics["test/acc"])
         if self._live is not None and self._evaluation is not None:
@@ -139,12 +139,12 @@ class RunProgress(Callback):
             self._live = None
 
     def _refresh(self, trainer: pl.Trainer) -> None:
-        self._shown_at = time.monotonic()
+        self._refreshed_at = time.monotonic()
         if self._live is not None:
             assert self._training is not None
             narrow = self.console.width < _NARROW
-            room = self.console.width - (0 if narrow else _BAR_WIDTH + 1)
-            line = fit_line(self._fields(trainer), room)
+            width = self.console.width - (0 if narrow else _BAR_WIDTH + 1)
+            line = fit_line(self._fields(trainer), width)
             self._live.update(self._training, completed=trainer.global_step, description=line)
             self._live.refresh()
         elif trainer.is_global_zero:
@@ -166,15 +166,15 @@ class RunProgress(Callback):
             fields.append((5, f"train acc {latest['train/acc']:.3f}"))
         if self._test_acc is not None:
             fields.append((2, f"test acc {self._test_acc:.3f}"))
-        fields.append((6, f"{duration(now - self._began)} gone"))
+        fields.append((6, f"{duration(now - self._started_at)} gone"))
         if left is not None:
             fields.append((3, f"{duration(left)} left"))
         return fields
 
     def _pace(self, step: int, last: int, now: float) -> tuple[float | None, float | None]:
-        if self._first is None or step == self._first[0]:
+        if self._pace_start is None or step == self._pace_start[0]:
             return None, None
-        steps, seconds = step - self._first[0], now - self._first[1]
-        training = max(seconds - self._evaluating, 1e-9)
+        steps, seconds = step - self._pace_start[0], now - self._pace_start[1]
+        training = max(seconds - self._evaluation_seconds, 1e-9)
         # assumes that evaluations go on taking the same share of the time
         return steps / training, (last - step) * seconds / steps

@@ -16,7 +16,7 @@ from lightning_modules.cpu_collectives import rank
 _SAME_CTRL_C = 1.0  # seconds
 
 
-def spoken(signum: int) -> str:
+def signal_name(signum: int) -> str:
     """Return a signal's everyday name."""
     return "Ctrl-C" if signum == signal.SIGINT else signal.Signals(signum).name
 
@@ -42,19 +42,21 @@ class StopSignals(Callback):
     call that waits for another rank. So does a second Ctrl-C.
 
     Attributes:
-        asked: the signal that asks the run to stop, or 0.
+        received: the signal that asks the run to stop, or 0.
     """
 
     def __init__(self) -> None:
-        self.asked = 0
-        self._asked_at = 0.0
-        self._before: dict[int, Any] = {}
+        self.received = 0
+        self._received_at = 0.0
+        self._previous_handlers: dict[int, Any] = {}
 
     def __enter__(self) -> "StopSignals":
         """Take over the signal handlers."""
-        self.asked = 0
+        self.received = 0
         if threading.current_thread() is threading.main_thread():
-            self._before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+            self._previous_handlers = {
+                signum: signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)
+            }
         self._end_at_once()
         return self
 
@@ -65,33 +67,33 @@ class StopSignals(Callback):
         trace: TracebackType | None,
     ) -> None:
         """Restore the signal handlers."""
-        for one, handler in self._before.items():
-            signal.signal(one, handler)
-        self._before = {}
-        if error is not None and self.asked and not isinstance(error, Stopped | ValueError):
-            raise Stopped(self.asked) from error
+        for signum, handler in self._previous_handlers.items():
+            signal.signal(signum, handler)
+        self._previous_handlers = {}
+        if error is not None and self.received and not isinstance(error, Stopped | ValueError):
+            raise Stopped(self.received) from error
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Record signals from now on: they are checked after each step."""
-        for one in self._before:
-            signal.signal(one, self._note)
+        for signum in self._previous_handlers:
+            signal.signal(signum, self._record)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Let signals end the process at once again: nothing checks them any more."""
         self._end_at_once()
 
     def _end_at_once(self) -> None:
-        for one, handler in self._before.items():
-            signal.signal(one, handler if handler is signal.SIG_IGN else signal.SIG_DFL)
+        for signum, handler in self._previous_handlers.items():
+            signal.signal(signum, handler if handler is signal.SIG_IGN else signal.SIG_DFL)
 
-    def _note(self, signum: int, frame: FrameType | None) -> None:
+    def _record(self, signum: int, frame: FrameType | None) -> None:
         now = time.monotonic()
-        if signum == self.asked == signal.SIGINT and now - self._asked_at > _SAME_CTRL_C:
+        if signum == self.received == signal.SIGINT and now - self._received_at > _SAME_CTRL_C:
             signal.signal(signum, signal.SIG_DFL)
             os.kill(os.getpid(), signum)
-        if not self.asked:
-            self.asked, self._asked_at = signum, now
+        if not self.received:
+            self.received, self._received_at = signum, now
             if rank() == 0:
                 # not print: the signal may have interrupted one
-                text = f"\n{spoken(signum)}: saving after this step (Ctrl-C again: at once)\n"
+                text = f"\n{signal_name(signum)}: saving after this step (Ctrl-C again: at once)\n"
                 os.write(2, text.encode())

@@ -13,12 +13,12 @@ from torch import Tensor
 from audit.detection import auroc, average_precision
 from callbacks.memory import resident
 from callbacks.noise_metrics import (
-    accuracies,
-    beliefs,
+    accuracy_metrics,
+    belief_metrics,
     class_counts,
-    detections,
-    sums,
-    suspicion,
+    detection_metrics,
+    group_sums,
+    suspicion_pairs,
 )
 from datamodules.batch import Batch
 from lightning_modules.cpu_collectives import all_gather_object, all_reduce_max, own_entry
@@ -43,22 +43,26 @@ class Window:
         given, clean = batch.label, batch.clean_label
         weight = objective.relative_weight
         if weight is not None:
-            self._suspicion.append(suspicion(given, clean, weight))
+            self._suspicion.append(suspicion_pairs(given, clean, weight))
         if objective.pseudo_label is not None:
-            counts, before = class_counts(objective.pseudo_label), self._classes
-            self._classes = counts if before is None else before.to(counts.device) + counts
+            counts, counts_so_far = class_counts(objective.pseudo_label), self._classes
+            self._classes = (
+                counts if counts_so_far is None else counts_so_far.to(counts.device) + counts
+            )
         scalars = objective.scalars
         grouped = {
-            **accuracies(objective.logits, given, clean),
-            **detections(objective.logits, given, clean),
-            **beliefs(given, clean, weight, objective.label_mix, objective.pseudo_label),
+            **accuracy_metrics(objective.logits, given, clean),
+            **detection_metrics(objective.logits, given, clean),
+            **belief_metrics(given, clean, weight, objective.label_mix, objective.pseudo_label),
         }
-        of_scalars = torch.stack([value.float() for value in scalars.values()])
-        of_steps = torch.stack([of_scalars, torch.ones_like(of_scalars)])
-        step = torch.cat([of_steps, sums(grouped.values())], dim=1)
+        scalar_values = torch.stack([value.float() for value in scalars.values()])
+        scalar_sums = torch.stack([scalar_values, torch.ones_like(scalar_values)])
+        step_sums = torch.cat([scalar_sums, group_sums(grouped.values())], dim=1)
         names = (*scalars, *grouped)
-        so_far = self._sums.get(names)
-        self._sums[names] = step if so_far is None else so_far.to(step.device) + step
+        sums_so_far = self._sums.get(names)
+        self._sums[names] = (
+            step_sums if sums_so_far is None else sums_so_far.to(step_sums.device) + step_sums
+        )
 
     def means(self, strategy: Strategy) -> dict[str, float]:
         """Return the means over steps and ranks; call this once, as ranks are summed in place.
@@ -78,8 +82,8 @@ class Window:
             device = self._suspicion[-1].device
             pairs = torch.cat([part.to(device) for part in self._suspicion])
             pairs = strategy.all_gather(pairs).reshape(-1, 2)
-            ranked = {"weight/auroc": auroc(pairs), "weight/ap": average_precision(pairs)}
-            metrics |= {name: value for name, value in ranked.items() if value is not None}
+            ranking_metrics = {"weight/auroc": auroc(pairs), "weight/ap": average_precision(pairs)}
+            metrics |= {name: value for name, value in ranking_metrics.items() if value is not None}
         if self._classes is not None:
             counts = strategy.reduce(self._classes, reduce_op="sum")
             metrics["pseudo/top_class_share"] = float(counts.max() / counts.sum())
@@ -121,14 +125,14 @@ class TrainingLog(Callback):
         # the clock stops during evaluation and is not saved: it measures this machine
         self._steps = 0
         self._seconds = 0.0
-        self._since = 0.0
+        self._clock_started = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Make loggers drop the steps that a resumed run will repeat."""
         for logger in trainer.loggers:
             if hasattr(logger, "truncate_after"):
                 logger.truncate_after(trainer.global_step)
-        self._steps, self._seconds, self._since = 0, 0.0, time.perf_counter()
+        self._steps, self._seconds, self._clock_started = 0, 0.0, time.perf_counter()
 
     def on_train_batch_end(
         self,
@@ -151,7 +155,7 @@ class TrainingLog(Callback):
 
     def _pace(self, trainer: pl.Trainer) -> dict[str, float]:
         now = time.perf_counter()
-        seconds = self._seconds + now - self._since
+        seconds = self._seconds + now - self._clock_started
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         pace = {
             "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
@@ -159,16 +163,16 @@ class TrainingLog(Callback):
             "images_per_second": self._steps * data.batch_size / seconds,
             "memory_bytes": float(*all_reduce_max(_memory(trainer.strategy.root_device))),
         }
-        self._steps, self._seconds, self._since = 0, 0.0, now
+        self._steps, self._seconds, self._clock_started = 0, 0.0, now
         return pace
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop the clock."""
-        self._seconds += time.perf_counter() - self._since
+        self._seconds += time.perf_counter() - self._clock_started
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock again."""
-        self._since = time.perf_counter()
+        self._clock_started = time.perf_counter()
 
     def state_dict(self) -> dict[str, Any]:
         """Return every rank's open window, and the metrics of the last closed one."""

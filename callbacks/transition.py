@@ -8,21 +8,21 @@ import torch
 from torch import Tensor
 
 
-def add_pairs(counts: Tensor, guess: Tensor, label: Tensor, clean_label: Tensor) -> None:
+def add_pairs(counts: Tensor, predicted: Tensor, label: Tensor, clean_label: Tensor) -> None:
     """Count a batch's pairs in place, without waiting for the device.
 
     Args:
         counts: `(2, C, C)` integers, by predicted class [0] and by true class [1]; rows are
             classes, columns given labels.
-        guess: predicted classes, `(B,)`.
+        predicted: predicted classes, `(B,)`.
         label: given labels, `(B,)`.
         clean_label: true labels, `(B,)`; where they are not a class, only [0] is counted.
     """
     known = clean_label >= 0
     classes = counts.shape[-1]
-    rows = torch.stack([guess, classes + clean_label.clamp(min=0)])
-    once = torch.stack([torch.ones_like(known), known]).to(counts.dtype)
-    counts.view(-1).index_add_(0, (rows * classes + label).flatten(), once.flatten())
+    rows = torch.stack([predicted, classes + clean_label.clamp(min=0)])
+    increments = torch.stack([torch.ones_like(known), known]).to(counts.dtype)
+    counts.view(-1).index_add_(0, (rows * classes + label).flatten(), increments.flatten())
 
 
 def transition_error(estimated: Tensor, true: Tensor) -> float | None:
@@ -39,10 +39,10 @@ def transition_error(estimated: Tensor, true: Tensor) -> float | None:
     seen = true.sum(dim=1) > 0
     if not seen.any():
         return None
-    distance = (_shares(estimated) - _shares(true)).abs().sum(dim=1) / 2
+    distance = (_row_shares(estimated) - _row_shares(true)).abs().sum(dim=1) / 2
     never_predicted = estimated.sum(dim=1) == 0
     return float(distance.masked_fill(never_predicted, 1.0)[seen].mean())
 
 
-def _shares(counts: Tensor) -> Tensor:
+def _row_shares(counts: Tensor) -> Tensor:
     return counts.double() / counts.sum(dim=1, keepdim=True).clamp(min=1)

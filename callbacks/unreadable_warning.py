@@ -18,22 +18,22 @@ class UnreadableWarning(Callback):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._told = 0
+        self._reported_count = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Report pictures that failed before training."""
-        self._tell()
+        self._report_new()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Report pictures that failed since the last report."""
-        self._tell()
+        self._report_new()
 
-    def _tell(self) -> None:
+    def _report_new(self) -> None:
         if rank() != 0:
             return
         count = len(read_unreadable(self.folder))
-        if count > self._told:
-            self._told = count
+        if count > self._reported_count:
+            self._reported_count = count
             print(
                 f"warning: {count:,} pictures could not be read so far and are shown as grey ones; "
                 f"they are listed in {self.folder / FILE}"

@@ -7,9 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-_MAGIC, _HEAD = b":W&B", 7  # the file's first bytes, and the size of its header
-_BLOCK = 32 * 1024
-_WHOLE, _LAST = 1, 4  # kinds of fragment that end a record
+_MAGIC, _HEADER_SIZE = b":W&B", 7  # the file's first bytes, and the size of its header
+_BLOCK_SIZE = 32 * 1024
+_FULL, _LAST = 1, 4  # kinds of fragment that end a record
 
 
 def records(path: Path) -> Iterator[tuple[int, Any]]:
@@ -24,20 +24,20 @@ def records(path: Path) -> Iterator[tuple[int, Any]]:
 
     wire: Any = wandb_internal_pb2  # generated, without types
     data = path.read_bytes()
-    at, record = _HEAD, b""
-    while data.startswith(_MAGIC) and at + 7 <= len(data):
-        left_in_block = _BLOCK - at % _BLOCK
+    offset, record = _HEADER_SIZE, b""
+    while data.startswith(_MAGIC) and offset + 7 <= len(data):
+        left_in_block = _BLOCK_SIZE - offset % _BLOCK_SIZE
         if left_in_block < 7:
-            at += left_in_block
+            offset += left_in_block
             continue
-        _, length, kind = struct.unpack_from("<IHB", data, at)
-        piece = data[at + 7 : at + 7 + length]
-        if len(piece) < length or not kind:
+        _, length, kind = struct.unpack_from("<IHB", data, offset)
+        fragment = data[offset + 7 : offset + 7 + length]
+        if len(fragment) < length or not kind:
             return
-        at, record = at + 7 + length, record + piece
-        if kind in (_WHOLE, _LAST):
+        offset, record = offset + 7 + length, record + fragment
+        if kind in (_FULL, _LAST):
             with suppress(DecodeError):  # a damaged record must not cost the run
-                yield at, wire.Record.FromString(record)
+                yield offset, wire.Record.FromString(record)
             record = b""
 
 
@@ -53,10 +53,10 @@ def last_step(folder: Path, run_id: str) -> int:
     """
     last = -1
     for path in folder.glob(f"*run-*/run-{run_id}.wandb"):
-        whole = _HEAD
-        for whole, record in records(path):  # noqa: B007
+        record_end = _HEADER_SIZE
+        for record_end, record in records(path):  # noqa: B007
             if record.HasField("history"):
                 last = max(last, record.history.step.num)
-        if _HEAD < whole < path.stat().st_size:
-            os.truncate(path, whole)
+        if _HEADER_SIZE < record_end < path.stat().st_size:
+            os.truncate(path, record_end)
     return last

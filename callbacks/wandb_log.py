@@ -32,8 +32,8 @@ class WandbLog(WandbLogger):
         self._wandb_init.pop("anonymous", None)  # wandb warns about it even if it is None
         self._metrics = folder / "metrics.csv"
         self._caught_up = False
-        self._sent = -1  # the last step W&B has from earlier parts of the run
-        self._sent_names: frozenset[str] = frozenset()  # metrics it has of that step
+        self._last_sent_step = -1  # the last step W&B has from earlier parts of the run
+        self._last_sent_names: frozenset[str] = frozenset()  # metrics it has of that step
 
     @property
     @rank_zero_experiment
@@ -41,11 +41,13 @@ class WandbLog(WandbLogger):
         """Return the W&B run; the first call opens it."""
         if self._experiment is None:
             if self._offline:  # before this part's own file is created
-                self._sent = last_step(self._metrics.parent / "wandb", str(self._id))
+                self._last_sent_step = last_step(self._metrics.parent / "wandb", str(self._id))
             run = super().experiment
             if not self._offline:
-                self._sent = run.starting_step - 1
-            self._sent_names = frozenset(read_rows(self._metrics).get(self._sent, ()))
+                self._last_sent_step = run.starting_step - 1
+            self._last_sent_names = frozenset(
+                read_rows(self._metrics).get(self._last_sent_step, ())
+            )
         return self._experiment
 
     @rank_zero_only
@@ -69,7 +71,7 @@ class WandbLog(WandbLogger):
 
     def _send(self, metrics: Mapping[str, Any], step: int) -> None:
         run = self.experiment
-        if step == self._sent:  # the run ended between two calls for this step
-            metrics = {name: metrics[name] for name in metrics.keys() - self._sent_names}
-        if step > self._sent or (step == self._sent and metrics):
-            run.log({**metrics, AXIS: step}, step=max(step, self._sent + 1))
+        if step == self._last_sent_step:  # the run ended between two calls for this step
+            metrics = {name: metrics[name] for name in metrics.keys() - self._last_sent_names}
+        if step > self._last_sent_step or (step == self._last_sent_step and metrics):
+            run.log({**metrics, AXIS: step}, step=max(step, self._last_sent_step + 1))

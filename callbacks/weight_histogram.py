@@ -21,74 +21,74 @@ from datamodules.tables import table_writer
 GROUPS = ("clean", "wrong", "unknown")
 
 # A bin holds low < weight <= high, and the first one holds 0.
-HIGH = (0.0, *(2 ** (half / 2) for half in range(-10, 11)), math.inf)
-LOW = (0.0, *HIGH[:-1])
+BIN_UPPER = (0.0, *(2 ** (half / 2) for half in range(-10, 11)), math.inf)
+BIN_LOWER = (0.0, *BIN_UPPER[:-1])
 
 
-class Weighed(NamedTuple):
+class WeightHistogram(NamedTuple):
     """Histograms of the example weights from one evaluation to the next."""
 
     step: int  # of the later evaluation
     counts: list[list[int]]  # a row of bins for each of GROUPS
 
 
-def ends() -> Tensor:
+def bin_ends() -> Tensor:
     """Return the finite upper ends of the bins, `(bins - 1,)` float32."""
-    return torch.tensor(HIGH[:-1])
+    return torch.tensor(BIN_UPPER[:-1])
 
 
 def add_weights(
-    counts: Tensor, ends: Tensor, weight: Tensor, label: Tensor, clean_label: Tensor
+    counts: Tensor, bin_ends: Tensor, weight: Tensor, label: Tensor, clean_label: Tensor
 ) -> None:
     """Count a batch's weights in place, without waiting for the device.
 
     Args:
         counts: `(groups, bins)` integers.
-        ends: as returned by `ends`, on the device.
+        bin_ends: as returned by `bin_ends`, on the device.
         weight: example weights, `(B,)`, 1 on average.
         label: given labels, `(B,)`.
         clean_label: true labels, `(B,)`, `UNKNOWN`, or `KNOWN_WRONG`.
     """
     clean, wrong = label_groups(label, clean_label)
     group = wrong + 2 * ~(clean | wrong)  # index into GROUPS
-    place = group * counts.shape[1] + torch.bucketize(weight.float(), ends)
-    counts.view(-1).index_add_(0, place, torch.ones_like(place, dtype=counts.dtype))
+    flat_index = group * counts.shape[1] + torch.bucketize(weight.float(), bin_ends)
+    counts.view(-1).index_add_(0, flat_index, torch.ones_like(flat_index, dtype=counts.dtype))
 
 
-def write_weights(history: Sequence[Weighed], path: Path) -> None:
+def write_weights(history: Sequence[WeightHistogram], path: Path) -> None:
     """Write a CSV file with one row for each evaluation, group and bin."""
     with table_writer(path, ["step", "group", "low", "high", "count"]) as rows:
         for step, counts in history:
             for group, row in zip(GROUPS, counts, strict=True):
-                for low, high, count in zip(LOW, HIGH, row, strict=True):
+                for low, high, count in zip(BIN_LOWER, BIN_UPPER, row, strict=True):
                     rows.writerow([step, group, f"{low:.6g}", f"{high:.6g}", count])
 
 
-def log_weights(weighed: Weighed, logger: Logger) -> None:
+def log_weights(histogram: WeightHistogram, logger: Logger) -> None:
     """Send `weight/clean` and so on to a logger that can draw histograms; others get nothing.
 
     Their edges must increase and be finite, so zero's bin is (-1/32, 0] and the last ends at 64.
     """
-    edges = np.array([-HIGH[1], *HIGH[:-1], 2 * HIGH[-2]])
-    middles = (edges[:-1] + edges[1:]) / 2
-    for group, row in zip(GROUPS, weighed.counts, strict=True):
+    edges = np.array([-BIN_UPPER[1], *BIN_UPPER[:-1], 2 * BIN_UPPER[-2]])
+    centres = (edges[:-1] + edges[1:]) / 2
+    for group, row in zip(GROUPS, histogram.counts, strict=True):
         name, counts = f"weight/{group}", np.array(row)
         if not counts.any():
             continue
         if isinstance(logger, WandbLogger):
             import wandb
 
-            picture: Any = {name: wandb.Histogram(np_histogram=(counts, edges))}
-            logger.log_metrics(picture, step=weighed.step)
+            wandb_histogram: Any = {name: wandb.Histogram(np_histogram=(counts, edges))}
+            logger.log_metrics(wandb_histogram, step=histogram.step)
         elif isinstance(logger, TensorBoardLogger):
             logger.experiment.add_histogram_raw(
                 name,
                 min=edges[0],
                 max=edges[-1],
                 num=counts.sum(),
-                sum=counts @ middles,
-                sum_squares=counts @ middles**2,
+                sum=counts @ centres,
+                sum_squares=counts @ centres**2,
                 bucket_limits=edges[1:].tolist(),
                 bucket_counts=row,
-                global_step=weighed.step,
+                global_step=histogram.step,
             )

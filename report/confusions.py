@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from audit.record import Audit
 from datamodules.noise import transition_counts
 from report.marks import shade
-from report.svg import Axis, Figure, Frame, letters, percent
+from report.svg import Axis, Figure, Frame, percent, text_width
 
-NAMED = 14  # with up to this many classes, a matrix shows names and numbers
-DRAWN = 100  # with up to this many classes, a matrix is drawn
-_LISTED = 12
-_LONGEST = 12  # letters of a class name beside a matrix
+MAX_NAMED = 14  # with up to this many classes, a matrix shows names and numbers
+MAX_DRAWN = 100  # with up to this many classes, a matrix is drawn
+_MAX_ROWS = 12
+_MAX_NAME_LENGTH = 12  # letters of a class name beside a matrix
 
 
 class Change(NamedTuple):
@@ -33,71 +33,71 @@ class Flip(NamedTuple):
     true: str
     given: str
     true_share: float | None  # of the examples of the true class
-    estimated_share: float | None  # the same by the classes that the audit believes
+    estimated_share: float | None  # the same by the classes that the audit estimates
 
 
-def changes(audit: Audit, class_names: Sequence[str]) -> list[Change]:
+def frequent_changes(audit: Audit, class_names: Sequence[str]) -> list[Change]:
     """Return the commonest suggestions for suspicious labels, the most frequent first."""
     size = len(class_names)
-    changed = audit.believed != audit.given
+    changed = audit.estimated_class != audit.given
     given, suggested, clean = (
-        part[changed] for part in (audit.given, audit.suggested, audit.clean)
+        column[changed] for column in (audit.given, audit.suggested, audit.clean)
     )
     pairs, pair, counts = np.unique(
         given * size + suggested, return_inverse=True, return_counts=True
     )
-    knowns = np.bincount(pair, weights=clean >= 0, minlength=len(counts))
-    rights = np.bincount(pair, weights=clean == suggested, minlength=len(counts))
-    given_so = np.bincount(audit.given, minlength=size)
-    most = np.argsort(-counts, kind="stable")[:_LISTED]
+    known_counts = np.bincount(pair, weights=clean >= 0, minlength=len(counts))
+    right_counts = np.bincount(pair, weights=clean == suggested, minlength=len(counts))
+    given_counts = np.bincount(audit.given, minlength=size)
+    most = np.argsort(-counts, kind="stable")[:_MAX_ROWS]
     return [
         Change(
-            class_names[pairs[one] // size],
-            class_names[pairs[one] % size],
-            int(counts[one]),
-            float(counts[one] / given_so[pairs[one] // size]),
-            float(rights[one] / knowns[one]) if knowns[one] else None,
+            class_names[pairs[row] // size],
+            class_names[pairs[row] % size],
+            int(counts[row]),
+            float(counts[row] / given_counts[pairs[row] // size]),
+            float(right_counts[row] / known_counts[row]) if known_counts[row] else None,
         )
-        for one in most
+        for row in most
     ]
 
 
-class Transitions(NamedTuple):
+class TransitionCounts(NamedTuple):
     """How often each class (a row) was given each label (a column), counts (C, C)."""
 
     true: NDArray[Any]  # over the examples of known true class, perhaps none
-    estimated: NDArray[Any]  # by the classes that the audit believes
+    estimated: NDArray[Any]  # by the classes that the audit estimates
 
 
-def transitions(audit: Audit, num_classes: int) -> Transitions:
+def count_transitions(audit: Audit, num_classes: int) -> TransitionCounts:
     """Return the counts."""
     known = audit.clean >= 0
-    return Transitions(
+    return TransitionCounts(
         transition_counts(audit.clean[known], audit.given[known], num_classes),
-        transition_counts(audit.believed, audit.given, num_classes),
+        transition_counts(audit.estimated_class, audit.given, num_classes),
     )
 
 
-def matrices(counts: Transitions, class_names: Sequence[str]) -> list[Figure]:
+def transition_figures(counts: TransitionCounts, class_names: Sequence[str]) -> list[Figure]:
     """Return heat maps of the transition matrices that are not empty; none for too many classes."""
-    if len(class_names) > DRAWN:
+    if len(class_names) > MAX_DRAWN:
         return []
     return [
-        _matrix(f"{name.capitalize()} transition matrix", shares(one), class_names)
-        for name, one in counts._asdict().items()
-        if np.any(one)
+        _matrix(f"{name.capitalize()} transition matrix", row_shares(matrix), class_names)
+        for name, matrix in counts._asdict().items()
+        if np.any(matrix)
     ]
 
 
-def flips(counts: Transitions, class_names: Sequence[str]) -> list[Flip]:
+def largest_flips(counts: TransitionCounts, class_names: Sequence[str]) -> list[Flip]:
     """Return the largest estimated off-diagonal entries, if the heat maps do not show numbers."""
-    if len(class_names) <= NAMED:
+    if len(class_names) <= MAX_NAMED:
         return []
-    off = np.array(counts.estimated, dtype=np.float64)
-    np.fill_diagonal(off, 0)
-    most = np.argsort(-off, axis=None, kind="stable")[:_LISTED]
-    both = [shares(one) if np.any(one) else None for one in counts]
-    rows, columns = np.unravel_index(most, off.shape)
+    off_diagonal = np.array(counts.estimated, dtype=np.float64)
+    np.fill_diagonal(off_diagonal, 0)
+    most = np.argsort(-off_diagonal, axis=None, kind="stable")[:_MAX_ROWS]
+    both = [row_shares(matrix) if np.any(matrix) else None for matrix in counts]
+    rows, columns = np.unravel_index(most, off_diagonal.shape)
     return [
         Flip(
             class_names[row],
@@ -105,11 +105,11 @@ def flips(counts: Transitions, class_names: Sequence[str]) -> list[Flip]:
             *(None if share is None else float(share[row, column]) for share in both),
         )
         for row, column in zip(rows, columns, strict=True)
-        if off[row, column] > 0
+        if off_diagonal[row, column] > 0
     ]
 
 
-def shares(counts: NDArray[Any]) -> NDArray[np.float64]:
+def row_shares(counts: NDArray[Any]) -> NDArray[np.float64]:
     """Return counts as shares of their row; an empty row stays 0."""
     counts = np.asarray(counts, dtype=np.float64)
     return counts / np.maximum(counts.sum(axis=1, keepdims=True), np.finfo(float).tiny)
@@ -118,29 +118,29 @@ def shares(counts: NDArray[Any]) -> NDArray[np.float64]:
 def _matrix(title: str, share: NDArray[np.float64], class_names: Sequence[str]) -> Figure:
     size = len(share)
     ticks = _ticks(class_names)
-    x = Axis("given label", 0, size, ticks, slanted=max(letters(text) for _, text in ticks) > 3)
+    x = Axis("given label", 0, size, ticks, slanted=max(text_width(text) for _, text in ticks) > 3)
     y = Axis("true class", size, 0, ticks)
-    kept = percent(float(np.trace(share)) / np.count_nonzero(share.any(axis=1)))
-    label = f"{title}; {kept} of a class keep their label, mean over classes"
+    diagonal_share = percent(float(np.trace(share)) / np.count_nonzero(share.any(axis=1)))
+    label = f"{title}; {diagonal_share} of a class keep their label, mean over classes"
     frame = Frame(label, x, y, square=True)
     shade(frame, share, [*range(size + 1)], [*range(size + 1)], "blue", 1.0)
-    if size <= NAMED:
+    if size <= MAX_NAMED:
         for row, column in zip(*np.nonzero(np.rint(share * 100)), strict=True):
-            words = f"{share[row, column] * 100:.0f}"
-            frame.text(frame.x(column + 0.5), frame.y(row + 0.5) + 4, words, "cell middle")
-    return Figure(title, frame.svg, shades=[percent(one) for one in (0, 0.25, 1)])
+            text = f"{share[row, column] * 100:.0f}"
+            frame.text(frame.x(column + 0.5), frame.y(row + 0.5) + 4, text, "cell middle")
+    return Figure(title, frame.svg, shades=[percent(share) for share in (0, 0.25, 1)])
 
 
 def _ticks(class_names: Sequence[str]) -> list[tuple[float, str]]:
-    if len(class_names) <= NAMED:
-        return [(place + 0.5, _short(name)) for place, name in enumerate(class_names)]
-    every = 10 if len(class_names) > 50 else 5
-    return [(place + 0.5, str(place)) for place in range(0, len(class_names), every)]
+    if len(class_names) <= MAX_NAMED:
+        return [(position + 0.5, _short(name)) for position, name in enumerate(class_names)]
+    spacing = 10 if len(class_names) > 50 else 5
+    return [(position + 0.5, str(position)) for position in range(0, len(class_names), spacing)]
 
 
 def _short(name: str) -> str:
-    if letters(name) <= _LONGEST:
+    if text_width(name) <= _MAX_NAME_LENGTH:
         return name
-    while letters(name) >= _LONGEST:
+    while text_width(name) >= _MAX_NAME_LENGTH:
         name = name[:-1]
     return f"{name}…"

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from report.marks import line, thinned
-from report.story import Curve
+from report.marks import line, thin_out
+from report.report_data import Curve
 from report.svg import Figure, Frame, Key, numbers, percent, plain, steps
 
 Styles = Mapping[str, tuple[str, str]]  # metric → (its name on the page, its colour)
@@ -89,40 +89,41 @@ _MARKED = 25  # up to this many points of a curve are marked; more would hide it
 def learning_curves(metrics: Mapping[str, Curve]) -> list[Figure]:
     """Return the charts of what a run learnt; those without data are left out."""
     charts = (_Chart("Accuracy", "accuracy", percent, _accuracies(metrics)), *_NOISE)
-    return _drawn(charts, metrics)
+    return _draw_all(charts, metrics)
 
 
 def mean_weights(metrics: Mapping[str, Curve]) -> list[Figure]:
     """Return the chart of the mean example weights, if there are any."""
-    return _drawn([_WEIGHT], metrics)
+    return _draw_all([_WEIGHT], metrics)
 
 
 def transition_error(metrics: Mapping[str, Curve]) -> list[Figure]:
     """Return the chart of the estimated transition matrix's error, if it is known."""
-    return _drawn([_TRANSITION], metrics)
+    return _draw_all([_TRANSITION], metrics)
 
 
 def memory(metrics: Mapping[str, Curve]) -> list[Figure]:
     """Return the chart of the memory in use, if it was measured."""
     in_gib = [(step, size / 2**30) for step, size in metrics.get("memory_bytes", [])]
-    return _drawn([_MEMORY], {"memory_bytes": in_gib})
+    return _draw_all([_MEMORY], {"memory_bytes": in_gib})
 
 
 def _accuracies(metrics: Mapping[str, Curve]) -> Styles:
     names = [name.removesuffix("/acc") for name in metrics if name.endswith("/acc")]
     further = sorted(name for name in names if name not in (*_NO_TEST_SET, "test"))
     others = {
-        f"{name}/acc": (name, _FURTHER[place % len(_FURTHER)]) for place, name in enumerate(further)
+        f"{name}/acc": (name, _FURTHER[position % len(_FURTHER)])
+        for position, name in enumerate(further)
     }
     return {"test/acc": ("test", "blue"), **others, **_ACCURACY}
 
 
-def _drawn(charts: Iterable[_Chart], metrics: Mapping[str, Curve]) -> list[Figure]:
-    return [one for chart in charts if (one := _draw(chart, metrics)) is not None]
+def _draw_all(charts: Iterable[_Chart], metrics: Mapping[str, Curve]) -> list[Figure]:
+    return [figure for chart in charts if (figure := _draw(chart, metrics)) is not None]
 
 
 def _draw(chart: _Chart, metrics: Mapping[str, Curve]) -> Figure | None:
-    curves = {name: thinned(metrics.get(name, [])) for name in chart.styles}
+    curves = {name: thin_out(metrics.get(name, [])) for name in chart.styles}
     curves = {name: curve for name, curve in curves.items() if curve}
     if not curves:
         return None
@@ -134,9 +135,9 @@ def _draw(chart: _Chart, metrics: Mapping[str, Curve]) -> Figure | None:
         for metric, (name, colour) in chart.styles.items()
         if metric in curves
     ]
-    said = "; ".join(f"{key.name} {key.value}" for key in keys)
+    description = "; ".join(f"{key.name} {key.value}" for key in keys)
     y = numbers(chart.unit, min(values), max(values), chart.text)
-    frame = Frame(f"{chart.title} by training step; at the end: {said}", steps(last), y)
+    frame = Frame(f"{chart.title} by training step; at the end: {description}", steps(last), y)
     # the first curve matters most: drawn last, it lies on top
     for name in reversed(curves):
         line(frame, curves[name], chart.styles[name][1], marked=len(curves[name]) <= _MARKED)

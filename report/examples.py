@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from audit.record import Audit
 from datamodules.batch import KNOWN_WRONG, UNKNOWN
-from report.story import Story
+from report.report_data import ReportData
 from report.thumbnails import Thumbnail, thumbnails
 
-LEAST_TRUSTED = 60
-CORRECTIONS, OF_A_CLASS = 100, 10
+MAX_LEAST_TRUSTED = 60
+MAX_CORRECTIONS, MAX_PER_CLASS = 100, 10
 
 
 class Example(NamedTuple):
@@ -22,7 +22,7 @@ class Example(NamedTuple):
     row: int  # of the training list
     given: str
     suggested: str | None  # None: the network agrees
-    doubted: bool  # whether the label is suspicious; else it is kept, whatever is suggested
+    suspicious: bool  # whether the label is suspicious; else it is kept, whatever is suggested
     trust: float
     confidence: float
     verdict: str  # what is known about the true class; "" if nothing
@@ -40,41 +40,47 @@ class Corrections(NamedTuple):
     examples: list[Example]
 
 
-class Shown(NamedTuple):
+class SelectedExamples(NamedTuple):
     """All examples that are shown."""
 
     least_trusted: list[Example]  # the first rows of `labels.csv`, in its order
     corrections: list[Corrections]
 
 
-def shown(story: Story) -> Shown:
+def select_examples(data: ReportData) -> SelectedExamples:
     """Return the cards; all pictures are fetched in one call."""
-    audit = story.audit
-    first = audit.order[:LEAST_TRUSTED]
-    by_class = surest(audit)
-    places = np.concatenate([first, *(few for few, _ in by_class.values())]).astype(np.int64)
-    rows = np.unique(audit.index[places])
+    audit = data.audit
+    least_trusted = audit.order[:MAX_LEAST_TRUSTED]
+    by_class = surest_corrections(audit)
+    positions = np.concatenate([least_trusted, *(top for top, _ in by_class.values())]).astype(
+        np.int64
+    )
+    rows = np.unique(audit.index[positions])
     pictures: dict[int, Thumbnail] = {}
-    if story.pictures is not None and len(rows):
-        made = thumbnails(story.pictures(torch.from_numpy(rows)))
-        pictures = dict(zip(rows.tolist(), made, strict=True))
-    cards = {int(place): _card(story, int(place), pictures) for place in places}
-    return Shown(
-        [cards[int(place)] for place in first],
+    if data.pictures is not None and len(rows):
+        images = thumbnails(data.pictures(torch.from_numpy(rows)))
+        pictures = dict(zip(rows.tolist(), images, strict=True))
+    cards = {int(position): _example(data, int(position), pictures) for position in positions}
+    return SelectedExamples(
+        [cards[int(position)] for position in least_trusted],
         [
-            Corrections(story.class_names[one], count, [cards[int(place)] for place in few])
-            for one, (few, count) in by_class.items()
+            Corrections(
+                data.class_names[class_index], count, [cards[int(position)] for position in top]
+            )
+            for class_index, (top, count) in by_class.items()
         ],
     )
 
 
-def judged(examples: Sequence[Example]) -> str:
+def truth_summary(examples: Sequence[Example]) -> str:
     """Return a sentence: how many of the labels are wrong, and suggestions right; "" if unknown."""
-    wrong = [one.wrong for one in examples if one.wrong is not None]
+    wrong = [example.wrong for example in examples if example.wrong is not None]
     if not wrong:
         return ""
-    struck = [one for one in examples if one.doubted and one.suggested is not None]
-    right = [one.right for one in struck if one.right is not None]
+    struck_through = [
+        example for example in examples if example.suspicious and example.suggested is not None
+    ]
+    right = [example.right for example in struck_through if example.right is not None]
     suggestions = (
         f", and the suggestion is right for {sum(right):,} of {len(right):,} struck through"
     )
@@ -84,45 +90,48 @@ def judged(examples: Sequence[Example]) -> str:
     )
 
 
-def surest(audit: Audit) -> dict[int, tuple[NDArray[np.int64], int]]:
+def surest_corrections(audit: Audit) -> dict[int, tuple[NDArray[np.int64], int]]:
     """Return class → its surest corrections, as places in the audit, and how many it has in all.
 
     Of more classes than there is room for, those with the most corrections are kept.
     """
-    changed = np.flatnonzero(audit.believed != audit.given)
+    changed = np.flatnonzero(audit.estimated_class != audit.given)
     changed = changed[np.argsort(-audit.confidence[changed], kind="stable")]
-    to = audit.suggested[changed]
-    counts = np.bincount(to, minlength=1)
-    classes = np.argsort(-counts, kind="stable")[: min(CORRECTIONS, np.count_nonzero(counts))]
-    each = min(OF_A_CLASS, CORRECTIONS // max(len(classes), 1))
-    return {one: (changed[to == one][:each], int(counts[one])) for one in sorted(classes.tolist())}
+    new_class = audit.suggested[changed]
+    counts = np.bincount(new_class, minlength=1)
+    classes = np.argsort(-counts, kind="stable")[: min(MAX_CORRECTIONS, np.count_nonzero(counts))]
+    per_class = min(MAX_PER_CLASS, MAX_CORRECTIONS // max(len(classes), 1))
+    return {
+        class_index: (changed[new_class == class_index][:per_class], int(counts[class_index]))
+        for class_index in sorted(classes.tolist())
+    }
 
 
-def _card(story: Story, place: int, pictures: dict[int, Thumbnail]) -> Example:
-    audit, names = story.audit, story.class_names
-    given, suggested = int(audit.given[place]), int(audit.suggested[place])
-    believed = int(audit.believed[place])
-    row, clean = int(audit.index[place]), int(audit.clean[place])
+def _example(data: ReportData, position: int, pictures: dict[int, Thumbnail]) -> Example:
+    audit, names = data.audit, data.class_names
+    given, suggested = int(audit.given[position]), int(audit.suggested[position])
+    estimated_class = int(audit.estimated_class[position])
+    row, clean = int(audit.index[position]), int(audit.clean[position])
     return Example(
         row=row,
         given=names[given],
         suggested=None if suggested == given else names[suggested],
-        doubted=bool(audit.suspicious[place]),
-        trust=float(audit.trust[place]),
-        confidence=float(audit.confidence[place]),
-        verdict=_verdict(given, believed, clean, names),
+        suspicious=bool(audit.suspicious[position]),
+        trust=float(audit.trust[position]),
+        confidence=float(audit.confidence[position]),
+        verdict=_verdict(given, estimated_class, clean, names),
         wrong=None if clean == UNKNOWN else clean != given,
-        right=believed == clean if clean >= 0 else None,
+        right=estimated_class == clean if clean >= 0 else None,
         picture=pictures.get(row),
-        file=None if story.files is None else story.files[row],
+        file=None if data.files is None else data.files[row],
     )
 
 
-def _verdict(given: int, believed: int, clean: int, names: Sequence[str]) -> str:
+def _verdict(given: int, estimated_class: int, clean: int, names: Sequence[str]) -> str:
     if clean == UNKNOWN:
         return ""
     if clean == KNOWN_WRONG:
         return "known to be wrong"
     if clean == given:
         return "given is right"
-    return "right" if clean == believed else f"truly {names[clean]}"
+    return "right" if clean == estimated_class else f"truly {names[clean]}"

@@ -17,18 +17,18 @@ def line(
     frame: Frame, points: Sequence[tuple[float, float]], colour: str, marked: bool = False
 ) -> None:
     """Draw a curve; `marked`: with its points."""
-    places = [f"{frame.x(x):.1f} {frame.y(y):.1f}" for x, y in points]
-    frame.path("M" + "L".join(places), f"line {colour}")
+    points_text = [f"{frame.x(x):.1f} {frame.y(y):.1f}" for x, y in points]
+    frame.path("M" + "L".join(points_text), f"line {colour}")
     if marked:
-        frame.path("".join(f"M{place}h0" for place in places), f"mark {colour}")
+        frame.path("".join(f"M{point}h0" for point in points_text), f"mark {colour}")
 
 
-def thinned(curve: Iterable[tuple[int, float]], most: int = 250) -> list[tuple[int, float]]:
+def thin_out(curve: Iterable[tuple[int, float]], most: int = 250) -> list[tuple[int, float]]:
     """Return the finite points of a curve, at most `most` of them: evenly, with both ends."""
     points = [(step, value) for step, value in curve if math.isfinite(value)]
     if len(points) <= most:
         return points
-    return [points[round(place)] for place in np.linspace(0, len(points) - 1, most)]
+    return [points[round(position)] for position in np.linspace(0, len(points) - 1, most)]
 
 
 def area(frame: Frame, edges: Sequence[float], values: Sequence[float], colour: str) -> None:
@@ -61,13 +61,13 @@ def shade(
     """
     shapes: dict[int, list[str]] = {}
     levels = np.rint(np.sqrt(np.clip(values / deepest, 0, 1)) * SHADES).astype(int)
-    for row, (one, other) in zip(levels, pairwise(y_edges), strict=True):
-        up, down = frame.y(one), frame.y(other)
+    for row, (upper, lower) in zip(levels, pairwise(y_edges), strict=True):
+        top, bottom = frame.y(upper), frame.y(lower)
         changes = [0, *(np.flatnonzero(np.diff(row)) + 1).tolist(), len(row)]
         for first, end in pairwise(changes):
             if level := int(row[first]):
                 left, right = frame.x(x_edges[first]), frame.x(x_edges[end])
-                box = f"M{left:.1f} {up:.1f}H{right:.1f}V{down:.1f}H{left:.1f}z"
+                box = f"M{left:.1f} {top:.1f}H{right:.1f}V{bottom:.1f}H{left:.1f}z"
                 shapes.setdefault(level, []).append(box)
     for level, boxes in sorted(shapes.items()):
         opacity = f"{DEEPEST * level / SHADES:.3f}"

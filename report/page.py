@@ -4,24 +4,24 @@ from pathlib import Path
 
 from audit.files import part_seen
 from datamodules.atomic import atomic_replace
-from report import confusions, curves, headline, spreads
-from report.examples import judged, shown
-from report.story import Story
+from report import confusions, curves, distributions, headline
+from report.examples import select_examples, truth_summary
+from report.report_data import ReportData
 
 
-def write_report(path: str | Path, story: Story) -> None:
+def write_report(path: str | Path, data: ReportData) -> None:
     """Write the page of a run.
 
     Args:
         path: of the file to write; it links to `labels.csv` in the same folder.
-        story: what to tell.
+        data: what to show.
     """
-    page = render(story).encode("utf-8", "backslashreplace")  # file names may be any bytes
+    page = render(data).encode("utf-8", "backslashreplace")  # file names may be any bytes
     with atomic_replace(Path(path)) as partial:
         partial.write_bytes(page)
 
 
-def render(story: Story) -> str:
+def render(data: ReportData) -> str:
     """Return the page, as HTML."""
     import yaml
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -33,34 +33,41 @@ def render(story: Story) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    examples = shown(story)
-    names = story.class_names
-    counts = confusions.transitions(story.audit, len(names))
+    examples = select_examples(data)
+    names = data.class_names
+    transitions = confusions.count_transitions(data.audit, len(names))
     return environment.get_template("page.html.j2").render(
-        title=headline.title(story),
-        subtitle=headline.subtitle(story),
-        unfinished=headline.unfinished(story),
-        headline=headline.headline(story),
-        curves=curves.learning_curves(story.metrics),
-        trust=[one for one in (spreads.trust(story.audit), spreads.found(story.audit)) if one],
-        mean_weights=curves.mean_weights(story.metrics),
-        weights_over_time=spreads.weights_over_time(story.weights),
-        matrices=[
-            *confusions.matrices(counts, names),
-            *curves.transition_error(story.metrics),
+        title=headline.title(data),
+        subtitle=headline.subtitle(data),
+        unfinished=headline.unfinished(data),
+        headline=headline.headline(data),
+        curves=curves.learning_curves(data.metrics),
+        trust=[
+            figure
+            for figure in (
+                distributions.trust(data.audit),
+                distributions.detection_curve(data.audit),
+            )
+            if figure
         ],
-        numbered=len(names) > confusions.NAMED,
-        flips=confusions.flips(counts, names),
-        changes=confusions.changes(story.audit, names),
-        any_known=bool((story.audit.clean >= 0).any()),
-        shown=examples,
-        judged=judged(examples.least_trusted),
-        visited=len(story.audit.index),
-        part=part_seen(story.results),
-        memory=curves.memory(story.metrics),
-        costs=headline.costs(story),
-        command=story.command,
-        next_steps=story.next_steps,
-        run_dir=story.results.get("run_dir"),
-        settings=yaml.safe_dump(dict(story.settings), sort_keys=False, allow_unicode=True),
+        mean_weights=curves.mean_weights(data.metrics),
+        weights_over_time=distributions.weights_over_time(data.weights),
+        matrices=[
+            *confusions.transition_figures(transitions, names),
+            *curves.transition_error(data.metrics),
+        ],
+        numbered=len(names) > confusions.MAX_NAMED,
+        flips=confusions.largest_flips(transitions, names),
+        changes=confusions.frequent_changes(data.audit, names),
+        any_known=bool((data.audit.clean >= 0).any()),
+        examples=examples,
+        truth_summary=truth_summary(examples.least_trusted),
+        visited=len(data.audit.index),
+        part=part_seen(data.results),
+        memory=curves.memory(data.metrics),
+        costs=headline.costs(data),
+        command=data.command,
+        next_steps=data.next_steps,
+        run_dir=data.results.get("run_dir"),
+        settings=yaml.safe_dump(dict(data.settings), sort_keys=False, allow_unicode=True),
     )

@@ -44,9 +44,9 @@ class Axis(NamedTuple):
     grid: bool = False
 
 
-def letters(text: str) -> int:
+def text_width(text: str) -> int:
     """Return the width of a text in letters; wide ones, such as Chinese, count two."""
-    return sum(2 if east_asian_width(one) in "WF" else 1 for one in text)
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def percent(share: float) -> str:
@@ -70,17 +70,17 @@ def numbers(title: str, low: float, high: float, text: Callable[[float], str]) -
     """
     from matplotlib.ticker import MaxNLocator
 
-    places = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
-    ticks = [(place, text(place)) for place in places]
-    return Axis(title, places[0], places[-1], ticks, grid=True)
+    positions = MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
+    ticks = [(position, text(position)) for position in positions]
+    return Axis(title, positions[0], positions[-1], ticks, grid=True)
 
 
 def steps(last: int) -> Axis:
     """Return the horizontal axis of training steps, from 0 to the last."""
     from matplotlib.ticker import MaxNLocator
 
-    places = MaxNLocator(4, steps=[1, 2, 5, 10], integer=True).tick_values(0, max(last, 1))
-    ticks = [(place, f"{place:,.0f}") for place in places if place <= max(last, 1)]
+    positions = MaxNLocator(4, steps=[1, 2, 5, 10], integer=True).tick_values(0, max(last, 1))
+    ticks = [(at, f"{at:,.0f}") for at in positions if at <= max(last, 1)]
     return Axis("training step", 0, max(last, 1), ticks)
 
 
@@ -96,17 +96,19 @@ class Frame:
 
     def __init__(self, label: str, x: Axis, y: Axis, square: bool = False) -> None:
         self._x, self._y = x, y
-        longest = max((letters(text) for _, text in y.ticks), default=0)
+        longest = max((text_width(text) for _, text in y.ticks), default=0)
         self.left, self.top = 12 + longest * _LETTER, 26.0
         # half of the last tick label is to the right of the plot
         beyond = max([len(text) * _LETTER / 2 for at, text in x.ticks if at == x.high], default=0)
         self.width = WIDTH - self.left - max(12, beyond)
-        below = max((letters(text) for _, text in x.ticks), default=0) * _LETTER * 0.7
+        below = max((text_width(text) for _, text in x.ticks), default=0) * _LETTER * 0.7
         bottom = 32 + below if x.slanted else 44.0
         self.height = self.width if square else HEIGHT - self.top - bottom
         end = self.top + self.height + bottom
-        box = f"0 0 {WIDTH} {end:.0f}"
-        self.root = ElementTree.Element("svg", {"viewBox": box, "role": "img", "aria-label": label})
+        view_box = f"0 0 {WIDTH} {end:.0f}"
+        self.root = ElementTree.Element(
+            "svg", {"viewBox": view_box, "role": "img", "aria-label": label}
+        )
         self._draw(end)
 
     def _draw(self, end: float) -> None:
@@ -141,10 +143,10 @@ class Frame:
 
     def text(self, x: float, y: float, words: str, kind: str, turned: int = 0) -> None:
         """Add a text of class `kind`; `turned`: degrees, clockwise."""
-        place = {"x": f"{x:.1f}", "y": f"{y:.1f}", "class": kind}
+        attributes = {"x": f"{x:.1f}", "y": f"{y:.1f}", "class": kind}
         if turned:
-            place["transform"] = f"rotate({turned} {x:.1f} {y:.1f})"
-        ElementTree.SubElement(self.root, "text", place).text = words
+            attributes["transform"] = f"rotate({turned} {x:.1f} {y:.1f})"
+        ElementTree.SubElement(self.root, "text", attributes).text = words
 
     @property
     def svg(self) -> Markup:

@@ -24,7 +24,7 @@ class Thumbnail(NamedTuple):
 
 def thumbnails(pictures: Tensor) -> list[Thumbnail]:
     """Return pictures (B, 3, H, W) uint8 as thumbnails; small ones keep their exact pixels."""
-    return [_thumbnail(one.permute(1, 2, 0).contiguous().cpu().numpy()) for one in pictures]
+    return [_thumbnail(picture.permute(1, 2, 0).contiguous().cpu().numpy()) for picture in pictures]
 
 
 def _thumbnail(pixels: NDArray[np.uint8]) -> Thumbnail:

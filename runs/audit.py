@@ -47,7 +47,7 @@ def audit(settings: Settings) -> Results:
     trainer = build_trainer(opened.settings, max_steps=1, callbacks=[])
     state = opened.saved["callbacks"].get("LabelAudit")
     noted = LabelAudit.saved(state, str(opened.path))
-    noted.look(opened.module, opened.data, trainer)
+    noted.run_final_pass(opened.module, opened.data, trainer)
     ended = Ended.of_checkpoint(opened.saved, noted.audit(opened.data))
     here = surroundings(trainer.strategy.root_device)
     measured = _measured(folder, opened.saved, here)

@@ -13,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from pytorch_lightning.callbacks import Callback
 
-from callbacks.stop_signals import spoken
+from callbacks.stop_signals import signal_name
 from runs.folder import RunFolder
 from runs.results import saved_step
 from runs.settings import command
@@ -33,7 +33,7 @@ def last_words(folder: RunFolder, trainer: pl.Trainer, signum: int) -> str:
     state = f"saved after step {saved_step(trainer):,}" if folder.saved else "nothing saved"
     reason, again = "an error", command()
     if signum:
-        reason, again = spoken(signum), _multirun() or again
+        reason, again = signal_name(signum), _multirun() or again
     return f"\nstopped by {reason}, {state}; to go on, type\n  {again}"
 
 

@@ -15,13 +15,13 @@ from callbacks.beliefs_over_time import BeliefsOverTime
 from callbacks.evaluations import Evaluations
 from callbacks.label_audit import LabelAudit
 from callbacks.memory import peak_of_life
-from callbacks.weight_histogram import HIGH, Weighed, write_weights
+from callbacks.weight_histogram import BIN_UPPER, WeightHistogram, write_weights
 from datamodules.atomic import write_text
 from datamodules.base import NoisyLabelDataModule
 from datamodules.unreadable import read_unreadable
 from report.figures import draw_run
 from report.page import write_report
-from report.story import Story, WeightHistory
+from report.report_data import ReportData, WeightHistory
 from runs.build import Plan
 from runs.folder import RunFolder
 from runs.next_steps import next_steps
@@ -42,7 +42,7 @@ class Ended(NamedTuple):
     seconds: float  # of training
     history: list[dict[str, float]]  # of evaluations
     audit: Audit
-    weights: list[Weighed]
+    weights: list[WeightHistogram]
 
     @classmethod
     def of(cls, trainer: pl.Trainer, data: NoisyLabelDataModule) -> "Ended":
@@ -62,11 +62,11 @@ class Ended(NamedTuple):
 
         Args:
             saved: content of the checkpoint.
-            audit: of the labels, with a last look by the checkpoint's network.
+            audit: of the labels, with final predictions by the checkpoint's network.
         """
         noted = saved["callbacks"]
         evaluations = noted["Evaluations"]
-        weights = [Weighed(*one) for one in noted["BeliefsOverTime"]["weights"]]
+        weights = [WeightHistogram(*one) for one in noted["BeliefsOverTime"]["weights"]]
         steps, seconds = saved["global_step"], evaluations["seconds"]
         return cls(steps, seconds, evaluations["history"], audit, weights)
 
@@ -130,8 +130,8 @@ def _story(
     data: NoisyLabelDataModule,
     folder: RunFolder,
     results: Results,
-) -> Story:
-    return Story(
+) -> ReportData:
+    return ReportData(
         results=results,
         metrics=metrics,
         audit=ended.audit,
@@ -141,7 +141,7 @@ def _story(
         next_steps=next_steps(results["command"], folder.path, folder.settings["dataset"]),
         pictures=data.train_set.images.for_evaluation,
         files=data.paths,
-        weights=WeightHistory(HIGH[:-1], ended.weights) if ended.weights else None,
+        weights=WeightHistory(BIN_UPPER[:-1], ended.weights) if ended.weights else None,
     )
 
 

@@ -115,7 +115,7 @@ def train(settings: Settings) -> Results:
                 "room there, then the same command goes on where it was last saved."
             ) from error
         if first and not isinstance(error, ValueError):
-            print(last_words(run.folder, run.trainer, run.signals.asked), file=sys.stderr)
+            print(last_words(run.folder, run.trainer, run.signals.received), file=sys.stderr)
         raise
     finally:
         close(loggers)

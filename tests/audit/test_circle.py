@@ -307,7 +307,7 @@ def test_what_cannot_be_read_is_in_no_list_to_check_and_not_trained_on(
     assert broken == {path.relative_to(zoo).as_posix() for path in written} - tested
     assert broken
     results = write_audit(
-        audit_of(first).part(~unread), first, tmp_path, {**OPTIONS, "label_next": 100}
+        audit_of(first).subset(~unread), first, tmp_path, {**OPTIONS, "label_next": 100}
     )
     assert part_seen(results) == ""  # nothing more could be seen
     for file in ("labels.csv", "label_next.csv"):

@@ -5,7 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from audit.cleaned import clean, columns, listed, manifest, summary
+from audit.cleaned import (
+    build_cleaned_list,
+    clean_labels,
+    cleaned_manifest,
+    columns,
+    summary,
+)
 from audit.record import Audit
 from audit.table import write_csv
 from datamodules.batch import KNOWN_WRONG, UNKNOWN
@@ -31,7 +37,7 @@ def audit() -> Audit:
 
 
 @pytest.fixture
-def drawn(audit: Audit) -> Manifest:
+def manifest(audit: Audit) -> Manifest:
     return Manifest(
         settings={"dataset": "toy", "seed": 1, "noise_model": "x", "probe_per_class": 1},
         class_names=NAMES,
@@ -44,33 +50,33 @@ def drawn(audit: Audit) -> Manifest:
 
 
 def test_the_rule_by_hand(audit: Audit) -> None:
-    cleaned = clean(audit, confidence=0.5)
+    cleaned = clean_labels(audit, confidence=0.5)
     # trusted at one half exactly; the last is doubted, but nothing else is suggested
     assert cleaned.label.tolist() == [0, 1, -1, 0, -1]
     assert cleaned.replaced.tolist() == [False, True, False, True, False]
     assert cleaned.left_out.tolist() == [False, False, True, False, True]
-    assert clean(audit, confidence=0.75).label.tolist() == [0, 1, -1, -1, -1]
+    assert clean_labels(audit, confidence=0.75).label.tolist() == [0, 1, -1, -1, -1]
 
 
-def worth(
-    audit: Audit, drawn: Manifest, checked: Checked = NONE_CHECKED, confidence: float = 0.5
+def rule_results(
+    audit: Audit, manifest: Manifest, checked: Checked = NONE_CHECKED, confidence: float = 0.5
 ) -> dict[str, Any]:
-    cleaned = clean(audit, confidence)
-    return summary(cleaned, audit, listed(cleaned, audit, drawn, checked))
+    cleaned = clean_labels(audit, confidence)
+    return summary(cleaned, audit, build_cleaned_list(cleaned, audit, manifest, checked))
 
 
 def test_what_it_is_worth_is_counted_where_the_truth_is_known(
-    audit: Audit, drawn: Manifest
+    audit: Audit, manifest: Manifest
 ) -> None:
-    facts = worth(audit, drawn)
+    facts = rule_results(audit, manifest)
     assert facts["cleaned/replaced"] == facts["cleaned/left_out"] == 2
     assert facts["cleaned/expected_precision"] == pytest.approx((0.8 + 0.7) / 2)
-    assert worth(audit, drawn, confidence=1)["cleaned/expected_precision"] is None
+    assert rule_results(audit, manifest, confidence=1)["cleaned/expected_precision"] is None
     assert facts["cleaned/precision"] == 1  # of the one replaced whose true class is known
     assert facts["cleaned/noise_before"] == 3 / 4
     assert facts["cleaned/noise_after"] == 0  # of the two that are left and known
     unknown = audit._replace(clean=np.full(5, UNKNOWN))
-    assert set(worth(unknown, drawn)) == {
+    assert set(rule_results(unknown, manifest)) == {
         "cleaned/replaced",
         "cleaned/left_out",
         "cleaned/expected_precision",
@@ -86,31 +92,33 @@ def test_a_known_error_that_stays_is_noise_and_one_replaced_is_not_judged() -> N
         confidence=[0.9, 0.9],
         trust=[0.1, 0.9],
     )
-    nothing = np.empty(0, dtype=np.int64)
-    drawn = Manifest({}, NAMES, two.index, two.given, two.clean, nothing, nothing)
-    facts = worth(two, drawn)
+    no_rows = np.empty(0, dtype=np.int64)
+    manifest = Manifest({}, NAMES, two.index, two.given, two.clean, no_rows, no_rows)
+    facts = rule_results(two, manifest)
     assert facts["cleaned/noise_after"] == 1
     assert "cleaned/precision" not in facts
 
 
-def test_cleaned_draws_can_be_trained_on(audit: Audit, drawn: Manifest, tmp_path: Path) -> None:
-    made = manifest(listed(clean(audit, 0.5), audit, drawn), drawn, 0.5)
-    made.write(tmp_path / "labels_cleaned.npz")
+def test_cleaned_draws_can_be_trained_on(audit: Audit, manifest: Manifest, tmp_path: Path) -> None:
+    cleaned_draws = cleaned_manifest(
+        build_cleaned_list(clean_labels(audit, 0.5), audit, manifest), manifest, 0.5
+    )
+    cleaned_draws.write(tmp_path / "labels_cleaned.npz")
     found = Manifest.load(tmp_path / "labels_cleaned.npz")
     # row 8 was never looked at and stays
     assert found.train_rows.tolist() == [1, 2, 7, 8]
     assert found.given.tolist() == [0, 1, 0, 1]
     assert found.clean.tolist() == [0, 1, UNKNOWN, 1]
-    assert np.array_equal(found.probe_rows, drawn.probe_rows)
-    assert found.settings["cleaned_from"] == drawn.hash
-    assert found.hash != drawn.hash
+    assert np.array_equal(found.probe_rows, manifest.probe_rows)
+    assert found.settings["cleaned_from"] == manifest.hash
+    assert found.hash != manifest.hash
 
 
-def test_the_table_has_every_example_once(audit: Audit, drawn: Manifest, tmp_path: Path) -> None:
+def test_the_table_has_every_example_once(audit: Audit, manifest: Manifest, tmp_path: Path) -> None:
     files = [f"{row}.png" for row in range(10)]
-    tested = [("t/1.png", 2, True), ("t/2.png", 1, False)]
-    every = listed(clean(audit, 0.5), audit, drawn)
-    write_csv(columns(every, audit, drawn, files, tested), tmp_path / "c.csv")
+    test_pictures = [("t/1.png", 2, True), ("t/2.png", 1, False)]
+    cleaned_list = build_cleaned_list(clean_labels(audit, 0.5), audit, manifest)
+    write_csv(columns(cleaned_list, audit, manifest, files, test_pictures), tmp_path / "c.csv")
     rows = list(csv.DictReader((tmp_path / "c.csv").open(encoding="utf-8")))
     said = {
         row["path"]: (row["label"], row["split"], row["trusted"], row["true_label"], row["action"])
@@ -138,30 +146,30 @@ def test_the_table_has_every_example_once(audit: Audit, drawn: Manifest, tmp_pat
     }
 
 
-def test_what_cannot_be_read_is_left_out(audit: Audit, drawn: Manifest, tmp_path: Path) -> None:
-    unread = np.isin(drawn.train_rows, [1, 8])
-    seen, checked = audit.part(audit.index != 1), Checked(np.array([8]), np.array([0]))
-    cleaned = clean(seen, 0.5)
-    every = listed(cleaned, seen, drawn, checked, unread)
-    write_csv(columns(every, seen, drawn, None), tmp_path / "c.csv")
+def test_what_cannot_be_read_is_left_out(audit: Audit, manifest: Manifest, tmp_path: Path) -> None:
+    unread = np.isin(manifest.train_rows, [1, 8])
+    seen, checked = audit.subset(audit.index != 1), Checked(np.array([8]), np.array([0]))
+    cleaned = clean_labels(seen, 0.5)
+    cleaned_list = build_cleaned_list(cleaned, seen, manifest, checked, unread)
+    write_csv(columns(cleaned_list, seen, manifest, None), tmp_path / "c.csv")
     rows = {row["index"]: row for row in csv.DictReader((tmp_path / "c.csv").open())}
     for row, truth in (("1", "ape"), ("8", "ape")):  # the latter as the user says
         assert [rows[row][name] for name in ("label", "trusted", "true_label", "action")] == [
             "", "no", truth, "not readable"
         ]  # fmt: skip
         assert rows[row]["confidence"] == rows[row]["suggested_label"] == ""
-    assert manifest(every, drawn, 0.5).train_rows.tolist() == [2, 7]
-    assert summary(cleaned, seen, every)["cleaned/left_out"] == 2
+    assert cleaned_manifest(cleaned_list, manifest, 0.5).train_rows.tolist() == [2, 7]
+    assert summary(cleaned, seen, cleaned_list)["cleaned/left_out"] == 2
 
 
 def test_what_the_user_checked_is_not_judged_by_the_network(
-    audit: Audit, drawn: Manifest, tmp_path: Path
+    audit: Audit, manifest: Manifest, tmp_path: Path
 ) -> None:
     # replaced wrongly, left out, kept though wrong, not seen; in the probe, and left out of it
     checked = Checked(np.array([2, 4, 1, 8, 3, 6]), np.array([2, 2, 1, 0, 1, 2]))
-    every = listed(clean(audit, 0.5), audit, drawn, checked)
+    cleaned_list = build_cleaned_list(clean_labels(audit, 0.5), audit, manifest, checked)
     files = [f"{row}.png" for row in range(10)]
-    write_csv(columns(every, audit, drawn, files), tmp_path / "c.csv")
+    write_csv(columns(cleaned_list, audit, manifest, files), tmp_path / "c.csv")
     rows = list(csv.DictReader((tmp_path / "c.csv").open(encoding="utf-8")))
     assert len(rows) == 10
     said = {row["path"]: tuple(row.values())[1:6] for row in rows if row["action"] == "trusted"}
@@ -175,14 +183,14 @@ def test_what_the_user_checked_is_not_judged_by_the_network(
         "5.png": ("cow", "train", "yes", "cow", ""),
         "6.png": ("cow", "train", "yes", "cow", ""),
     }
-    made = manifest(every, drawn, 0.5)
-    assert made.train_rows.tolist() == [1, 2, 4, 7, 8]
-    assert made.given.tolist() == [1, 2, 2, 0, 0]
-    assert made.clean.tolist() == [1, 2, 2, UNKNOWN, 0]
-    assert np.array_equal(made.probe_rows, drawn.probe_rows)
-    facts = worth(audit, drawn, checked)
+    cleaned_draws = cleaned_manifest(cleaned_list, manifest, 0.5)
+    assert cleaned_draws.train_rows.tolist() == [1, 2, 4, 7, 8]
+    assert cleaned_draws.given.tolist() == [1, 2, 2, 0, 0]
+    assert cleaned_draws.clean.tolist() == [1, 2, 2, UNKNOWN, 0]
+    assert np.array_equal(cleaned_draws.probe_rows, manifest.probe_rows)
+    facts = rule_results(audit, manifest, checked)
     assert (facts["cleaned/replaced"], facts["cleaned/left_out"]) == (1, 1)
     assert facts["cleaned/expected_precision"] == pytest.approx(0.7)
     # the rule did not know: what it is worth is measured as if nobody had checked
     measured = ("cleaned/noise_before", "cleaned/noise_after", "cleaned/precision")
-    assert all(facts[name] == worth(audit, drawn)[name] for name in measured)
+    assert all(facts[name] == rule_results(audit, manifest)[name] for name in measured)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from audit.trust import MOST, calibrated, levelled, levels, margin, trust
+from audit.trust import MAX_LEVEL_RATIO, calibrated, levelled, levels, margin, trust
 
 
 def test_margin_by_hand() -> None:
@@ -19,10 +19,10 @@ def test_margin_of_two_classes_is_twice_the_probability_less_one() -> None:
 
 def test_trust_by_hand() -> None:
     margins, visits = np.array([4.0, -4, 1, -1, 0]), np.array([4.0, 4, 2, 1, 0])
-    end = np.array([1.0, 0.0, 0.1, 0.8, 0.6])
+    p_right = np.array([1.0, 0.0, 0.1, 0.8, 0.6])
     # one visit counts for nothing, two for a quarter, four for three eighths
     expected = [1, 0, 0.25 * 0.75 + 0.75 * 0.1, 0.8, 0.6]
-    assert trust(margins, visits, end).tolist() == pytest.approx(expected)
+    assert trust(margins, visits, p_right).tolist() == pytest.approx(expected)
     alone = trust(margins, visits, None)
     assert alone.tolist() == pytest.approx([1, 0, 0.75, 0, 0.5])
 
@@ -31,9 +31,9 @@ def test_trust_is_below_one_half_where_visits_and_end_say_that_the_label_is_wron
     rng = np.random.default_rng(0)
     p = torch.from_numpy(rng.dirichlet(np.ones(4), size=200))
     margins = margin(p, torch.from_numpy(rng.integers(4, size=200))).numpy()
-    end = rng.random(200)
-    agree = (margins > 0) == (end > 0.5)
-    assert ((trust(margins * 5, np.full(200, 5), end) > 0.5) == (margins > 0))[agree].all()
+    p_right = rng.random(200)
+    agree = (margins > 0) == (p_right > 0.5)
+    assert ((trust(margins * 5, np.full(200, 5), p_right) > 0.5) == (margins > 0))[agree].all()
     assert agree.sum() > 50
 
 
@@ -46,7 +46,7 @@ def test_levelled_probabilities_by_hand() -> None:
 
 def test_a_class_that_is_never_believed_in_is_not_levelled_up_without_bound() -> None:
     found = levelled(torch.zeros(1, 2), torch.tensor([0.5, 0.0])).exp()
-    assert float(found[0, 1] / found[0, 0]) == pytest.approx(MOST, rel=1e-4)
+    assert float(found[0, 1] / found[0, 0]) == pytest.approx(MAX_LEVEL_RATIO, rel=1e-4)
 
 
 def test_levels_by_hand() -> None:

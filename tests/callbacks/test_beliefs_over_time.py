@@ -6,9 +6,9 @@ import pytest
 import torch
 from pytorch_lightning.trainer.states import TrainerFn
 
-from callbacks.beliefs_over_time import MOST_CLASSES, BeliefsOverTime
+from callbacks.beliefs_over_time import MAX_CLASSES, BeliefsOverTime
 from callbacks.transition import add_pairs, transition_error
-from callbacks.weight_histogram import HIGH
+from callbacks.weight_histogram import BIN_UPPER
 from datamodules.batch import Batch
 from lightning_modules.objective import Objective
 
@@ -67,7 +67,7 @@ def test_an_average_example_weighs_one() -> None:
     step["objective"] = step["objective"]._replace(example_weight=half, num_deciding_ranks=2)
     watching.on_train_batch_end(trainer(1), Any, step, None, 0)
     watching.on_validation_end(trainer(1), Any)
-    assert sum(row[HIGH.index(1.0)] for row in watching.weights[0].counts) == 8
+    assert sum(row[BIN_UPPER.index(1.0)] for row in watching.weights[0].counts) == 8
 
 
 def test_outside_training_nothing_is_published() -> None:
@@ -80,7 +80,7 @@ def test_outside_training_nothing_is_published() -> None:
 
 
 def test_without_weights_or_with_too_many_classes_it_is_left_out() -> None:
-    watching, run = BeliefsOverTime(MOST_CLASSES + 1), trainer(1)
+    watching, run = BeliefsOverTime(MAX_CLASSES + 1), trainer(1)
     watching.on_train_batch_end(run, Any, batch(1, weighed=False), None, 0)
     watching.on_validation_end(run, Any)
     assert watching.weights == run.loggers[0].seen == []

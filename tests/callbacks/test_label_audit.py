@@ -10,10 +10,10 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch.utils._pytree import tree_leaves
 
-from audit.look import Look
+from audit.final_predictions import FinalPredictions
 from audit.record import Audit
 from audit.trust import calibrated
-from callbacks.label_audit import LabelAudit, joined
+from callbacks.label_audit import LabelAudit, merge_tables
 from datamodules.batch import UNKNOWN, Batch
 from datamodules.images import ArrayImages
 from datamodules.labelled_images import LabelledImages
@@ -91,23 +91,23 @@ def test_nothing_is_said_of_a_picture_that_could_not_be_read() -> None:
     visit(audit, [0, 1, 2], [0, 1, 1], [0.3, 0.6, 0.5], None)
     some = data([0, 1, 2, 3], [0, 1, 1, 0], [0, 1, 0, 0], grey=[1])
     assert audit.audit(some).index.tolist() == [0, 2]
-    said, right = torch.tensor([0, 1, 1, 0]), torch.tensor([0.9, 0.8, 0.7, 0.6])
-    audit.end = Look(torch.arange(4), said, right, right, right)
+    suggested, right = torch.tensor([0, 1, 1, 0]), torch.tensor([0.9, 0.8, 0.7, 0.6])
+    audit.final = FinalPredictions(torch.arange(4), suggested, right, right, right)
     assert audit.audit(some).index.tolist() == [0, 2, 3]
 
 
-def test_a_look_at_the_end_counts_more_than_few_visits_and_brings_the_suggestion() -> None:
+def test_final_predictions_count_more_than_few_visits_and_brings_the_suggestion() -> None:
     audit = LabelAudit(size=6, num_classes=2)
     visit(audit, [4, 1], [1, 0], [0.9, 0.75], None)
     visit(audit, [4], [1], [0.5], None)
     rows, right = torch.tensor([4, 1, 2]), torch.tensor([0.3, 0.65, 0.95])
-    said = torch.tensor([0, 0, 1]), torch.tensor([0.7, 0.65, 0.95])
-    audit.end = Look(rows, *said, torch.tensor([0.3, 0.4, 0.95]), right)
+    suggested = torch.tensor([0, 0, 1]), torch.tensor([0.7, 0.65, 0.95])
+    audit.final = FinalPredictions(rows, *suggested, torch.tensor([0.3, 0.4, 0.95]), right)
     found = audit.audit(data([1, 2, 4], [0, 1, 1], [0, 1, 0]))
     assert found.index.tolist() == [1, 2, 4]
     # two are doubted where part of T is believed; by the score itself, one
     plain = np.array([0.65, 0.95, 0.25 * (1 + 0.4) / 2 + 0.75 * 0.3])
-    # what the look gave is float32: 6e-8, and a few such
+    # what the final predictions gave is float32: 6e-8, and a few such
     np.testing.assert_allclose(found.trust, calibrated(plain, 2), rtol=1e-6)
     assert found.suspicious.tolist() == [True, False, True]
     assert found.suggested.tolist() == [0, 1, 0]
@@ -190,7 +190,7 @@ def test_ranks_together_know_what_one_process_would() -> None:
             visit(alone, *seen)
             visit(one, *seen)
     together = LabelAudit(size=12, num_classes=2)
-    together._table = joined([one._table for one in ranks])
+    together._table = merge_tables([one._table for one in ranks])
     everyone = data(list(range(12)), [row % 2 for row in range(12)], [0] * 12)
     expected, found = alone.audit(everyone), together.audit(everyone)
     for name in ("trust", "weight", "visits", "zero_share"):
@@ -224,7 +224,7 @@ def test_suspicious_and_wrong_are_told_apart() -> None:
     fields |= {"clean": np.array([UNKNOWN, 1]), "suggested": np.array([3, 4])}
     made = Audit(**{**fields, "trust": np.array([0.49, 0.5])})
     assert made.suspicious.tolist() == [True, False]
-    assert made.believed.tolist() == [3, 0]
+    assert made.estimated_class.tolist() == [3, 0]
     assert made.known.tolist() == [False, True]
     assert made.wrong.tolist() == [False, True]
 

@@ -39,7 +39,7 @@ def test_a_row_is_the_mean_of_its_window(run, step, first, last):
     objectives, batches = zip(*steps[first:last], strict=True)
     given = torch.cat([batch.label for batch in batches])
     clean = torch.cat([batch.clean_label for batch in batches])
-    guess = torch.cat([one.logits for one in objectives]).argmax(1)
+    predicted = torch.cat([one.logits for one in objectives]).argmax(1)
     weight = torch.cat([one.example_weight for one in objectives]).double() * BATCH
     mix = torch.cat([one.label_mix for one in objectives])
     pseudo = torch.cat([one.pseudo_label for one in objectives]).argmax(1)
@@ -48,12 +48,12 @@ def test_a_row_is_the_mean_of_its_window(run, step, first, last):
     expected = {
         "train/loss": mean([one.loss for one in objectives]),
         "meta/loss": mean([one.terms["meta/loss"] for one in objectives]),
-        "train/acc": mean([guess == given]),
-        "train/acc_clean": mean([(guess == clean)[known]]),
-        "noise/precision": mean([wrong[known & (guess != given)]]),
-        "noise/recall": mean([(guess != given)[wrong]]),
-        "noise/memorised": mean([(guess == given)[wrong]]),
-        "noise/corrected": mean([(guess == clean)[wrong]]),
+        "train/acc": mean([predicted == given]),
+        "train/acc_clean": mean([(predicted == clean)[known]]),
+        "noise/precision": mean([wrong[known & (predicted != given)]]),
+        "noise/recall": mean([(predicted != given)[wrong]]),
+        "noise/memorised": mean([(predicted == given)[wrong]]),
+        "noise/corrected": mean([(predicted == clean)[wrong]]),
         "weight/zero_share": mean([weight <= 0]),
         "weight/clean_mean": mean([weight[right]]),
         "weight/wrong_mean": mean([weight[wrong]]),

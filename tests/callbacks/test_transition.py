@@ -8,14 +8,14 @@ from datamodules.batch import KNOWN_WRONG, UNKNOWN
 
 def test_pairs_are_those_of_scikit_learn() -> None:
     generator = torch.Generator().manual_seed(0)
-    guess, label, clean = torch.randint(4, (3, 60), generator=generator)
+    predicted, label, clean = torch.randint(4, (3, 60), generator=generator)
     clean[:20:2], clean[1:20:2] = UNKNOWN, KNOWN_WRONG
     counts = torch.zeros(2, 4, 4, dtype=torch.int32)
     for batch in range(0, 60, 15):
         part = slice(batch, batch + 15)
-        add_pairs(counts, guess[part], label[part], clean[part])
+        add_pairs(counts, predicted[part], label[part], clean[part])
     classes = range(4)
-    assert counts[0].tolist() == confusion_matrix(guess, label, labels=classes).tolist()
+    assert counts[0].tolist() == confusion_matrix(predicted, label, labels=classes).tolist()
     assert counts[1].tolist() == confusion_matrix(clean[20:], label[20:], labels=classes).tolist()
 
 

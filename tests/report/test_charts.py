@@ -5,13 +5,20 @@ import numpy as np
 import pytest
 
 from datamodules.batch import KNOWN_WRONG
-from report.confusions import Transitions, changes, flips, matrices, shares, transitions
+from report.confusions import (
+    TransitionCounts,
+    count_transitions,
+    frequent_changes,
+    largest_flips,
+    row_shares,
+    transition_figures,
+)
 from report.curves import learning_curves
-from report.marks import SHADES, area, line, shade, thinned
-from report.spreads import found, trust, weights_over_time
-from report.story import WeightHistory
-from report.svg import Axis, Frame, letters
-from tests.report.stories import audit
+from report.distributions import detection_curve, trust, weights_over_time
+from report.marks import SHADES, area, line, shade, thin_out
+from report.report_data import WeightHistory
+from report.svg import Axis, Frame, text_width
+from tests.report.sample_data import audit
 
 NUMBER = r"(-?[\d.]+)"
 
@@ -69,12 +76,12 @@ def test_a_heat_map_has_the_shade_of_each_value():
 
 def test_thinning_keeps_the_ends_and_leaves_out_what_is_no_number():
     curve = [(step, float(step)) for step in range(1000)]
-    kept = thinned([*curve[:500], (500, np.nan), *curve[501:]], most=10)
+    kept = thin_out([*curve[:500], (500, np.nan), *curve[501:]], most=10)
     assert kept[0] == (0, 0.0)
     assert kept[-1] == (999, 999.0)
     assert len(kept) == 10
     assert max(b[0] - a[0] for a, b in pairwise(kept)) <= 112
-    assert thinned(curve[:5], most=10) == curve[:5]
+    assert thin_out(curve[:5], most=10) == curve[:5]
 
 
 def test_curves_say_where_they_end():
@@ -105,7 +112,7 @@ def test_trust_by_hand():
 
 def test_found_by_hand():
     # in order of trust: right, wrong, wrong, right, right; one of unknown truth does not count
-    figure = found(
+    figure = detection_curve(
         audit(
             given=[0] * 6,
             clean=[1, 1, 0, 0, -1, 0],
@@ -113,8 +120,8 @@ def test_found_by_hand():
         )
     )
     assert [key.value for key in figure.keys] == ["50% at 40%", "40% at 40%", "100% at 40%"]
-    assert found(audit(given=[0, 0], clean=[0, 0])) is None
-    assert found(audit(given=[0, 0])) is None
+    assert detection_curve(audit(given=[0, 0], clean=[0, 0])) is None
+    assert detection_curve(audit(given=[0, 0])) is None
 
 
 def test_weights_of_a_long_run_are_added_up():
@@ -141,7 +148,7 @@ def test_weights_of_labels_nobody_knows():
 
 
 def test_changes_by_hand():
-    told = changes(
+    told = frequent_changes(
         audit(
             given=[0, 0, 0, 0, 1, 1],
             suggested=[1, 1, 1, 0, 0, 0],
@@ -155,11 +162,11 @@ def test_changes_by_hand():
 
 def test_shares_of_a_matrix():
     counts = np.array([[3, 1], [0, 0]])
-    assert shares(counts).tolist() == [[0.75, 0.25], [0, 0]]
+    assert row_shares(counts).tolist() == [[0.75, 0.25], [0, 0]]
 
 
 def test_transitions_are_of_what_is_known_and_of_what_is_believed():
-    counts = transitions(
+    counts = count_transitions(
         audit(
             given=[0, 1, 1, 0],
             clean=[0, 0, -1, KNOWN_WRONG],
@@ -175,34 +182,38 @@ def test_transitions_are_of_what_is_known_and_of_what_is_believed():
 def test_matrices_have_numbers_where_there_is_room():
     names = [f"a class with a long name {one}" for one in range(10)]
     true = np.full((10, 10), 2) + np.diag([80] * 10)
-    one, other = matrices(Transitions(true, true * 3), names)
+    one, other = transition_figures(TransitionCounts(true, true * 3), names)
     assert one.svg.count(">82<") == other.svg.count(">82<") == 10
     assert one.svg.count(">2<") == 90
     none = np.zeros((10, 10))
-    assert matrices(Transitions(none, none), names) == []
+    assert transition_figures(TransitionCounts(none, none), names) == []
     true[3:] = 0  # nobody has these classes
-    (one,) = matrices(Transitions(true, none), names)
+    (one,) = transition_figures(TransitionCounts(true, none), names)
     assert "82% of a class keep their label" in one.svg
     large = np.eye(100) + np.eye(100, k=1)
-    (drawn_only,) = matrices(Transitions(0 * large, large), [str(one) for one in range(100)])
+    (drawn_only,) = transition_figures(
+        TransitionCounts(0 * large, large), [str(one) for one in range(100)]
+    )
     assert ">50<" in drawn_only.svg  # a class's number
     assert "cell" not in drawn_only.svg
     larger = np.eye(101)
-    assert matrices(Transitions(larger, larger), [str(one) for one in range(101)]) == []
+    assert (
+        transition_figures(TransitionCounts(larger, larger), [str(one) for one in range(101)]) == []
+    )
 
 
 def test_flips_by_hand():
     names = [str(one) for one in range(20)]
     true, estimated = np.eye(20) * 8, np.eye(20) * 6
     true[3, 4], estimated[3, 4], estimated[7, 1] = 2, 4, 6
-    both = Transitions(true, estimated)
-    assert flips(both, names) == [("7", "1", 0.0, 0.5), ("3", "4", 0.2, 0.4)]
-    unknown = Transitions(np.zeros((20, 20)), estimated)
-    assert flips(unknown, names) == [("7", "1", None, 0.5), ("3", "4", None, 0.4)]
-    few = Transitions(*(one[:10, :10] for one in both))
-    assert flips(few, names[:10]) == []  # these can be read off the matrix
+    both = TransitionCounts(true, estimated)
+    assert largest_flips(both, names) == [("7", "1", 0.0, 0.5), ("3", "4", 0.2, 0.4)]
+    unknown = TransitionCounts(np.zeros((20, 20)), estimated)
+    assert largest_flips(unknown, names) == [("7", "1", None, 0.5), ("3", "4", None, 0.4)]
+    few = TransitionCounts(*(one[:10, :10] for one in both))
+    assert largest_flips(few, names[:10]) == []  # these can be read off the matrix
 
 
 def test_wide_letters_count_twice():
-    assert letters("abc") == 3
-    assert letters("日本") == 4
+    assert text_width("abc") == 3
+    assert text_width("日本") == 4

@@ -14,23 +14,23 @@ from datamodules.phrases import byte_size
 from report import headline
 from report.marks import DEEPEST
 from report.page import render, write_report
-from tests.report.stories import HOSTILE, Page, audit, nothing, story
+from tests.report.sample_data import HOSTILE, Page, audit, empty_data, sample_data
 
-STORIES = {
-    "everything": story(),
-    "no truth": story(known=False, results={"finished": False, "steps": 7}),
-    "no weights": story(weights=None),
-    "many classes": story(classes=20),
-    "more classes than are drawn": story(classes=130),
-    "hostile": story(classes=6, class_names=HOSTILE, files=["/a/<b>&\"'.png"] * 400),
-    "one evaluation": story(metrics={"test/acc": [(30, 0.5)], "train/acc": [(30, np.inf)]}),
-    "no pictures": story(pictures=None),
-    "all right": story(audit=audit(given=[0, 1], clean=[0, 1])),
-    "nothing": nothing(),
+REPORTS = {
+    "everything": sample_data(),
+    "no truth": sample_data(known=False, results={"finished": False, "steps": 7}),
+    "no weights": sample_data(weights=None),
+    "many classes": sample_data(classes=20),
+    "more classes than are drawn": sample_data(classes=130),
+    "hostile": sample_data(classes=6, class_names=HOSTILE, files=["/a/<b>&\"'.png"] * 400),
+    "one evaluation": sample_data(metrics={"test/acc": [(30, 0.5)], "train/acc": [(30, np.inf)]}),
+    "no pictures": sample_data(pictures=None),
+    "all right": sample_data(audit=audit(given=[0, 1], clean=[0, 1])),
+    "nothing": empty_data(),
 }
 
 
-@pytest.fixture(params=STORIES.values(), ids=list(STORIES))
+@pytest.fixture(params=REPORTS.values(), ids=list(REPORTS))
 def text(request):
     return render(request.param)
 
@@ -67,7 +67,7 @@ def test_a_page_is_accessible(text):
 
 
 def test_headline_by_hand():
-    told = story(
+    data = sample_data(
         audit=audit(
             given=[0, 0, 1, 1],
             clean=[0, 1, 1, -1],
@@ -80,8 +80,8 @@ def test_headline_by_hand():
         "cleaned/left_out": 1,
         "cleaned/expected_precision": 0.912,
     }
-    told = told._replace(results={**told.results, **cleaned})
-    page = Page(render(told))
+    data = data._replace(results={**data.results, **cleaned})
+    page = Page(render(data))
     assert page.texts("h1") == ["ieg on digits"]
     assert page.texts("div", "value") == ["93.21%", "0.9876", "50.0%", "2", "2 min 05 s"]
     notes = page.texts("div", "note")
@@ -95,28 +95,28 @@ def test_headline_by_hand():
     assert facts["peak memory"] == "1.5 GiB"
     assert byte_size(998 * 2**20) == "998 MiB"
     assert facts["torch"] == "2.15.0"
-    assert page.texts("pre")[0] == told.command
+    assert page.texts("pre")[0] == data.command
     assert "momentum: 0.9" in page.texts("pre")[1]
 
 
 def test_shares_of_a_part_are_said_to_be():
-    told = story(size=60)
-    told = told._replace(results={**told.results, "noise/labels": 470, "noise/labels_seen": 60})
-    page = Page(render(told))
+    data = sample_data(size=60)
+    data = data._replace(results={**data.results, "noise/labels": 470, "noise/labels_seen": 60})
+    page = Page(render(data))
     _, found, wrong, suspicious, _ = page.texts("div", "note")
     assert found.endswith("; of the labels seen")
     assert wrong.endswith("; of the labels seen")
     assert suspicious == "of the labels seen, 60 of 470 (mode=audit looks at all)"
     assert any("of those seen, 60 of 470" in lead for lead in page.texts("p", "lead"))
-    assert "seen" not in "".join(Page(render(story())).texts("div", "note"))
+    assert "seen" not in "".join(Page(render(sample_data())).texts("div", "note"))
 
 
 def test_an_unfinished_run_says_so_and_guesses_nothing():
-    told = STORIES["no truth"]
-    page = Page(render(told))
+    data = REPORTS["no truth"]
+    page = Page(render(data))
     assert "after 7 steps" in page.texts("p", "unfinished")[0]
-    changed = (told.audit.suggested != told.audit.given) & (told.audit.trust < 0.5)
-    share, count = f"{changed.mean():.1%}", str((told.audit.trust < 0.5).sum())
+    changed = (data.audit.suggested != data.audit.given) & (data.audit.trust < 0.5)
+    share, count = f"{changed.mean():.1%}", str((data.audit.trust < 0.5).sum())
     values = ["none yet", "not known", share, count, "not known"]
     assert page.texts("div", "value") == values
     assert not page.texts("span", "good")
@@ -127,12 +127,12 @@ def test_an_unfinished_run_says_so_and_guesses_nothing():
     ("clean", "value"), [([0, 1], "none"), ([1, 0], "not known"), ([-1, -1], "not known")]
 )
 def test_what_cannot_be_found_is_not_said_to_be(clean, value):
-    told = story(results={}, audit=audit(given=[0, 1], clean=clean))
-    assert headline.headline(told)[1].value == value
+    data = sample_data(results={}, audit=audit(given=[0, 1], clean=clean))
+    assert headline.headline(data)[1].value == value
 
 
 @pytest.mark.parametrize(
-    ("doubted", "said"),
+    ("doubted", "sentence"),
     [
         (0, "None is suspicious, and all are kept."),
         (1, "1 of them is suspicious, and the others are kept. A label struck"),
@@ -140,11 +140,11 @@ def test_what_cannot_be_found_is_not_said_to_be(clean, value):
         (80, "All are suspicious. A label struck"),
     ],
 )
-def test_only_suspicious_labels_are_struck_through(doubted, said):
+def test_only_suspicious_labels_are_struck_through(doubted, sentence):
     trust = np.where(np.arange(80) < doubted, 0.4, 0.5)
     found = audit(given=np.zeros(80, dtype=int), suggested=np.ones(80, dtype=int), trust=trust)
-    page = Page(render(story(audit=found, class_names=["a", "b"])))
-    assert any(said in lead for lead in page.texts("p", "lead"))
+    page = Page(render(sample_data(audit=found, class_names=["a", "b"])))
+    assert any(sentence in lead for lead in page.texts("p", "lead"))
     (cards,) = page.texts("ol", "cards")
     assert cards.count("given label: a →") == min(doubted, 60)
     assert cards.count("kept; suggested: b") == 60 - min(doubted, 60)
@@ -154,21 +154,21 @@ def test_only_suspicious_labels_are_struck_through(doubted, said):
 
 def test_corrections_name_their_files():
     found = audit(given=[0, 0], suggested=[1, 1], trust=[0.1, 0.9], confidence=[0.9, 0.8])
-    told = story(audit=found, class_names=["a", "b"], files=["x/one.png", "x/two.png"])
-    page = Page(render(told))
+    data = sample_data(audit=found, class_names=["a", "b"], files=["x/one.png", "x/two.png"])
+    page = Page(render(data))
     assert [text for text in page.texts("div", "class") if "one.png" in text]
     assert not any("two.png" in text for text in page.texts("div", "class"))
-    without = Page(render(told._replace(files=None)))
+    without = Page(render(data._replace(files=None)))
     assert not any("row" in text for text in without.texts("div", "class"))
 
 
 def test_names_and_paths_are_text_whatever_they_are(tmp_path):
-    told = STORIES["hostile"]
-    page = Page(render(told))
+    data = REPORTS["hostile"]
+    page = Page(render(data))
     assert set(page.texts("bdi")) == {" ".join(name.split()) for name in HOSTILE}
     assert "<b>&\"'.png" in page.texts("p", "file")
     path = tmp_path / "report.html"
-    odd = story(files=["undecodable \udcff.png"] * 400, class_names=["\udcfe", *"bcde"])
+    odd = sample_data(files=["undecodable \udcff.png"] * 400, class_names=["\udcfe", *"bcde"])
     write_report(path, odd)
     assert "undecodable \\udcff.png" in Page(path.read_text(encoding="utf-8")).texts("p", "file")
     assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
@@ -179,11 +179,11 @@ def test_the_pictures_are_those_of_the_rows():
     pictures = torch.from_numpy(rng.integers(256, size=(900, 3, 8, 8), dtype=np.uint8))
     rows = rng.permutation(900)[:100]  # those of the training list that were visited
     trust = rng.random(100)
-    told = story(pictures=lambda rows: pictures[rows])
-    told = told._replace(audit=audit(given=np.zeros(100, dtype=int), index=rows, trust=trust))
-    shown = Page(render(told)).all("img")
-    assert len(shown) == 60
-    for picture, row in zip(shown, rows[np.argsort(trust)], strict=False):
+    data = sample_data(pictures=lambda rows: pictures[rows])
+    data = data._replace(audit=audit(given=np.zeros(100, dtype=int), index=rows, trust=trust))
+    images = Page(render(data)).all("img")
+    assert len(images) == 60
+    for picture, row in zip(images, rows[np.argsort(trust)], strict=False):
         kind, _, data = picture["src"].partition(",")
         assert kind == "data:image/png;base64"
         pixels = np.array(Image.open(io.BytesIO(base64.b64decode(data))))
@@ -201,8 +201,8 @@ def test_a_page_of_fifty_thousand_examples_is_small(classes):
 
     curve = [(step, 0.5 + 0.1 * (step % 7)) for step in range(50, 200_001, 50)]
     metrics = dict.fromkeys(("test/acc", "train/acc", "noise/auroc", "weight/auroc"), curve)
-    told = story(size=50_000, classes=classes, pictures=noise, metrics=metrics)
-    assert len(render(told).encode()) < 1_500_000
+    data = sample_data(size=50_000, classes=classes, pictures=noise, metrics=metrics)
+    assert len(render(data).encode()) < 1_500_000
     (rows,) = asked
     assert len(rows) == len(rows.unique()) <= 160
     assert rows.dtype == torch.int64

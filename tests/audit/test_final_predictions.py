@@ -5,11 +5,15 @@ import numpy as np
 import pytest
 import torch
 
-from audit import look as looking
-from audit.look import logits_of, look, look_at_all
+from audit import final_predictions
+from audit.final_predictions import (
+    collect_bayes_terms,
+    logits_of,
+    predict_noisy_examples,
+)
 from datamodules.batch import Batch
 from datamodules.noise import corrupt
-from tests.audit.test_clean_posterior import FLIPS, known
+from tests.audit.test_clean_posterior import FLIPS, known_network
 
 
 def batches(logits: torch.Tensor, label: torch.Tensor, size: int) -> list[Batch]:
@@ -19,29 +23,31 @@ def batches(logits: torch.Tensor, label: torch.Tensor, size: int) -> list[Batch]
     return [Batch(*one) for one in zip(*parts, strict=True)]
 
 
-def test_a_look_by_hand() -> None:
+def test_bayes_terms_by_hand() -> None:
     p = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.2, 0.3, 0.5]])
     label = torch.tensor([0, 2, 1])
-    of_class = torch.tensor([[0.8, 0.1, 0.1], [0.0, 0.9, 0.1], [0.2, 0.2, 0.6]])
-    index, given, every = look(batches(p, label, 2), lambda batch: batch.image, of_class)
+    transition_matrix = torch.tensor([[0.8, 0.1, 0.1], [0.0, 0.9, 0.1], [0.2, 0.2, 0.6]])
+    index, given, terms = collect_bayes_terms(
+        batches(p, label, 2), lambda batch: batch.image, transition_matrix
+    )
     assert index.tolist() == [0, 3, 6]
     assert given.tolist() == [0, 2, 1]
-    assert every.suggested.tolist() == [0, 1, 2]
-    assert every.of_suggested.tolist() == pytest.approx([0.7, 0.6, 0.5])
-    assert every.of_given.tolist() == pytest.approx([0.7, 0.3, 0.3])
+    assert terms.suggested.tolist() == [0, 1, 2]
+    assert terms.p_suggested.tolist() == pytest.approx([0.7, 0.6, 0.5])
+    assert terms.p_given.tolist() == pytest.approx([0.7, 0.3, 0.3])
     expected = [
         0.7 * 0.8 + 0.2 * 0.0 + 0.1 * 0.2,
         0.1 * 0.1 + 0.6 * 0.1 + 0.3 * 0.6,
         0.2 * 0.1 + 0.3 * 0.9 + 0.5 * 0.2,
     ]
-    assert every.by_mistake.tolist() == pytest.approx(expected)
+    assert terms.label_likelihood.tolist() == pytest.approx(expected)
 
 
 def test_logits_are_those_of_all_batches_in_order() -> None:
     logits = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
     label = torch.tensor([2, 0, 1, 1, 2])
-    every, labels = logits_of(batches(logits, label, 2), lambda batch: batch.image)
-    assert torch.equal(every, logits)
+    all_logits, labels = logits_of(batches(logits, label, 2), lambda batch: batch.image)
+    assert torch.equal(all_logits, logits)
     assert torch.equal(labels, label)
 
 
@@ -49,13 +55,13 @@ def test_logits_are_those_of_all_batches_in_order() -> None:
 def test_what_a_network_foretells_is_undone_where_it_did_not_learn_the_probe(
     learns_probe: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    logits, true, _ = known(6_000, 1.0, 1.0)
+    logits, true, _ = known_network(6_000, 1.0, 1.0)
     given = corrupt(true, FLIPS, np.random.default_rng(1))
     noisy, trusted = (
         batches(torch.from_numpy(logits[part]).float(), torch.from_numpy(label[part]), 1_000)
         for part, label in ((slice(5_000), given), (slice(5_000, None), true))
     )
-    monkeypatch.setattr(looking, "evaluator", lambda *_: lambda batch: batch.image)
+    monkeypatch.setattr(final_predictions, "evaluator", lambda *_: lambda batch: batch.image)
     data: Any = SimpleNamespace(
         num_train=5_000,
         num_probe=1_000,
@@ -66,9 +72,9 @@ def test_what_a_network_foretells_is_undone_where_it_did_not_learn_the_probe(
     module: Any = SimpleNamespace(learns_probe=learns_probe)
     strategy = SimpleNamespace(root_device=torch.device("cpu"))
     trainer: Any = SimpleNamespace(strategy=strategy, is_global_zero=False)
-    found = look_at_all(module, data, trainer, torch.ones(5), FLIPS)
+    predictions = predict_noisy_examples(module, data, trainer, torch.ones(5), FLIPS)
     wrong = float((given != true)[:5_000].mean())
-    doubted = float((found.right < 0.5).double().mean())
+    doubted = float((predictions.p_right < 0.5).double().mean())
     if learns_probe:  # taken as it stands, the network explains the wrong labels by itself
         assert doubted < 0.2 * wrong
     else:

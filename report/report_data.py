@@ -23,7 +23,7 @@ class WeightHistory(NamedTuple):
     counts: Sequence[tuple[int, Any]]
 
 
-class Story(NamedTuple):
+class ReportData(NamedTuple):
     """All that the page of a run is made from. C is the number of classes."""
 
     results: Mapping[str, Any]  # `results.json`; any key may be missing or None

@@ -1,4 +1,4 @@
-"""Stories of runs that never were, and what a page says of them."""
+"""Made-up data for reports, and what a page says of them."""
 
 from html.parser import HTMLParser
 from typing import Any
@@ -8,7 +8,7 @@ import torch
 
 from audit.record import Audit
 from datamodules.batch import KNOWN_WRONG, UNKNOWN
-from report.story import Story, WeightHistory
+from report.report_data import ReportData, WeightHistory
 
 HOSTILE = (
     '<script>alert("1")</script>',
@@ -39,14 +39,16 @@ def audit(**columns: Any) -> Audit:
     return Audit(**{name: np.asarray(column) for name, column in given.items()})
 
 
-def story(size: int = 400, classes: int = 5, known: bool = True, **changes: Any) -> Story:
-    """Return a story with everything in it; `known`: of most labels."""
+def sample_data(
+    size: int = 400, classes: int = 5, known: bool = True, **changes: Any
+) -> ReportData:
+    """Return data of a run with everything in it; `known`: of most labels."""
     rng = np.random.default_rng(size + classes)
     clean = rng.integers(classes, size=size)
     given = np.where(rng.random(size) < 0.3, rng.integers(classes, size=size), clean)
     suggested = np.where(rng.random(size) < 0.9, clean, rng.integers(classes, size=size))
-    said = np.where(rng.random(size) < 0.1, UNKNOWN, clean)
-    said[(given != clean) & (rng.random(size) < 0.2)] = KNOWN_WRONG
+    known_clean = np.where(rng.random(size) < 0.1, UNKNOWN, clean)
+    known_clean[(given != clean) & (rng.random(size) < 0.2)] = KNOWN_WRONG
     pictures = torch.from_numpy(rng.integers(256, size=(size, 3, 8, 8), dtype=np.uint8))
     steps = [10, 20, 30]
     names = ["test/acc", "val/acc", "train/acc", "meta/acc", "test/ece", "memory_bytes"]
@@ -54,7 +56,7 @@ def story(size: int = 400, classes: int = 5, known: bool = True, **changes: Any)
         names += ["train/acc_clean", "noise/auroc", "noise/recall", "noise/memorised"]
         names += ["weight/clean_mean", "transition/error"]
     history = [(step, rng.integers(50, size=(3, 6))) for step in steps]
-    whole = Story(
+    complete = ReportData(
         results={
             "dataset": "digits",
             "method": "ieg",
@@ -77,7 +79,7 @@ def story(size: int = 400, classes: int = 5, known: bool = True, **changes: Any)
         audit=audit(
             index=np.arange(size),
             given=given,
-            clean=said if known else np.full(size, UNKNOWN),
+            clean=known_clean if known else np.full(size, UNKNOWN),
             suggested=suggested,
             confidence=rng.random(size),
             trust=rng.random(size),
@@ -88,12 +90,12 @@ def story(size: int = 400, classes: int = 5, known: bool = True, **changes: Any)
         pictures=lambda rows: pictures[rows],
         weights=WeightHistory([0.0, 0.1, 1.0, 2.0, 10.0], history),
     )
-    return whole._replace(**changes)
+    return complete._replace(**changes)
 
 
-def nothing() -> Story:
+def empty_data() -> ReportData:
     """Return what can be told of a run that was stopped before it did anything."""
-    return Story({}, {}, audit(given=np.zeros(0, dtype=np.int64)), ["a", "b"], "python", {})
+    return ReportData({}, {}, audit(given=np.zeros(0, dtype=np.int64)), ["a", "b"], "python", {})
 
 
 class Page(HTMLParser):
