@@ -15,11 +15,11 @@ from hydra.types import RunMode
 from hydra.utils import get_method
 from omegaconf import DictConfig
 
-from runs.check import check
+from runs.check import check_settings
 from runs.freed_memory import keep_freed_memory
 from runs.modes import MODES
-from runs.ranks import end_with_parent
-from runs.settings import plain
+from runs.ranks import end_with_first_rank
+from runs.settings import plain_settings
 
 Results = dict[str, Any]
 
@@ -32,15 +32,15 @@ def run(cfg: DictConfig) -> Results:
     Raises:
         ValueError: if the settings or the data cannot work; the message is for the user.
     """
-    end_with_parent()
+    end_with_first_rank()
     keep_freed_memory()
-    settings = plain(cfg)
-    check(settings, sweeping=HydraConfig.get().mode == RunMode.MULTIRUN)
+    settings = plain_settings(cfg)
+    check_settings(settings, sweeping=HydraConfig.get().mode == RunMode.MULTIRUN)
     if settings["mode"] != "compare":
         # Importing torch and Lightning takes seconds: mistyped values are reported before that.
-        from runs.devices import counted
+        from runs.devices import with_device_count
 
-        settings = counted(settings)
+        settings = with_device_count(settings)
     results: Results = get_method(MODES[settings["mode"]])(settings)
     return results
 

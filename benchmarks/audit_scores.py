@@ -60,62 +60,62 @@ class Visits(Callback):
 
 
 def scores(
-    visits: Visits, end: Floats, rows: NDArray[np.int64], given: NDArray[np.int64]
+    visits: Visits, end_probability: Floats, rows: NDArray[np.int64], given: NDArray[np.int64]
 ) -> dict[str, Floats]:
     """Return each baseline's scores, (N,); low: probably wrong.
 
     Args:
         visits: noted in training.
-        end: probabilities of the averaged network, (N, C).
+        end_probability: probabilities of the averaged network, (N, C).
         rows: of the N examples in the training list.
         given: their given labels, (N,).
     """
     count = visits.visits[rows]
-    mean = visits.probability[rows] / count[:, None]
-    at = np.arange(len(given))
+    mean_probability = visits.probability[rows] / count[:, None]
+    position = np.arange(len(given))
 
     def margin(p: Floats) -> Floats:
         others = p.copy()
-        others[at, given] = -1
-        return p[at, given] - others.max(axis=1)
+        others[position, given] = -1
+        return p[position, given] - others.max(axis=1)
 
-    found = {
+    scores_by_name = {
         "loss at the last visit": visits.last[rows],
-        "loss at the end": np.log(end[at, given] + 1e-300),
-        "margin at the end": margin(end),
+        "loss at the end": np.log(end_probability[position, given] + 1e-300),
+        "margin at the end": margin(end_probability),
         "mean loss": visits.log_probability[rows] / count,
-        "mean p(given)": mean[at, given],
+        "mean p(given)": mean_probability[position, given],
         "area under the margin, logits": visits.logit_margin[rows] / count,
     }
     try:
         from cleanlab.rank import get_label_quality_scores as quality
     except ImportError:
         print("confident learning is left out: cleanlab is not installed", file=sys.stderr)
-        return found
-    for name, p in (("end", end), ("mean", mean)):
+        return scores_by_name
+    for name, p in (("end", end_probability), ("mean", mean_probability)):
         p = (p + 1e-12) / (p + 1e-12).sum(axis=1, keepdims=True)
         for method in ("self_confidence", "normalized_margin"):
-            found[f"confident learning, {name}, {method.replace('_', ' ')}"] = quality(
+            scores_by_name[f"confident learning, {name}, {method.replace('_', ' ')}"] = quality(
                 given, p, method=method, adjust_pred_probs=True
             )
-    return found
+    return scores_by_name
 
 
-def keep_in(end: Floats) -> None:
-    """Make the audit's final predictions write probabilities into the rows of `end`, (N, C)."""
+def keep_probabilities_in(end_probability: Floats) -> None:
+    """Make the audit's final predictions fill the rows of `end_probability`, (N, C)."""
     evaluator = final_predictions.evaluator
 
-    def keeping(*args: Any) -> final_predictions.Logits:
+    def evaluator_that_keeps(*args: Any) -> final_predictions.Logits:
         logits = evaluator(*args)
 
-        def kept(batch: Any) -> torch.Tensor:
-            raw = logits(batch)
-            end[batch.index.numpy()] = raw.double().softmax(dim=1).numpy()
-            return raw
+        def logits_and_keep(batch: Any) -> torch.Tensor:
+            batch_logits = logits(batch)
+            end_probability[batch.index.numpy()] = batch_logits.double().softmax(dim=1).numpy()
+            return batch_logits
 
-        return kept
+        return logits_and_keep
 
-    final_predictions.evaluator = keeping
+    final_predictions.evaluator = evaluator_that_keeps
 
 
 def measure(score: Floats, given: NDArray[np.int64], clean: NDArray[np.int64]) -> dict[str, float]:
@@ -131,31 +131,36 @@ def measure(score: Floats, given: NDArray[np.int64], clean: NDArray[np.int64]) -
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        words = ["logger=none", "trainer=cpu", f"run_dir={folder}", "evaluate_every=1000000"]
-        run = prepare(settings(*words, *sys.argv[1:]))
+        overrides = ["logger=none", "trainer=cpu", f"run_dir={folder}", "evaluate_every=1000000"]
+        run = prepare(settings(*overrides, *sys.argv[1:]))
         data = run.data
         data.prepare_data()
         data.setup("fit")
         print(data.manifest.describe(), file=sys.stderr)
         visits = Visits(data.train_size, data.num_classes)
-        end = np.zeros((data.train_size, data.num_classes))
-        keep_in(end)
+        end_probability = np.zeros((data.train_size, data.num_classes))
+        keep_probabilities_in(end_probability)
         run.trainer.callbacks.append(visits)  # type: ignore[attr-defined]
         run.folder.checkpoints.mkdir()
         run.trainer.fit(run.module, datamodule=data)
-        noted = next(one for one in run.trainer.callbacks if isinstance(one, LabelAudit))  # type: ignore[attr-defined]
-        audit = noted.audit(data)
+        label_audit = next(
+            callback for callback in run.trainer.callbacks if isinstance(callback, LabelAudit)
+        )  # type: ignore[attr-defined]
+        audit = label_audit.audit(data)
         accuracy = next(
-            one.history[-1]["acc"]
-            for one in run.trainer.callbacks
-            if hasattr(one, "history")  # type: ignore[attr-defined]
+            callback.history[-1]["acc"]
+            for callback in run.trainer.callbacks
+            if hasattr(callback, "history")  # type: ignore[attr-defined]
         )
     seen = visits.visits[audit.index] > 0
     rows, given, clean = audit.index[seen], audit.given[seen], audit.clean[seen]
-    found = {"trust": audit.trust[seen], **scores(visits, end[rows], rows, given)}
+    scores_by_name = {
+        "trust": audit.trust[seen],
+        **scores(visits, end_probability[rows], rows, given),
+    }
     if not np.isnan(audit.weight).all():
-        found["mean example weight"] = audit.weight[seen]
-    table = {name: measure(score, given, clean) for name, score in found.items()}
+        scores_by_name["mean example weight"] = audit.weight[seen]
+    table = {name: measure(score, given, clean) for name, score in scores_by_name.items()}
     print(f"{' '.join(sys.argv[1:])}: test accuracy {accuracy:.3f}")
     heads = list(next(iter(table.values())))
     print(f"| score | {' | '.join(head.removeprefix('noise/') for head in heads)} |")

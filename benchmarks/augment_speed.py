@@ -77,7 +77,10 @@ def main() -> None:
         for make in pair:
             make()
         times = [[seconds(make) for make in pair] for _ in range(args.repeats)]
-        ours, theirs = (args.batch / statistics.median(taken) for taken in zip(*times, strict=True))
+        ours, theirs = (
+            args.batch / statistics.median(round_seconds)
+            for round_seconds in zip(*times, strict=True)
+        )
         print(f"{name:16s} ours {ours:7.0f}  torchvision {theirs:7.0f}  ratio {ours / theirs:4.1f}")
 
 

@@ -37,7 +37,7 @@ POLICIES: dict[str, Callable[[Floats, Floats], Floats]] = {
 }
 
 
-def chosen(run: Path, policy: str, count: int) -> str:
+def chosen_table(run: Path, policy: str, count: int) -> str:
     """Return a CSV table of the chosen examples with their true labels."""
     with (run / "labels.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -57,22 +57,27 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--count", type=int, default=50)
     parser.add_argument("--policies", nargs="+", default=list(POLICIES))
-    given, others = parser.parse_known_args()
-    found: dict[str, list[float]] = {}
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        for seed in given.seeds:
-            shared = [f"method={given.method}", f"seed={seed}", "probe_per_class=1", *others]
+    args, other_overrides = parser.parse_known_args()
+    accuracies: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for seed in args.seeds:
+            shared = [
+                f"method={args.method}",
+                f"seed={seed}",
+                "probe_per_class=1",
+                *other_overrides,
+            ]
             first = train(folder / f"{seed}", *shared)
-            found.setdefault("nothing checked", []).append(first["test/acc_last"])
-            for number, policy in enumerate(given.policies):
+            accuracies.setdefault("nothing checked", []).append(first["test/acc_last"])
+            for number, policy in enumerate(args.policies):
                 table = folder / f"{seed}-{number}.csv"
-                table.write_text(chosen(folder / f"{seed}", policy, given.count))
+                table.write_text(chosen_table(folder / f"{seed}", policy, args.count))
                 trusted = f"dataset.trusted={table}"
                 results = train(folder / f"{seed}-{number}", *shared, trusted)
-                found.setdefault(policy, []).append(results["test/acc_last"])
+                accuracies.setdefault(policy, []).append(results["test/acc_last"])
     print("| checked | test accuracy, mean | each seed |\n|---|---|---|")
-    for name, values in found.items():
+    for name, values in accuracies.items():
         each = ", ".join(f"{value:.3f}" for value in values)
         print(f"| {name} | {statistics.mean(values):.3f} | {each} |")
 

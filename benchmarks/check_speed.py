@@ -25,15 +25,15 @@ from datamodules.labelled_images import LabelledImages
 from datamodules.pictures import PictureFiles
 from datamodules.unreadable import Unreadable
 from datamodules.workers import available_cores
-from inspection.duplicates import groups_of, sort_out
-from inspection.looking import look_at_all
+from inspection.duplicates import group_equal_pictures, sort_by_kind
+from inspection.picture_scan import scan_splits
 
 CLASSES = 10
 # One in so many pictures is a copy of the one before.
 COPY_EVERY = 1000
 
 
-def make(folder: Path, count: int, side: int) -> list[str]:
+def write_pictures(folder: Path, count: int, side: int) -> list[str]:
     """Write pictures of smooth patches with some grain; return their names."""
     rng = np.random.default_rng(0)
     names = [f"{number:06d}.jpg" for number in range(count)]
@@ -54,32 +54,32 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=60_000)
     parser.add_argument("--side", type=int, default=64)
     parser.add_argument("--folder", type=Path, help="where to make them; a temporary one without")
-    given = parser.parse_args()
+    args = parser.parse_args()
     torch.set_num_threads(1)
-    busy = os.getloadavg()[0]
-    with tempfile.TemporaryDirectory(dir=given.folder) as name:
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory(dir=args.folder) as name:
         folder = Path(name)
-        names = make(folder, given.count, given.side)
-        size = sum((folder / one).stat().st_size for one in names) / len(names)
-        print(f"{given.count:,} JPEGs of {given.side}x{given.side}, {size / 1024:.1f} KiB each")
+        names = write_pictures(folder, args.count, args.side)
+        size = sum((folder / picture_name).stat().st_size for picture_name in names) / len(names)
+        print(f"{args.count:,} JPEGs of {args.side}x{args.side}, {size / 1024:.1f} KiB each")
         files = PictureFiles(
-            folder, names, side=given.side, seed=0, flip=False, unreadable=Unreadable()
+            folder, names, side=args.side, seed=0, flip=False, unreadable=Unreadable()
         )
-        rows = np.arange(given.count)
+        rows = np.arange(args.count)
         label = rows % CLASSES
-        began = time.perf_counter()
-        found = look_at_all({"noisy": LabelledImages(files, label, label, rows)}, Console())
-        looked = time.perf_counter() - began
-        groups = groups_of({"noisy": found["noisy"].digests}, {"noisy": label})
-        alike = sort_out(groups)
-        compared = time.perf_counter() - began - looked
-    copies = len(alike.other_label)
-    assert copies == len(range(1, given.count, COPY_EVERY)), copies
-    assert not found["noisy"].trouble
+        start = time.perf_counter()
+        scanned = scan_splits({"noisy": LabelledImages(files, label, label, rows)}, Console())
+        scan_seconds = time.perf_counter() - start
+        groups = group_equal_pictures({"noisy": scanned["noisy"].digests}, {"noisy": label})
+        duplicates = sort_by_kind(groups)
+        compare_seconds = time.perf_counter() - start - scan_seconds
+    copies = len(duplicates.other_label)
+    assert copies == len(range(1, args.count, COPY_EVERY)), copies
+    assert not scanned["noisy"].problems
     print(
-        f"looked at in {looked:.1f} s on {available_cores()} cores "
-        f"({given.count / looked:,.0f} a second), compared in {compared:.2f} s, "
-        f"{copies} copies found; load before: {busy:.1f}"
+        f"looked at in {scan_seconds:.1f} s on {available_cores()} cores "
+        f"({args.count / scan_seconds:,.0f} a second), compared in {compare_seconds:.2f} s, "
+        f"{copies} copies found; load before: {load:.1f}"
     )
 
 

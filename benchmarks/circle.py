@@ -33,22 +33,28 @@ COLUMNS = {
 
 
 def train(folder: Path, *overrides: str) -> dict[str, Any]:
-    words = [*overrides, "logger=none", f"run_dir={folder}"]
-    done = subprocess.run(
-        [sys.executable, "train.py", *words], cwd=ROOT, capture_output=True, text=True, check=False
+    overrides_of_run = [*overrides, "logger=none", f"run_dir={folder}"]
+    finished = subprocess.run(
+        [sys.executable, "train.py", *overrides_of_run],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    if done.returncode:
-        raise SystemExit(f"{' '.join(words)}\n{done.stdout}{done.stderr}")
+    if finished.returncode:
+        raise SystemExit(f"{' '.join(overrides_of_run)}\n{finished.stdout}{finished.stderr}")
     results: dict[str, Any] = json.loads((folder / "results.json").read_text())
     return results
 
 
-def circle(folder: Path, method: str, seed: int, others: Sequence[str]) -> dict[str, float]:
-    shared = [*others, f"seed={seed}"]
-    first = train(folder / "first", f"method={method}", *shared)
-    noisy = train(folder / "noisy", "method=supervised", *shared)
+def circle(
+    folder: Path, method: str, seed: int, other_overrides: Sequence[str]
+) -> dict[str, float]:
+    shared_overrides = [*other_overrides, f"seed={seed}"]
+    first = train(folder / "first", f"method={method}", *shared_overrides)
+    noisy = train(folder / "noisy", "method=supervised", *shared_overrides)
     labels = f"labels={folder}/first/labels_cleaned.npz"
-    second = train(folder / "second", "method=supervised", labels, "noise=null", *shared)
+    second = train(folder / "second", "method=supervised", labels, "noise=null", *shared_overrides)
     return {
         "first": first["test/acc_last"],
         "before": first["cleaned/noise_before"],
@@ -74,12 +80,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--methods", nargs="+", default=["supervised", "l2r", "ieg"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
-    given, others = parser.parse_known_args()
+    args, other_overrides = parser.parse_known_args()
     print(f"| cleaned by | n | {' | '.join(COLUMNS.values())} |")
     print("|---" * (len(COLUMNS) + 2) + "|")
-    for method in given.methods:
+    for method in args.methods:
         with tempfile.TemporaryDirectory() as folder:
-            rows = [circle(Path(folder) / str(seed), method, seed, others) for seed in given.seeds]
+            rows = [
+                circle(Path(folder) / str(seed), method, seed, other_overrides)
+                for seed in args.seeds
+            ]
         cells = [cell([row[name] for row in rows]) for name in COLUMNS]
         print(f"| {method} | {len(rows)} | {' | '.join(cells)} |", flush=True)
 

@@ -7,7 +7,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import flag_override
 
-from runs.settings import Settings, plain
+from runs.settings import Settings, plain_settings
 
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
@@ -22,6 +22,6 @@ def settings(*overrides: str) -> Settings:
         try:
             with flag_override(cfg, ["struct", "readonly"], False):
                 cfg.pop("hydra")  # as hydra.main passes it
-            return plain(cfg)
+            return plain_settings(cfg)
         finally:
             HydraConfig.instance().cfg = None

@@ -20,7 +20,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.step_cost import batches, build
+from benchmarks.step_cost import build_method, random_batches
 from datamodules.augment import STRONG_VIEWS, Augment
 from datamodules.augment_draws import WHOLE_BATCH
 from datamodules.batch import Step
@@ -53,16 +53,16 @@ def main() -> None:
     parser.add_argument("--model", default="resnet29")
     parser.add_argument("--method", default="ieg")
     parser.add_argument("--rounds", type=int, default=5)
-    given = parser.parse_args()
+    args = parser.parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()
     data = training_steps()
-    drawn = [data[number] for number in range(VIEWS_A_STEP)]
-    module = build([f"method={given.method}"], given.model, torch.device("cpu"))
-    step = Step(*batches(BATCH, SIDE, torch.device("cpu")), batch=None)  # type: ignore[arg-type]
+    batches_read = [data[number] for number in range(VIEWS_A_STEP)]
+    module = build_method([f"method={args.method}"], args.model, torch.device("cpu"))
+    step = Step(*random_batches(BATCH, SIDE, torch.device("cpu")), batch=None)  # type: ignore[arg-type]
     number = 0
 
-    def slices() -> None:
+    def read_batches() -> None:
         nonlocal number
         for _ in range(VIEWS_A_STEP):
             number += 1
@@ -72,7 +72,7 @@ def main() -> None:
         augment = Augment(strong=strong)
 
         def make() -> None:
-            for place, (noisy, trusted) in enumerate(drawn):
+            for place, (noisy, trusted) in enumerate(batches_read):
                 assert trusted is not None
                 generator = torch_generator(number, "train views", place)
                 augment.views(noisy.image, generator, WHOLE_BATCH, strong=module.uses_strong_view)
@@ -81,18 +81,20 @@ def main() -> None:
         return make
 
     kinds = STRONG_VIEWS if module.uses_strong_view else ("none",)
-    inputs = {"slices": slices, **{f"views, {kind}": views(kind) for kind in kinds}}
-    taken: dict[str, list[float]] = {name: [] for name in [*inputs, "step"]}
-    for turn in range(given.rounds + 1):
+    inputs = {"slices": read_batches, **{f"views, {kind}": views(kind) for kind in kinds}}
+    seconds_by_work: dict[str, list[float]] = {name: [] for name in [*inputs, "step"]}
+    for round_number in range(args.rounds + 1):
         for name, work in {**inputs, "step": lambda: module.training_step(step, 0)}.items():
             start = time.process_time()
             work()
             seconds = (time.process_time() - start) / (1 if name == "step" else VIEWS_A_STEP)
-            if turn:  # the first round fills caches and creates momentum
-                taken[name].append(seconds)
-    medians = {name: statistics.median(each) for name, each in taken.items()}
+            if round_number:  # the first round fills caches and creates momentum
+                seconds_by_work[name].append(seconds)
+    medians = {
+        name: statistics.median(all_seconds) for name, all_seconds in seconds_by_work.items()
+    }
     print(
-        f"{given.method}, {given.model}, {BATCH} images of {SIDE}x{SIDE}: "
+        f"{args.method}, {args.model}, {BATCH} images of {SIDE}x{SIDE}: "
         f"a step {medians['step'] * 1e3:.0f} ms"
     )
     for name in inputs:

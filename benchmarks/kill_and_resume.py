@@ -24,40 +24,46 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # run from anywhere
 
-from benchmarks.started import Started
+from benchmarks.started import ForkedRun
 
 SIGNALS = {"KILL": signal.SIGKILL, "TERM": signal.SIGTERM, "INT": signal.SIGINT}
-MACHINE = ("images_per_second", "memory_bytes")
+MACHINE_COLUMNS = ("images_per_second", "memory_bytes")
 
 
-def settings(ranks: int, workers: int, steps: int) -> list[str]:
+def small_run_overrides(ranks: int, workers: int, steps: int) -> list[str]:
     """Return the overrides of a small run, with saves and evaluations at many different steps."""
-    made = ["method=l2r", "model=resnet11", f"max_steps={steps}", "batch_size=20", "logger=csv"]
-    made += ["evaluate_every=9", "log_every=4", "save_every_minutes=0.005"]
-    made += [f"dataset.num_workers={workers}", "trainer.accelerator=cpu"]
-    return [*made, "trainer=ddp", f"trainer.devices={ranks}"] if ranks > 1 else made
+    overrides = [
+        "method=l2r",
+        "model=resnet11",
+        f"max_steps={steps}",
+        "batch_size=20",
+        "logger=csv",
+    ]
+    overrides += ["evaluate_every=9", "log_every=4", "save_every_minutes=0.005"]
+    overrides += [f"dataset.num_workers={workers}", "trainer.accelerator=cpu"]
+    return [*overrides, "trainer=ddp", f"trainer.devices={ranks}"] if ranks > 1 else overrides
 
 
 class Trial:
     """One run folder, in which the same command is started again and again.
 
     Args:
-        words: the command's overrides.
+        overrides: of the command.
         folder: the run's.
         ranks: number of processes.
     """
 
-    def __init__(self, words: list[str], folder: Path, ranks: int) -> None:
-        self.words = words
+    def __init__(self, overrides: list[str], folder: Path, ranks: int) -> None:
+        self.overrides = overrides
         self.folder = folder
         self.ranks = ranks
-        self.story: list[str] = []
-        self.struck = 0
+        self.history: list[str] = []
+        self.kills_that_struck = 0
         self.wrong_codes = 0
 
-    def start(self) -> Started:
+    def start(self) -> ForkedRun:
         """Start the command."""
-        return Started(self.words, self.folder, self.ranks)
+        return ForkedRun(self.overrides, self.folder, self.ranks)
 
     def kill(self, signum: int, delay: float, rank: int | None) -> None:
         """Start it, and signal one rank (None: all) after `delay` seconds, if it still runs."""
@@ -72,20 +78,20 @@ class Trial:
         right = code == 0 and finished
         if struck:
             right |= code == 128 + signum or (rank not in (None, 0) and code in (1, 137, 143))
-        self.struck += struck
+        self.kills_that_struck += struck
         self.wrong_codes += not right
         to = "all" if rank is None else f"rank {rank}"
-        self.story.append(f"{signal.Signals(signum).name} to {to} at {delay:.1f} s: {code}")
+        self.history.append(f"{signal.Signals(signum).name} to {to} at {delay:.1f} s: {code}")
         if not right:
-            print(run.said, flush=True)
+            print(run.output, flush=True)
 
     def finish(self) -> None:
         """Start it, and let it run to its end."""
         run = self.start()
-        assert run.end() == 0, run.said
+        assert run.end() == 0, run.output
 
 
-def outcome(folder: Path) -> dict[str, Any]:
+def comparable_outcome(folder: Path) -> dict[str, Any]:
     """Return what must not depend on whether a finished run was interrupted."""
     saved = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     callbacks = dict(saved["callbacks"])
@@ -99,7 +105,7 @@ def outcome(folder: Path) -> dict[str, Any]:
         "audit tables and counts": callbacks,
         "windows": log["windows"],
         "evaluations": evaluations["history"],
-        "metrics.csv": [{k: v for k, v in row.items() if k not in MACHINE} for row in rows],
+        "metrics.csv": [{k: v for k, v in row.items() if k not in MACHINE_COLUMNS} for row in rows],
         "labels.csv": (folder / "labels.csv").read_text(),
         "results.json": {k: v for k, v in results.items() if k.startswith(("test/", "noise/"))},
     }
@@ -116,9 +122,9 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other or (one != one and other != other))
 
 
-def differing(folder: Path, whole: Path) -> list[str]:
-    """Return the names of what differs from the run that was not interrupted, `whole`."""
-    ours, theirs = outcome(folder), outcome(whole)
+def differing_parts(folder: Path, untouched: Path) -> list[str]:
+    """Return the names of what differs from the run that was not interrupted, `untouched`."""
+    ours, theirs = comparable_outcome(folder), comparable_outcome(untouched)
     return [name for name in theirs if not same(ours[name], theirs[name])]
 
 
@@ -131,36 +137,37 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--signal", choices=[*SIGNALS, "random"], default="random")
     parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    draw = random.Random(given.seed)
-    words = settings(given.ranks, given.workers, given.steps)
+    args = parser.parse_args()
+    generator = random.Random(args.seed)
+    overrides = small_run_overrides(args.ranks, args.workers, args.steps)
     with tempfile.TemporaryDirectory() as folder:
-        whole = Trial(words, Path(folder) / "whole", given.ranks)
-        warm = Trial(words, Path(folder) / "first", given.ranks)  # the server does its imports
+        untouched = Trial(overrides, Path(folder) / "whole", args.ranks)
+        warm = Trial(overrides, Path(folder) / "first", args.ranks)  # the server does its imports
         warm.finish()
         began = time.monotonic()
-        whole.finish()
-        length = time.monotonic() - began
-        print(f"never touched: {length:.1f} s for {given.steps} steps", flush=True)
+        untouched.finish()
+        seconds = time.monotonic() - began
+        print(f"never touched: {seconds:.1f} s for {args.steps} steps", flush=True)
         equal, trials = 0, []
-        for number in range(1, given.times + 1):
-            trial = Trial(words, Path(folder) / str(number), given.ranks)
+        for number in range(1, args.times + 1):
+            trial = Trial(overrides, Path(folder) / str(number), args.ranks)
             trials.append(trial)
-            for _ in range(given.kills):
-                name = given.signal if given.signal in SIGNALS else draw.choice([*SIGNALS])
-                rank = draw.choice([None, *range(given.ranks)])
-                trial.kill(SIGNALS[name], draw.uniform(0, 1.1 * length), rank)
+            for _ in range(args.kills):
+                name = args.signal if args.signal in SIGNALS else generator.choice([*SIGNALS])
+                rank = generator.choice([None, *range(args.ranks)])
+                trial.kill(SIGNALS[name], generator.uniform(0, 1.1 * seconds), rank)
             trial.finish()
-            found = differing(trial.folder, whole.folder)
-            equal += not found
-            print(f"{number}: {'; '.join(trial.story)}: {found or 'equal'}", flush=True)
+            differences = differing_parts(trial.folder, untouched.folder)
+            equal += not differences
+            print(f"{number}: {'; '.join(trial.history)}: {differences or 'equal'}", flush=True)
     wrong_codes = sum(trial.wrong_codes for trial in trials)
     print(
-        f"{equal} of {given.times} ended equal to the run never touched "
-        f"({sum(trial.struck for trial in trials)} kills struck; {wrong_codes} wrong exit codes; "
-        f"ranks={given.ranks} workers={given.workers} signal={given.signal})"
+        f"{equal} of {args.times} ended equal to the run never touched "
+        f"({sum(trial.kills_that_struck for trial in trials)} kills struck; {wrong_codes} wrong "
+        "exit codes; "
+        f"ranks={args.ranks} workers={args.workers} signal={args.signal})"
     )
-    sys.exit(equal != given.times or wrong_codes > 0)
+    sys.exit(equal != args.times or wrong_codes > 0)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from datamodules.split import Candidates
 
 SEED, NOISE = 1, 0.4
 # Number of different pictures; they repeat after this many rows.
-_BANK = 256
+_DIFFERENT_PICTURES = 256
 
 
 class _MadePictures(Images):
@@ -25,15 +25,15 @@ class _MadePictures(Images):
     def __init__(self, size: int, side: int) -> None:
         self.size = size
         generator = torch.Generator().manual_seed(SEED)
-        shape = (_BANK, 3, side, side)
-        self.bank = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
+        shape = (_DIFFERENT_PICTURES, 3, side, side)
+        self.different_pictures = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
 
     def __len__(self) -> int:
         return self.size
 
     def for_evaluation(self, rows: Tensor) -> Tensor:
         """Return the pictures of rows."""
-        return self.bank.index_select(0, rows % _BANK)
+        return self.different_pictures.index_select(0, rows % _DIFFERENT_PICTURES)
 
     def for_training(self, rows: Tensor, position: BatchPosition) -> Tensor:
         """Return the same."""
@@ -77,10 +77,10 @@ class MadeData(NoisyLabelDataModule):
         true = np.arange(self.train_size) % self.num_classes
         noise = uniform(self.num_classes, NOISE)
 
-        def give(rows: Labels) -> Labels:
+        def corrupted_labels(rows: Labels) -> Labels:
             return corrupt(true[rows], noise, numpy_generator(SEED, "noise"))
 
         settings = {"seed": SEED, "probe_per_class": self.probe_per_class}
         return Manifest.draw(
-            Candidates(true), give, settings=settings, class_names=self.class_names
+            Candidates(true), corrupted_labels, settings=settings, class_names=self.class_names
         )

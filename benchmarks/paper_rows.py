@@ -44,13 +44,13 @@ class PaperRow(NamedTuple):
         return f"python train.py experiment=paper/{self.name}{more}"
 
     @property
-    def said(self) -> str:
+    def accuracy_text(self) -> str:
         """The paper's number with its spread; `–` if there is none."""
         spread = f" ± {self.spread}" if self.spread else ""
         return f"{self.paper}{spread}" if self.paper else "–"
 
 
-class Ours(NamedTuple):
+class OurResult(NamedTuple):
     """Our result of a row, over seeds."""
 
     accuracy: list[float]  # last test accuracy of each run, a fraction
@@ -63,7 +63,7 @@ class Ours(NamedTuple):
         return 100 * statistics.mean(self.accuracy)
 
     @property
-    def said(self) -> str:
+    def accuracy_text(self) -> str:
         """The mean in per cent and, of several runs, the sample standard deviation."""
         mean = f"{self.mean:.1f}"
         if len(self.accuracy) == 1:
@@ -77,7 +77,7 @@ def paper_rows() -> list[PaperRow]:
         return [PaperRow(**row) for row in csv.DictReader(file)]
 
 
-def experiment(row: PaperRow, ours: Ours | None) -> str:
+def experiment_text(row: PaperRow, our_result: OurResult | None) -> str:
     """Return the text of the experiment's file: the row's numbers as a header, and its settings."""
     defaults = [{f"override /{group}": getattr(row, group)} for group in ("dataset", "model")]
     settings: dict[str, Any] = {"defaults": [*defaults, {"override /method": row.method}]}
@@ -86,8 +86,11 @@ def experiment(row: PaperRow, ours: Ours | None) -> str:
     settings["probe_per_class"] = int(row.probe_per_class)
     changes: Any = OmegaConf.to_container(OmegaConf.from_dotlist(row.changes.split()))
     settings |= changes
-    paper = f"{row.said} %" if row.paper else "no number"
-    header = [f"{row.table}: {what(row)}.", f"Paper: {paper}. Ours: {_ours(ours)}."]
+    paper = f"{row.accuracy_text} %" if row.paper else "no number"
+    header = [
+        f"{row.table}: {describe_row(row)}.",
+        f"Paper: {paper}. Ours: {_describe_our_result(our_result)}.",
+    ]
     if row.note:
         header.append(f"{row.note[0].upper()}{row.note[1:]}.")
     header += [f"  {row.command}", "Written by benchmarks/tables.py from results/."]
@@ -95,22 +98,25 @@ def experiment(row: PaperRow, ours: Ours | None) -> str:
     return "\n".join(lines) + "\n" + yaml.safe_dump(settings, sort_keys=False)
 
 
-def what(row: PaperRow) -> str:
+def describe_row(row: PaperRow) -> str:
     """Return method, model, probe set and noise, in words."""
-    kind = "asymmetric" if row.dataset.endswith("_asym") else "uniform"
-    noise = f", {kind} noise {row.noise}" if row.noise else ""
+    noise_kind = "asymmetric" if row.dataset.endswith("_asym") else "uniform"
+    noise = f", {noise_kind} noise {row.noise}" if row.noise else ""
     trusted = "" if row.method == "supervised" else f", {row.probe_per_class} trusted a class"
     return f"{METHODS[row.method]}, {MODELS[row.model]}{trusted}{noise}"
 
 
-def _ours(ours: Ours | None) -> str:
-    if ours is None:
+def _describe_our_result(our_result: OurResult | None) -> str:
+    if our_result is None:
         return "never run"
-    n = len(ours.accuracy)
-    return f"{ours.said} % (n = {n}, {ours.devices}, {ours.hours:.1f} hours each)"
+    n = len(our_result.accuracy)
+    return (
+        f"{our_result.accuracy_text} % (n = {n}, {our_result.devices}, "
+        f"{our_result.hours:.1f} hours each)"
+    )
 
 
-def write(experiments: dict[str, str]) -> None:
+def write_experiments(experiments: dict[str, str]) -> None:
     """Write the experiments' files, and delete those of rows that no longer exist."""
     EXPERIMENTS.mkdir(parents=True, exist_ok=True)
     for file in EXPERIMENTS.glob("*.yaml"):
@@ -120,8 +126,8 @@ def write(experiments: dict[str, str]) -> None:
         (EXPERIMENTS / f"{name}.yaml").write_text(text, encoding="utf-8")
 
 
-def stale(experiments: dict[str, str]) -> Sequence[str]:
+def outdated_experiments(experiments: dict[str, str]) -> Sequence[str]:
     """Return the names of the experiments whose file is missing, outdated or left over."""
-    there = {file.stem: file.read_text(encoding="utf-8") for file in EXPERIMENTS.glob("*.yaml")}
-    names = experiments.keys() | there.keys()
-    return sorted(name for name in names if experiments.get(name) != there.get(name))
+    existing = {file.stem: file.read_text(encoding="utf-8") for file in EXPERIMENTS.glob("*.yaml")}
+    names = experiments.keys() | existing.keys()
+    return sorted(name for name in names if experiments.get(name) != existing.get(name))

@@ -30,7 +30,7 @@ def _probe_loss(module: Any, theta: Parameters, probe: Views) -> Tensor:
     return cross_entropy(logits, probe.label) + module.full_penalty(theta)
 
 
-def _at_the_look_ahead(module: Any, probe: Views) -> tuple[Parameters, Parameters]:
+def _gradient_after_look_ahead(module: Any, probe: Views) -> tuple[Parameters, Parameters]:
     """Return θ, and the probe loss's gradient after a look-ahead step of weight decay alone."""
     theta = _detached(module)
     slope = grad(module.penalty)(theta)
@@ -57,7 +57,7 @@ def by_grad_of_grad(module: Any, train: Views, probe: Views) -> Tensor:
 
 def by_jvp(module: Any, train: Views, probe: Views) -> Tensor:
     """One forward-mode pass along the probe loss's gradient."""
-    theta, v = _at_the_look_ahead(module, probe)
+    theta, v = _gradient_after_look_ahead(module, probe)
 
     def losses(theta: Parameters) -> Tensor:
         logits = functional_call(module.net, theta, (train.weak,))
@@ -70,7 +70,7 @@ def by_jvp(module: Any, train: Views, probe: Views) -> Tensor:
 def by_per_example_gradients(module: Any, train: Views, probe: Views) -> Tensor:
     """Each example's gradient times the probe loss's; BatchNorm uses its running statistics."""
     module.net.eval()
-    theta, v = _at_the_look_ahead(module, probe)
+    theta, v = _gradient_after_look_ahead(module, probe)
     buffers = dict(module.net.named_buffers())
 
     def loss(theta: Parameters, image: Tensor, label: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class Ranks:
+class RankPool:
     """A pool of processes with one thread each, started when first needed."""
 
     def __init__(self) -> None:
@@ -39,10 +39,10 @@ class Ranks:
         Raises:
             AssertionError: if ranks failed, with their tracebacks; the pool's processes are ended.
         """
-        self._grow(world_size)
+        self._start_workers(world_size)
         port = free_port()
         for rank in range(world_size):
-            place = {
+            environment = {
                 "MASTER_ADDR": "127.0.0.1",
                 "MASTER_PORT": str(port),
                 "WORLD_SIZE": str(world_size),
@@ -50,8 +50,8 @@ class Ranks:
                 "LOCAL_RANK": str(rank),
                 "NODE_RANK": "0",
             }
-            self._workers[rank][1].send_bytes(pickle.dumps((place, function, args)))
-        results = [self._result(rank) for rank in range(world_size)]
+            self._workers[rank][1].send_bytes(pickle.dumps((environment, function, args)))
+        results = [self._receive(rank) for rank in range(world_size)]
         failed = [f"rank {rank}: {text}" for rank, (text, _) in enumerate(results) if text]
         if failed:
             self.close()
@@ -65,16 +65,16 @@ class Ranks:
             process.join()
         self._workers.clear()
 
-    def _grow(self, world_size: int) -> None:
+    def _start_workers(self, world_size: int) -> None:
         # Not forked: autograd does not work in a fork of a process that has used its threads.
         context = multiprocessing.get_context("spawn")
         while len(self._workers) < world_size:
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(theirs,), daemon=True)
+            our_end, their_end = context.Pipe()
+            process = context.Process(target=_serve, args=(their_end,), daemon=True)
             process.start()
-            self._workers.append((process, ours))
+            self._workers.append((process, our_end))
 
-    def _result(self, rank: int) -> tuple[str, Any]:
+    def _receive(self, rank: int) -> tuple[str, Any]:
         process, connection = self._workers[rank]
         try:
             if connection.poll(PATIENCE_SECONDS):
@@ -85,16 +85,16 @@ class Ranks:
         return f"said nothing for {PATIENCE_SECONDS} s", None
 
 
-def _work(connection: Connection) -> None:
+def _serve(connection: Connection) -> None:
     torch.set_num_threads(1)
     while True:
-        place, function, args = pickle.loads(connection.recv_bytes())
-        os.environ.update(place)
+        environment, function, args = pickle.loads(connection.recv_bytes())
+        os.environ.update(environment)
         try:
-            answer = pickle.dumps(("", function(*args)))
+            reply = pickle.dumps(("", function(*args)))
         except BaseException:
-            answer = pickle.dumps((traceback.format_exc(), None))
+            reply = pickle.dumps((traceback.format_exc(), None))
         finally:
             if distributed.is_initialized():
                 distributed.destroy_process_group()
-        connection.send_bytes(answer)
+        connection.send_bytes(reply)

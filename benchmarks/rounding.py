@@ -27,7 +27,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.composed import settings
-from benchmarks.step_cost import build
+from benchmarks.step_cost import build_method
 from datamodules.batch import Step, Views
 from datamodules.randomness import torch_generator
 from lightning_modules.base import NoisyLabelModule
@@ -46,7 +46,7 @@ VARIANTS: dict[str, tuple[list[str], torch.dtype | None]] = {
 }
 
 
-class Made(NamedTuple):
+class StepResult(NamedTuple):
     """What a variant computes in a step."""
 
     logits: Tensor
@@ -55,40 +55,46 @@ class Made(NamedTuple):
     gradient: Tensor
 
 
-def steps(given: argparse.Namespace, module: NoisyLabelModule) -> Iterator[Step]:
+def run_steps(args: argparse.Namespace, module: NoisyLabelModule) -> Iterator[Step]:
     """Yield the inputs of a run's steps, with views."""
-    overrides = [f"dataset={given.dataset}", f"method={given.method}", f"data_dir={given.data_dir}"]
+    overrides = [f"dataset={args.dataset}", f"method={args.method}", f"data_dir={args.data_dir}"]
     data = build_data(settings(*overrides, "logger=none"))
     data.prepare_data()
     data.setup("fit")
     trainer: Any = SimpleNamespace(
         lightning_module=module, global_rank=0, world_size=1, global_step=0
     )
-    trainer.strategy = SimpleNamespace(root_device=given.device)
+    trainer.strategy = SimpleNamespace(root_device=args.device)
     data.trainer = trainer
     for drawn in data.train_dataloader():
-        there = data.transfer_batch_to_device(drawn, given.device, 0)
-        step = data.on_after_batch_transfer(there, 0)
+        on_device = data.transfer_batch_to_device(drawn, args.device, 0)
+        step = data.on_after_batch_transfer(on_device, 0)
         assert isinstance(step, Step)
         yield step
         trainer.global_step += 1
 
 
-def made(module: NoisyLabelModule, step: Step, number: int, cast: AbstractContextManager) -> Made:
+def compute_step(
+    module: NoisyLabelModule, step: Step, number: int, autocast: AbstractContextManager
+) -> StepResult:
     """Compute a step's objective, and the gradient of its loss."""
 
-    def typed(views: Views | None) -> Any:
+    def in_network_type(views: Views | None) -> Any:
         if views is None:
             return None
-        kind = next(module.net.parameters()).dtype
-        strong = None if views.strong is None else views.strong.to(kind)
-        return views._replace(weak=views.weak.to(kind), strong=strong)
+        dtype = next(module.net.parameters()).dtype
+        strong = None if views.strong is None else views.strong.to(dtype)
+        return views._replace(weak=views.weak.to(dtype), strong=strong)
 
-    with cast:
-        found = objective(module, typed(step.train), typed(step.probe), number)
-    slopes = torch.autograd.grad(found.loss, list(module.net.parameters()))
-    flat = torch.cat([slope.double().reshape(-1) for slope in slopes])
-    return Made(found.logits, found.example_weight, found.label_mix, flat)
+    with autocast:
+        step_objective = objective(
+            module, in_network_type(step.train), in_network_type(step.probe), number
+        )
+    gradients = torch.autograd.grad(step_objective.loss, list(module.net.parameters()))
+    flat = torch.cat([slope.double().reshape(-1) for slope in gradients])
+    return StepResult(
+        step_objective.logits, step_objective.example_weight, step_objective.label_mix, flat
+    )
 
 
 def objective(
@@ -100,19 +106,22 @@ def objective(
     return module.objective(train, probe, draws)
 
 
-def off(ours: Tensor, exact: Tensor) -> float:
+def relative_error(tensor: Tensor, exact: Tensor) -> float:
     """Return the norm of the difference, relative to the exact norm."""
-    return float((ours.double() - exact).norm() / exact.norm())
+    return float((tensor.double() - exact).norm() / exact.norm())
 
 
-def row(ours: Made, exact: Made) -> list[float]:
+def differences(result: StepResult, exact: StepResult) -> list[float]:
     """Return the differences from float64, in the order of `HEAD`."""
-    cells = [off(ours.logits, exact.logits), off(ours.gradient, exact.gradient)]
-    if ours.weight is not None and exact.weight is not None:
-        cells += [off(ours.weight, exact.weight)]
-        cells += [float(((ours.weight > 0) != (exact.weight > 0)).double().mean())]
-    if ours.label_mix is not None and exact.label_mix is not None:
-        cells += [float((ours.label_mix != exact.label_mix).double().mean())]
+    cells = [
+        relative_error(result.logits, exact.logits),
+        relative_error(result.gradient, exact.gradient),
+    ]
+    if result.weight is not None and exact.weight is not None:
+        cells += [relative_error(result.weight, exact.weight)]
+        cells += [float(((result.weight > 0) != (exact.weight > 0)).double().mean())]
+    if result.label_mix is not None and exact.label_mix is not None:
+        cells += [float((result.label_mix != exact.label_mix).double().mean())]
     return cells
 
 
@@ -128,43 +137,46 @@ def main() -> None:
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     parser.add_argument("--warm", type=int, default=20, help="steps of training before")
     parser.add_argument("--steps", type=int, default=5, help="that are compared")
-    given = parser.parse_args()
+    args = parser.parse_args()
     torch.set_num_threads(1)
 
-    method = [f"dataset={given.dataset}", f"method={given.method}"]
-    trained = build(method, given.model, given.device)
+    method = [f"dataset={args.dataset}", f"method={args.method}"]
+    trained = build_method(method, args.model, args.device)
     trained.schedule = Schedule(learning_rate=0.1, steps_per_epoch=500, max_steps=1000)
-    run = steps(given, trained)
-    for number in range(given.warm):
+    run = run_steps(args, trained)
+    for number in range(args.warm):
         step = next(run)
         trained.net.zero_grad()
         objective(trained, step.train, step.probe, number).loss.backward()
         trained.sgd_step()
-    compared = [next(run) for _ in range(given.steps)]
+    compared_steps = [next(run) for _ in range(args.steps)]
 
     def variant(overrides: list[str]) -> NoisyLabelModule:
-        module = build(method + overrides, given.model, given.device)
+        module = build_method(method + overrides, args.model, args.device)
         module.load_state_dict(trained.state_dict())
         module._optimiser().load_state_dict(trained._optimiser().state_dict())  # momentum
         return module
 
-    exactly = variant([]).double()
-    for state in exactly._optimiser().state.values():
+    float64_module = variant([]).double()
+    for state in float64_module._optimiser().state.values():
         state["momentum_buffer"] = state["momentum_buffer"].double()
-    numbered = list(enumerate(compared, given.warm))
-    exact = {number: made(exactly, step, number, nullcontext()) for number, step in numbered}
-    print(
-        f"{given.method}, {given.model}, {given.dataset}, {given.device}, after {given.warm} steps"
-    )
+    numbered = list(enumerate(compared_steps, args.warm))
+    float64_results = {
+        number: compute_step(float64_module, step, number, nullcontext())
+        for number, step in numbered
+    }
+    print(f"{args.method}, {args.model}, {args.dataset}, {args.device}, after {args.warm} steps")
     print("| | " + " | ".join(HEAD) + " |\n|---|" + "---|" * len(HEAD))
-    for name, (overrides, kind) in VARIANTS.items():
-        if name == "speed.tf32" and given.device.type != "cuda":
+    for name, (overrides, dtype) in VARIANTS.items():
+        if name == "speed.tf32" and args.device.type != "cuda":
             continue
         module = variant(overrides)
         cells = []
         for number, step in numbered:
-            cast = torch.autocast(given.device.type, kind) if kind else nullcontext()
-            cells.append(row(made(module, step, number, cast), exact[number]))
+            autocast = torch.autocast(args.device.type, dtype) if dtype else nullcontext()
+            cells.append(
+                differences(compute_step(module, step, number, autocast), float64_results[number])
+            )
         medians = [statistics.median(column) for column in zip(*cells, strict=True)]
         shown = [f"{value:.1e}" for value in medians[:3]]
         shown += [f"{value:.1%}" for value in medians[3:]]

@@ -27,9 +27,9 @@ from audit.files import write_audit
 from audit.final_predictions import FinalPredictions
 from benchmarks.composed import settings
 from benchmarks.made_data import MadeData
-from benchmarks.ranks import Ranks
+from benchmarks.ranks import RankPool
 from benchmarks.scaling_figure import Lines, Panel, draw
-from benchmarks.step_overhead import by_lightning, windows
+from benchmarks.step_overhead import step_ends_by_lightning, window_seconds
 from callbacks.label_audit import LabelAudit
 from datamodules.randomness import numpy_generator
 from runs.freed_memory import keep_freed_memory
@@ -41,53 +41,57 @@ MANY_CLASSES = 1000
 WINDOW, STEPS = 4, 28
 
 
-def step(
+def step_seconds(
     method: str,
     *,
     batch: int = BATCH,
     classes: int = CLASSES,
     rows: int = ROWS,
     ranks: int = 1,
-    together: bool = True,
+    in_one_run: bool = True,
 ) -> float:
     """Return the CPU seconds of this process for a step of a run."""
     torch.set_num_threads(1)
     keep_freed_memory()
-    devices = ranks if together else 1
+    devices = ranks if in_one_run else 1
     data = MadeData(rows, classes, batch * devices, SIDE)
     words = [f"method={method}", "dataset=digits_uniform", f"max_steps={STEPS}", "trainer=cpu"]
     words += [f"log_every={WINDOW}", f"batch_size={batch * devices}", "logger=csv"]
     if devices > 1:
         words += [f"trainer.devices={devices}", "trainer.strategy=ddp"]
     with tempfile.TemporaryDirectory() as folder:
-        made = settings(*words, f"run_dir={folder}/run")
-        return min(windows(by_lightning(made, folder, watched=True, data=data), WINDOW))
+        run_settings = settings(*words, f"run_dir={folder}/run")
+        return min(
+            window_seconds(
+                step_ends_by_lightning(run_settings, folder, with_callbacks=True, data=data), WINDOW
+            )
+        )
 
 
-def once(rows: int) -> dict[str, float]:
+def one_time_costs(rows: int) -> dict[str, float]:
     """Return the CPU seconds of what a run does once, for as many labels."""
     data = MadeData(rows, MANY_CLASSES, BATCH, SIDE)
-    taken: dict[str, float] = {}
+    seconds: dict[str, float] = {}
 
     def timed(name: str, work: Callable[[], Any]) -> Any:
         start = time.process_time()
-        made = work()
-        taken[name] = time.process_time() - start
-        return made
+        result = work()
+        seconds[name] = time.process_time() - start
+        return result
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        drawn = data.manifest = timed("draw probe and noise", data.draw)
-        timed("write them down", lambda: drawn.save(folder))
+        manifest = data.manifest = timed("draw probe and noise", data.draw)
+        timed("write them down", lambda: manifest.save(folder))
         timed("shuffle an epoch", lambda: numpy_generator(1, "train order", 0).permutation(rows))
-        seen = seen_twice(data)
-        audit = timed("judge all labels", lambda: seen.audit(data))
+        label_audit = audit_seen_twice(data)
+        audit = timed("judge all labels", lambda: label_audit.audit(data))
         options = {"parquet": False, "confidence": 0.5, "label_next": 100}
         timed("write the lists", lambda: write_audit(audit, data, folder, options))
-    return taken
+    return seconds
 
 
-def seen_twice(data: MadeData) -> LabelAudit:
+def audit_seen_twice(data: MadeData) -> LabelAudit:
     """Return an audit with two visits of every example and final predictions."""
     rows, drawn = data.train_size, data.manifest
     generator = torch.Generator().manual_seed(0)
@@ -104,47 +108,53 @@ def seen_twice(data: MadeData) -> LabelAudit:
     return audit
 
 
-def over_ranks(method: str, ranks: int, pool: Ranks, together: bool) -> float:
+def step_seconds_over_ranks(method: str, ranks: int, pool: RankPool, in_one_run: bool) -> float:
     """Return the CPU seconds of a step, summed over the ranks."""
-    return sum(pool.run(ranks, rank_step, method, ranks, together))
+    return sum(pool.run(ranks, step_seconds_of_rank, method, ranks, in_one_run))
 
 
-def rank_step(method: str, ranks: int, together: bool) -> float:
+def step_seconds_of_rank(method: str, ranks: int, in_one_run: bool) -> float:
     """Return one rank's CPU seconds of a step."""
-    return step(method, ranks=ranks, together=together)
+    return step_seconds(method, ranks=ranks, in_one_run=in_one_run)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="less of everything")
     parser.add_argument("--figure", type=Path, help="a PNG file to draw into")
-    given = parser.parse_args()
-    quick = given.quick
+    args = parser.parse_args()
+    quick = args.quick
     batches = (25, 100, 400) if quick else (25, 50, 100, 200, 400)
     classes = (10, 100, 1000)
     sizes = (10_000, 100_000) if quick else (10_000, 100_000, 1_000_000, 2_400_000)
     ranks = (1, 2) if quick else (1, 2, 4)
     for method in METHODS:  # to fill caches
-        step(method)
+        step_seconds(method)
 
     def of_methods(measure: Callable[[str, int], float], values: tuple[int, ...]) -> Lines:
-        found: Lines = {name: {} for name in METHODS.values()}
+        lines: Lines = {name: {} for name in METHODS.values()}
         for value in values:  # methods take turns
             for method, name in METHODS.items():
-                found[name][value] = measure(method, value)
-        return found
+                lines[name][value] = measure(method, value)
+        return lines
 
-    of_batch = of_methods(lambda method, size: step(method, batch=size), batches)
-    of_classes = of_methods(lambda method, count: step(method, classes=count), classes)
+    of_batch = of_methods(lambda method, size: step_seconds(method, batch=size), batches)
+    of_classes = of_methods(lambda method, count: step_seconds(method, classes=count), classes)
     of_rows: Lines = {"a step (supervised)": {}}
     for rows in sizes:
-        of_rows["a step (supervised)"][rows] = step("supervised", rows=rows, classes=MANY_CLASSES)
-        for name, seconds in once(rows).items():
+        of_rows["a step (supervised)"][rows] = step_seconds(
+            "supervised", rows=rows, classes=MANY_CLASSES
+        )
+        for name, seconds in one_time_costs(rows).items():
             of_rows.setdefault(name, {})[rows] = seconds
-    pool = Ranks()
-    of_ranks = of_methods(lambda method, count: over_ranks(method, count, pool, True), ranks)
-    apart = of_methods(lambda method, count: over_ranks(method, count, pool, False), ranks)
-    of_ranks |= {f"{name}, apart": line for name, line in apart.items()}
+    pool = RankPool()
+    of_ranks = of_methods(
+        lambda method, count: step_seconds_over_ranks(method, count, pool, True), ranks
+    )
+    of_separate_runs = of_methods(
+        lambda method, count: step_seconds_over_ranks(method, count, pool, False), ranks
+    )
+    of_ranks |= {f"{name}, apart": line for name, line in of_separate_runs.items()}
     pool.close()
 
     panels = [
@@ -159,10 +169,13 @@ def main() -> None:
         print("|---" * (1 + len(panel.values)) + "|")
         for name, line in panel.lines.items():
             first, *_ = line.values()
-            cells = [f"{one * 1e3:,.4g} ({one / first:.3g})" for one in line.values()]
+            cells = [
+                f"{seconds_of_point * 1e3:,.4g} ({seconds_of_point / first:.3g})"
+                for seconds_of_point in line.values()
+            ]
             print(f"| {name} | " + " | ".join(cells) + " |")
-    if given.figure:
-        draw(panels, given.figure)
+    if args.figure:
+        draw(panels, args.figure)
 
 
 if __name__ == "__main__":

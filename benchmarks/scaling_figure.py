@@ -9,7 +9,7 @@ from report.figures import CYCLE, canvas, save
 Lines = dict[str, dict[int, float]]  # name → value on the x axis → seconds
 
 _MARKERS = "os^Dvp"
-_FEW = (1, 2, 4, 8, 16)  # ticks, if linear growth is no larger
+_LINEAR_TICKS = (1, 2, 4, 8, 16)  # ticks, if linear growth is no larger
 
 
 class Panel(NamedTuple):
@@ -43,26 +43,26 @@ def draw(panels: Sequence[Panel], path: Path) -> None:
                 markersize=5,
                 linewidth=1.6,
                 color=colour,
-                label=f"{name} ({_spoken(first)})",
+                label=f"{name} ({_duration_text(first)})",
             )
         axis.set_title(panel.title)
         axis.set_xlabel(panel.over)
-        axis.set_ylabel(f"CPU time, times that at {_short(values[0])}")
-        axis.set_xticks(values, [_short(value) for value in values])
-        if linear[-1] <= _FEW[-1]:
-            axis.set_yticks(_FEW, [str(tick) for tick in _FEW])
+        axis.set_ylabel(f"CPU time, times that at {_with_unit(values[0])}")
+        axis.set_xticks(values, [_with_unit(value) for value in values])
+        if linear[-1] <= _LINEAR_TICKS[-1]:
+            axis.set_yticks(_LINEAR_TICKS, [str(tick) for tick in _LINEAR_TICKS])
             axis.set_ylim(0.85, 1.5 * linear[-1])
         axis.minorticks_off()
         axis.legend(frameon=False, fontsize=8.5, loc="upper left")
     save(figure, path)
 
 
-def _short(value: int) -> str:
+def _with_unit(value: int) -> str:
     for unit, name in ((1_000_000, "M"), (1000, "k")):
         if value >= unit:
             return f"{value / unit:g} {name}"
     return str(value)
 
 
-def _spoken(seconds: float) -> str:
+def _duration_text(seconds: float) -> str:
     return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"

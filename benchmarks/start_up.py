@@ -26,27 +26,27 @@ LARGE = (
 PATIENCE_SECONDS = 120
 
 
-class Taken(NamedTuple):
+class Durations(NamedTuple):
     """How long something took."""
 
-    own: float  # seconds of CPU
-    wall: float
+    cpu: float  # seconds of CPU
+    clock: float
 
 
 def command(*words: str) -> list[str]:
     return [sys.executable, "train.py", *words]
 
 
-def help_page() -> Taken:
+def time_help() -> Durations:
     """Return how long `--help` takes."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(command("--help"), cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-    own = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Taken(own, wall)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Durations(cpu, wall)
 
 
-def first_step(*words: str) -> Taken:
+def time_first_step(*words: str) -> Durations:
     """Return how long a run takes until its first step is logged; then kill it."""
     with tempfile.TemporaryDirectory() as folder:
         run, start = Path(folder) / "run", time.perf_counter()
@@ -62,38 +62,38 @@ def first_step(*words: str) -> Taken:
             finally:
                 process.kill()
     user, system = (int(tick) / os.sysconf("SC_CLK_TCK") for tick in ticks[11:13])
-    return Taken(user + system, wall)
+    return Durations(user + system, wall)
 
 
-def imported() -> set[str]:
+def modules_of_help() -> set[str]:
     """Return the names of the modules that `--help` imports."""
-    done = subprocess.run(
+    finished = subprocess.run(
         [sys.executable, "-X", "importtime", "train.py", "--help"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
-    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    return {line.rpartition("|")[2].strip() for line in finished.stderr.splitlines()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
-    given, overrides = parser.parse_known_args()
+    args, overrides = parser.parse_known_args()
     works = {
-        "--help": help_page,
-        "first step, logger=csv": lambda: first_step("logger=csv", *overrides),
-        "first step, logger=wandb": lambda: first_step(*overrides),
+        "--help": time_help,
+        "first step, logger=csv": lambda: time_first_step("logger=csv", *overrides),
+        "first step, logger=wandb": lambda: time_first_step(*overrides),
     }
-    taken: dict[str, list[Taken]] = {name: [] for name in works}
-    for _ in range(given.repeats):  # they take turns
+    durations_by_work: dict[str, list[Durations]] = {name: [] for name in works}
+    for _ in range(args.repeats):  # they take turns
         for name, work in works.items():
-            taken[name].append(work())
-    for name, each in taken.items():
-        own, wall = (statistics.median(side) for side in zip(*each, strict=True))
-        print(f"{name:26s} {own:5.2f} s of CPU, {wall:5.2f} s by the clock")
-    names = imported()
+            durations_by_work[name].append(work())
+    for name, each in durations_by_work.items():
+        cpu, wall = (statistics.median(side) for side in zip(*each, strict=True))
+        print(f"{name:26s} {cpu:5.2f} s of CPU, {wall:5.2f} s by the clock")
+    names = modules_of_help()
     large = [name for name in LARGE if name in names]
     print(f"--help imports {', '.join(large) or 'none'} of {', '.join(LARGE)}")
 

@@ -28,43 +28,47 @@ _server = get_context("forkserver")
 _server.set_forkserver_preload(["benchmarks.preloaded"])
 
 
-def _train(words: Sequence[str], said: str, place: dict[str, str]) -> None:
+def _train(overrides: Sequence[str], output_file: str, environment: dict[str, str]) -> None:
     """Do what `python train.py ...` does, or one rank of it."""
     os.setsid()
-    output = os.open(said, os.O_WRONLY | os.O_APPEND)
+    output_descriptor = os.open(output_file, os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):
-        os.dup2(output, stream)
+        os.dup2(output_descriptor, stream)
     # a shell's background jobs ignore SIGINT, and so would what they start
     signal.signal(signal.SIGINT, signal.default_int_handler)
     set_start_method("fork", force=True)  # for loader workers, as without a server
-    os.environ.update(place)
-    rank_zero_only.rank = int(place.get("RANK", 0))  # Lightning has read it at import
+    os.environ.update(environment)
+    rank_zero_only.rank = int(environment.get("RANK", 0))  # Lightning has read it at import
     os.chdir(ROOT)
-    sys.argv = ["train.py", *words]
+    sys.argv = ["train.py", *overrides]
     runpy.run_path("train.py", run_name="__main__")
 
 
-class Started:
+class ForkedRun:
     """A run, as one process or as several ranks.
 
     Args:
-        words: the arguments of `python train.py`.
+        overrides: the arguments of `python train.py`.
         folder: the run's.
         ranks: how many processes to start, as torchrun does; with 1, Lightning starts others if
             the arguments ask for more devices.
     """
 
-    def __init__(self, words: Sequence[str], folder: Path, ranks: int = 1) -> None:
-        self._said = tempfile.NamedTemporaryFile()  # noqa: SIM115  # kept while they run
+    def __init__(self, overrides: Sequence[str], folder: Path, ranks: int = 1) -> None:
+        self._output_file = tempfile.NamedTemporaryFile()  # noqa: SIM115  # kept while they run
         port = str(free_port())
         self.processes = []
         with chdir(ROOT):  # where the server finds the modules to import
             forkserver.ensure_running()
         for rank in range(ranks):
-            place = {"OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+            environment = {"OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
             if ranks > 1:
-                place |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(ranks)}
-            arguments = ([*words, f"run_dir={folder}"], self._said.name, place)
+                environment |= {
+                    "RANK": str(rank),
+                    "LOCAL_RANK": str(rank),
+                    "WORLD_SIZE": str(ranks),
+                }
+            arguments = ([*overrides, f"run_dir={folder}"], self._output_file.name, environment)
             process = _server.Process(target=_train, args=arguments)
             process.start()
             self.processes.append(process)
@@ -88,21 +92,21 @@ class Started:
 
         If one fails, the others are ended as torchrun does: SIGTERM first, then SIGKILL.
         """
-        began, failed = time.monotonic(), 0.0
+        start, failed_at = time.monotonic(), 0.0
         while self.is_alive():
             now = time.monotonic()
-            assert now - began < PATIENCE_SECONDS, self.said
-            if not failed and any(process.exitcode for process in self.processes):
-                failed = now
+            assert now - start < PATIENCE_SECONDS, self.output
+            if not failed_at and any(process.exitcode for process in self.processes):
+                failed_at = now
                 for rank in range(len(self.processes)):
                     self.send(signal.SIGTERM, rank)
-            elif failed and now - failed > GRACE_SECONDS:
+            elif failed_at and now - failed_at > GRACE_SECONDS:
                 self.send(signal.SIGKILL)
             time.sleep(0.01)
         code = self.processes[0].exitcode
         return code if code >= 0 else 128 - code
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         """Everything that the processes printed."""
-        return Path(self._said.name).read_text()
+        return Path(self._output_file.name).read_text()

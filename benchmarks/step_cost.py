@@ -46,7 +46,7 @@ Work = Callable[[], object]
 Batches = tuple[Views, Views]
 
 
-class Count(NamedTuple):
+class PassCounts(NamedTuple):
     """The passes of one batch that a step needs."""
 
     floor: float | None  # F, by the usual count
@@ -56,19 +56,19 @@ class Count(NamedTuple):
 
 
 # Suffix of the rows with the settings of `--beside`.
-BESIDE = " +"
+BESIDE_SUFFIX = " +"
 
 # name → settings, and the count of passes.
-METHODS: dict[str, tuple[list[str], Count]] = {
-    "supervised": (["method=supervised"], Count(3, 1, 1)),
-    "l2r": (["method=l2r"], Count(8, 2, 2, 1)),
-    "l2r double backward": (["method=l2r", "meta.engine=double_backward"], Count(13)),
-    "ieg": (["method=ieg"], Count(26, 6, 8, 2)),
+METHODS: dict[str, tuple[list[str], PassCounts]] = {
+    "supervised": (["method=supervised"], PassCounts(3, 1, 1)),
+    "l2r": (["method=l2r"], PassCounts(8, 2, 2, 1)),
+    "l2r double backward": (["method=l2r", "meta.engine=double_backward"], PassCounts(13)),
+    "ieg": (["method=ieg"], PassCounts(26, 6, 8, 2)),
     "ieg guess detached": (
         ["method=ieg", "method.differentiable_guess=false"],
-        Count(22, 6, 7, 1),
+        PassCounts(22, 6, 7, 1),
     ),
-    "ieg double backward": (["method=ieg", "meta.engine=double_backward"], Count(None)),
+    "ieg double backward": (["method=ieg", "meta.engine=double_backward"], PassCounts(None)),
 }
 
 
@@ -81,19 +81,19 @@ class BareSGD(torch.optim.SGD):
         return self
 
 
-def build(overrides: list[str], model: str, device: torch.device) -> NoisyLabelModule:
+def build_method(overrides: list[str], model: str, device: torch.device) -> NoisyLabelModule:
     """Return a method's module whose `training_step` needs no Trainer."""
     data: Any = SimpleNamespace(num_classes=10, test_names=("test",))
     schedule = Schedule(learning_rate=1e-3, steps_per_epoch=500, max_steps=1000)
-    made = settings("dataset=cifar10_asym", f"model={model}", "logger=none", *overrides)
-    module: Any = build_module(made, data, schedule).to(device).train()
+    run_settings = settings("dataset=cifar10_asym", f"model={model}", "logger=none", *overrides)
+    module: Any = build_module(run_settings, data, schedule).to(device).train()
     optimiser = BareSGD(module.net.parameters(), lr=1e-3, momentum=module.momentum)
     module._optimiser = lambda: optimiser
     module.manual_backward = lambda loss: loss.backward()
     return module
 
 
-def batches(size: int, side: int, device: torch.device) -> Batches:
+def random_batches(size: int, side: int, device: torch.device) -> Batches:
     """Return a noisy and a trusted batch of random pictures."""
     generator = torch.Generator().manual_seed(0)
 
@@ -106,9 +106,9 @@ def batches(size: int, side: int, device: torch.device) -> Batches:
     return views(True), views(False)
 
 
-def steps(names: list[str], given: argparse.Namespace, data: Batches) -> dict[str, Work]:
+def timed_works(names: list[str], args: argparse.Namespace, data: Batches) -> dict[str, Work]:
     """Return what is timed: single passes, as units of measurement, then the methods' steps."""
-    net = build(["method=supervised"], given.model, given.device).net
+    net = build_method(["method=supervised"], args.model, args.device).net
     image = data[0].weak
     theta = dict(net.named_parameters())
     direction = {name: torch.randn_like(value) for name, value in theta.items()}
@@ -120,8 +120,8 @@ def steps(names: list[str], given: argparse.Namespace, data: Batches) -> dict[st
     def both_ways() -> None:
         torch.autograd.grad(net(image).sum(), list(theta.values()))
 
-    def stepping(overrides: list[str]) -> Work:
-        module = build(overrides, given.model, given.device)
+    def whole_step(overrides: list[str]) -> Work:
+        module = build_method(overrides, args.model, args.device)
         step = Step(*data, batch=None)  # type: ignore[arg-type]
         tf32 = "speed.tf32=true" in overrides
 
@@ -131,7 +131,7 @@ def steps(names: list[str], given: argparse.Namespace, data: Batches) -> dict[st
 
         return work
 
-    def exact(work: Work) -> Work:
+    def in_float32(work: Work) -> Work:
         def done() -> None:
             multiply_float32(tf32=False)  # an earlier step may have changed it
             work()
@@ -139,18 +139,18 @@ def steps(names: list[str], given: argparse.Namespace, data: Batches) -> dict[st
         return done
 
     works: dict[str, Work] = {
-        "forward": exact(lambda: net(image)),
-        "forward and backward": exact(both_ways),
-        "forward mode": exact(forward_mode),
+        "forward": in_float32(lambda: net(image)),
+        "forward and backward": in_float32(both_ways),
+        "forward mode": in_float32(forward_mode),
     }
     for name in names:
         if name in METHODS:
-            works[name] = stepping(METHODS[name][0])
-            if given.beside:
-                works[name + BESIDE] = stepping(METHODS[name][0] + given.beside.split(","))
+            works[name] = whole_step(METHODS[name][0])
+            if args.beside:
+                works[name + BESIDE_SUFFIX] = whole_step(METHODS[name][0] + args.beside.split(","))
         else:
-            public = PUBLIC[name](build(["method=l2r"], given.model, given.device), *data)
-            works[name] = exact(public)
+            public = PUBLIC[name](build_method(["method=l2r"], args.model, args.device), *data)
+            works[name] = in_float32(public)
     return works
 
 
@@ -166,7 +166,7 @@ def seconds(work: Work, device: torch.device) -> float:
     return clock() - start
 
 
-def peak(work: Work, device: torch.device) -> int:
+def peak_bytes(work: Work, device: torch.device) -> int:
     """Return the peak of the bytes that torch allocates, beyond those allocated before.
 
     On a CPU these are summed up from the allocations and releases in torch's profile: unlike the
@@ -177,32 +177,42 @@ def peak(work: Work, device: torch.device) -> int:
         torch.cuda.reset_peak_memory_stats(device)
         work()
         return torch.cuda.max_memory_allocated(device) - before
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=False) as told:
+    with profile(
+        activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=False
+    ) as profiled:
         work()
-    events = told.profiler.kineto_results.events()  # type: ignore[union-attr]
-    given = sorted((e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]")
-    most = now = 0
-    for _, size in given:
-        now += size
-        most = max(most, now)
-    return most
+    events = profiled.profiler.kineto_results.events()  # type: ignore[union-attr]
+    allocations = sorted((e.start_ns(), e.nbytes()) for e in events if e.name() == "[memory]")
+    peak = current = 0
+    for _, size in allocations:
+        current += size
+        peak = max(peak, current)
+    return peak
 
 
-def row(name: str, taken: dict[str, float], memory: dict[str, int], batch: int) -> str:
-    time_, unit = taken[name], taken["forward"]
-    cells = [f"{time_ * 1e3:.0f}", f"{1 / time_:.2f}", f"{batch / time_:.0f}"]
-    cells += [f"{memory[name] / 2**20:.0f}", f"{time_ / unit:.2f}"]
-    if "supervised" in taken:
-        cells += [f"{time_ / taken['supervised']:.2f}"]
+def table_row(name: str, seconds: dict[str, float], memory: dict[str, int], batch: int) -> str:
+    step_seconds, forward_seconds = seconds[name], seconds["forward"]
+    cells = [f"{step_seconds * 1e3:.0f}", f"{1 / step_seconds:.2f}", f"{batch / step_seconds:.0f}"]
+    cells += [f"{memory[name] / 2**20:.0f}", f"{step_seconds / forward_seconds:.2f}"]
+    if "supervised" in seconds:
+        cells += [f"{step_seconds / seconds['supervised']:.2f}"]
         cells += [f"{memory[name] / memory['supervised']:.2f}"]
     else:
         cells += ["", ""]
-    count = METHODS.get(name.removesuffix(BESIDE), ([], Count(None)))[1]
-    cells += ["" if count.floor is None else f"{count.floor:.0f}"]
-    cells += ["" if count.floor is None else f"{time_ / unit / count.floor - 1:+.0%}"]
-    backward = taken["forward and backward"] - unit
-    passes = count.forward * unit + count.backward * backward + count.jvp * taken["forward mode"]
-    cells += [f"{time_ / passes - 1:+.0%}" if passes else ""]
+    pass_counts = METHODS.get(name.removesuffix(BESIDE_SUFFIX), ([], PassCounts(None)))[1]
+    cells += ["" if pass_counts.floor is None else f"{pass_counts.floor:.0f}"]
+    cells += [
+        ""
+        if pass_counts.floor is None
+        else f"{step_seconds / forward_seconds / pass_counts.floor - 1:+.0%}"
+    ]
+    backward = seconds["forward and backward"] - forward_seconds
+    passes = (
+        pass_counts.forward * forward_seconds
+        + pass_counts.backward * backward
+        + pass_counts.jvp * seconds["forward mode"]
+    )
+    cells += [f"{step_seconds / passes - 1:+.0%}" if passes else ""]
     return "| " + " | ".join([name, *cells]) + " |"
 
 
@@ -226,37 +236,37 @@ def main() -> None:
         "--stock-malloc", action="store_true", help="without what `runs.freed_memory` does"
     )
     parser.add_argument("--quick", action="store_true", help="resnet11 and three rounds")
-    given = parser.parse_args()
-    if given.quick:
-        given.model, given.rounds = "resnet11", 3
-    torch.set_num_threads(given.threads)
-    if not given.stock_malloc:
+    args = parser.parse_args()
+    if args.quick:
+        args.model, args.rounds = "resnet11", 3
+    torch.set_num_threads(args.threads)
+    if not args.stock_malloc:
         keep_freed_memory()
-    asked = given.only.split(",")
-    names = [name for name in [*METHODS, *PUBLIC] if not given.only or name in asked]
-    works = steps(names, given, batches(given.batch, given.side, given.device))
+    chosen = args.only.split(",")
+    names = [name for name in [*METHODS, *PUBLIC] if not args.only or name in chosen]
+    works = timed_works(names, args, random_batches(args.batch, args.side, args.device))
 
     for work in works.values():  # to create momentum and fill caches
         work()
-    memory = {name: peak(work, given.device) for name, work in works.items()}
-    if "speed.cuda_graph=true" in given.beside:
+    memory = {name: peak_bytes(work, args.device) for name, work in works.items()}
+    if "speed.cuda_graph=true" in args.beside:
         for _ in range(WARM_UP_STEPS - 1):  # the last of these calls records the graph
             for work in works.values():
                 work()
     rounds = [
-        {name: seconds(work, given.device) for name, work in works.items()}
-        for _ in range(given.rounds)
+        {name: seconds(work, args.device) for name, work in works.items()}
+        for _ in range(args.rounds)
     ]
-    taken = {name: statistics.median(one[name] for one in rounds) for name in works}
-    where = torch.cuda.get_device_name() if given.device.type == "cuda" else "CPU"
+    median_seconds = {name: statistics.median(timed[name] for timed in rounds) for name in works}
+    where = torch.cuda.get_device_name() if args.device.type == "cuda" else "CPU"
     print(
-        f"{given.model}, {given.batch} images of {given.side}x{given.side}, {where}, "
-        f"{given.threads} threads, torch {torch.__version__}; median of {given.rounds} rounds"
-        + (f"; +: {given.beside}" if given.beside else "")
+        f"{args.model}, {args.batch} images of {args.side}x{args.side}, {where}, "
+        f"{args.threads} threads, torch {torch.__version__}; median of {args.rounds} rounds"
+        + (f"; +: {args.beside}" if args.beside else "")
     )
     print(HEAD)
     for name in works:
-        print(row(name, taken, memory, given.batch))
+        print(table_row(name, median_seconds, memory, args.batch))
 
 
 if __name__ == "__main__":

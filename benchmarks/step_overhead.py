@@ -37,78 +37,80 @@ from runs.freed_memory import keep_freed_memory
 from runs.settings import Settings
 
 
-class Clock(Callback):
+class StepClock(Callback):
     """Note the CPU time at which each step ended."""
 
     def __init__(self) -> None:
-        self.ended: list[float] = []
+        self.step_ends: list[float] = []
 
     def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
         """Note it."""
-        self.ended.append(time.process_time())
+        self.step_ends.append(time.process_time())
 
 
-def windows(ended: list[float], every: int) -> list[float]:
+def window_seconds(step_ends: list[float], every: int) -> list[float]:
     """Return the seconds per step of each window but the first, in which caches fill."""
-    return [(end - start) / every for start, end in pairwise(ended[every - 1 :: every])]
+    return [(end - start) / every for start, end in pairwise(step_ends[every - 1 :: every])]
 
 
-Taken = dict[str, list[float]]
+SecondsByName = dict[str, list[float]]
 
 
-def timed(watcher: Callback, taken: Taken) -> None:
-    """Make the callback note in `taken` how long it takes at each step's end."""
-    inner, name = watcher.on_train_batch_end, type(watcher).__name__
+def note_seconds(callback: Callback, seconds: SecondsByName) -> None:
+    """Make the callback note in `seconds` how long it takes at each step's end."""
+    original, name = callback.on_train_batch_end, type(callback).__name__
 
-    def outer(*args: Any) -> None:
+    def timed(*args: Any) -> None:
         start = time.process_time()
-        inner(*args)
-        taken.setdefault(name, []).append(time.process_time() - start)
+        original(*args)
+        seconds.setdefault(name, []).append(time.process_time() - start)
 
-    watcher.on_train_batch_end = outer  # type: ignore[method-assign]
+    callback.on_train_batch_end = timed  # type: ignore[method-assign]
 
 
-def by_lightning(
-    made: Settings,
+def step_ends_by_lightning(
+    run_settings: Settings,
     folder: str,
     *,
-    watched: bool,
+    with_callbacks: bool,
     data: NoisyLabelDataModule | None = None,
-    alone: Taken | None = None,
+    callback_seconds: SecondsByName | None = None,
 ) -> list[float]:
     """Return the CPU times at which the steps of a run ended.
 
     Args:
-        made: the run's settings.
+        run_settings: the run's settings.
         folder: where it writes.
-        watched: whether there are callbacks and a logger.
+        with_callbacks: whether there are callbacks and a logger.
         data: what to train on instead of the settings' data.
-        alone: where to note the time of each callback.
+        callback_seconds: where to note the time of each callback.
     """
-    data = data or build_data(made)
-    schedule, plan = build_schedule(made, data)
-    module = build_module(made, data, schedule)
-    watchers: list[Callback] = []
-    if watched:
-        watchers = build_callbacks(made, data, plan, RunFolder(made), StopSignals())
-    clock = Clock()
-    watchers = [one for one in watchers if not isinstance(one, Evaluations)]
-    if alone is not None:
-        for watcher in watchers:
-            timed(watcher, alone)
-    trainer = build_trainer(made, plan.max_steps, [*watchers, clock])
-    trainer.loggers = [CSVLog(Path(folder) / "metrics.csv")] if watched else []
+    data = data or build_data(run_settings)
+    schedule, plan = build_schedule(run_settings, data)
+    module = build_module(run_settings, data, schedule)
+    callbacks: list[Callback] = []
+    if with_callbacks:
+        callbacks = build_callbacks(
+            run_settings, data, plan, RunFolder(run_settings), StopSignals()
+        )
+    clock = StepClock()
+    callbacks = [callback for callback in callbacks if not isinstance(callback, Evaluations)]
+    if callback_seconds is not None:
+        for callback in callbacks:
+            note_seconds(callback, callback_seconds)
+    trainer = build_trainer(run_settings, plan.max_steps, [*callbacks, clock])
+    trainer.loggers = [CSVLog(Path(folder) / "metrics.csv")] if with_callbacks else []
     trainer.limit_val_batches = 0
     trainer.fit(module, datamodule=data)
-    return clock.ended
+    return clock.step_ends
 
 
-def by_hand(made: Settings) -> list[float]:
+def step_ends_by_hand(run_settings: Settings) -> list[float]:
     """Return the CPU times at which the steps of a bare loop ended."""
-    data = build_data(made)
+    data = build_data(run_settings)
     data.setup("fit")
-    schedule, plan = build_schedule(made, data)
-    module: Any = build_module(made, data, schedule).train()
+    schedule, plan = build_schedule(run_settings, data)
+    module: Any = build_module(run_settings, data, schedule).train()
     optimiser = BareSGD(module.net.parameters(), lr=0.1, momentum=module.momentum)
     module._optimiser = lambda: optimiser
     module.manual_backward = lambda loss: loss.backward()
@@ -120,12 +122,12 @@ def by_hand(made: Settings) -> list[float]:
         strategy=SimpleNamespace(root_device=torch.device("cpu")),
     )
     data.trainer = stand_in  # type: ignore[assignment]
-    ended = []
+    step_ends = []
     for number, batch in zip(range(plan.max_steps), data.train_dataloader(), strict=False):
         stand_in.global_step = number
         module.training_step(data.on_after_batch_transfer(batch, 0), number)
-        ended.append(time.process_time())
-    return ended
+        step_ends.append(time.process_time())
+    return step_ends
 
 
 def main() -> None:
@@ -133,30 +135,37 @@ def main() -> None:
     parser.add_argument("--method", default="supervised")
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
-    given, overrides = parser.parse_known_args()
+    args, overrides = parser.parse_known_args()
     torch.set_num_threads(1)
     keep_freed_memory()
-    taken: Taken = {"bare": [], "Lightning": [], "a run": []}
-    alone: Taken = {}
-    for _ in range(given.rounds):
+    seconds_by_kind: SecondsByName = {"bare": [], "Lightning": [], "a run": []}
+    callback_seconds: SecondsByName = {}
+    for _ in range(args.rounds):
         with tempfile.TemporaryDirectory() as folder:
-            words = [f"method={given.method}", f"run_dir={folder}/run", "logger=csv", "trainer=cpu"]
+            words = [f"method={args.method}", f"run_dir={folder}/run", "logger=csv", "trainer=cpu"]
             every = settings(*words, *overrides)["log_every"]
             # one more window, the first, which does not count
-            made = settings(*words, f"max_steps={given.steps + every}", *overrides)
-            taken["bare"] += windows(by_hand(made), every)
-            taken["Lightning"] += windows(by_lightning(made, folder, watched=False), every)
-            taken["a run"] += windows(by_lightning(made, folder, watched=True), every)
-            by_lightning(made, folder, watched=True, alone=alone)
-    fastest = {name: min(each) for name, each in taken.items()}
+            run_settings = settings(*words, f"max_steps={args.steps + every}", *overrides)
+            seconds_by_kind["bare"] += window_seconds(step_ends_by_hand(run_settings), every)
+            seconds_by_kind["Lightning"] += window_seconds(
+                step_ends_by_lightning(run_settings, folder, with_callbacks=False), every
+            )
+            seconds_by_kind["a run"] += window_seconds(
+                step_ends_by_lightning(run_settings, folder, with_callbacks=True), every
+            )
+            step_ends_by_lightning(
+                run_settings, folder, with_callbacks=True, callback_seconds=callback_seconds
+            )
+    fastest = {name: min(each) for name, each in seconds_by_kind.items()}
     bare = fastest["bare"]
     print(
-        f"{given.method} {' '.join(overrides)}: ms a step: "
+        f"{args.method} {' '.join(overrides)}: ms a step: "
         + ", ".join(
-            f"{name} {one * 1e3:.2f} ({one / bare - 1:+.1%})" for name, one in fastest.items()
+            f"{name} {fastest_seconds * 1e3:.2f} ({fastest_seconds / bare - 1:+.1%})"
+            for name, fastest_seconds in fastest.items()
         )
     )
-    each = {name: statistics.median(seconds) * 1e3 for name, seconds in alone.items()}
+    each = {name: statistics.median(seconds) * 1e3 for name, seconds in callback_seconds.items()}
     print(", ".join(f"{name} {ms:.2f}" for name, ms in each.items() if ms >= 0.005))
 
 

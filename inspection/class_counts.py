@@ -33,7 +33,7 @@ class WrongLabels(NamedTuple):
     true: Shares
 
 
-def counts(label: Labels, num_classes: int) -> Labels:
+def count_per_class(label: Labels, num_classes: int) -> Labels:
     """Return the number of examples of each class, (C,)."""
     return np.bincount(label, minlength=num_classes)
 
@@ -50,18 +50,20 @@ def wrong_labels(clean: Labels, given: Labels, num_classes: int) -> WrongLabels:
     wrong, known = judged & (clean != given), judged & (clean >= 0)
     with np.errstate(invalid="ignore"):
         return WrongLabels(
-            counts(given[wrong], num_classes) / counts(given[judged], num_classes),
-            counts(clean[wrong & known], num_classes) / counts(clean[known], num_classes),
+            count_per_class(given[wrong], num_classes)
+            / count_per_class(given[judged], num_classes),
+            count_per_class(clean[wrong & known], num_classes)
+            / count_per_class(clean[known], num_classes),
         )
 
 
 def near_names(names: Sequence[str]) -> list[list[str]]:
     """Return groups of names that differ only in case, spaces or Unicode form (NFKC)."""
-    alike: dict[str, list[str]] = defaultdict(list)
+    names_by_key: dict[str, list[str]] = defaultdict(list)
     for name in names:
-        plain = unicodedata.normalize("NFKC", name).casefold()
-        alike["".join(plain.split())].append(name)
-    return [group for group in alike.values() if len(group) > 1]
+        normalised = unicodedata.normalize("NFKC", name).casefold()
+        names_by_key["".join(normalised.split())].append(name)
+    return [group for group in names_by_key.values() if len(group) > 1]
 
 
 def probe_advice(probe: Labels, names: Sequence[str], method: str, uses_probe: bool) -> list[str]:
@@ -78,30 +80,36 @@ def probe_advice(probe: Labels, names: Sequence[str], method: str, uses_probe: b
             f"method={method} does not look at the {probe.sum():,} trusted examples: "
             "probe_per_class=0 would train on them as noisy ones"
         ]
-    without = [name for name, count in zip(names, probe.tolist(), strict=True) if not count]
-    if without:
+    untrusted_classes = [
+        name for name, count in zip(names, probe.tolist(), strict=True) if not count
+    ]
+    if untrusted_classes:
         return [
-            f"classes without a trusted example: {len(without)} of {len(names)} "
-            f"({first_few(without)}); to method={method} nothing else speaks for a class, so trust "
+            f"classes without a trusted example: {len(untrusted_classes)} of {len(names)} "
+            f"({first_few(untrusted_classes)}); to method={method} nothing else speaks for a "
+            "class, so trust "
             f"1 or more of each, {PAPERS_PROBE} as in the paper"
         ]
     advice = []
-    least, most = int(probe.min()), int(probe.max())
-    if least < PAPERS_PROBE:
+    smallest, largest = int(probe.min()), int(probe.max())
+    if smallest < PAPERS_PROBE:
         advice.append(
-            f"the smallest class has {least} trusted examples: 1 is enough to train, and the paper "
+            f"the smallest class has {smallest} trusted examples: 1 is enough to train, and the "
+            "paper "
             f"has {PAPERS_PROBE} of each"
         )
-    if most > least:
+    if largest > smallest:
         advice.append(
-            f"the probe is not balanced ({least} to {most} of a class), and the probe loss of "
-            f"method={method} counts each example once: probe_per_class={least} takes as many of "
+            f"the probe is not balanced ({smallest} to {largest} of a class), and the probe loss "
+            "of "
+            f"method={method} counts each example once: probe_per_class={smallest} takes as many "
+            "of "
             "each class"
         )
     return advice
 
 
-def few(noisy: Labels, names: Sequence[str]) -> list[str]:
+def nearly_empty_classes(noisy: Labels, names: Sequence[str]) -> list[str]:
     """Return the nearly empty classes, each with its number of examples; not the empty ones."""
     return [
         f"{name} ({count})"
@@ -110,12 +118,18 @@ def few(noisy: Labels, names: Sequence[str]) -> list[str]:
     ]
 
 
-def absent(count: Labels, names: Sequence[str]) -> list[str]:
+def empty_classes(counts: Labels, names: Sequence[str]) -> list[str]:
     """Return the classes without an example."""
-    return [name for name, there in zip(names, count.tolist(), strict=True) if not there]
+    return [
+        name
+        for name, example_count in zip(names, counts.tolist(), strict=True)
+        if not example_count
+    ]
 
 
-def as_rows(names: Sequence[str], columns: Mapping[str, Labels], wrong: WrongLabels) -> list[Row]:
+def class_rows(
+    names: Sequence[str], columns: Mapping[str, Labels], wrong: WrongLabels
+) -> list[Row]:
     """Return a row for each class, ready for JSON.
 
     Args:
@@ -126,11 +140,11 @@ def as_rows(names: Sequence[str], columns: Mapping[str, Labels], wrong: WrongLab
     return [
         {
             "class": name,
-            **{split: int(count[place]) for split, count in columns.items()},
-            "wrong_of_given": _share(wrong.given[place]),
-            "wrong_of_true": _share(wrong.true[place]),
+            **{split: int(count[index]) for split, count in columns.items()},
+            "wrong_of_given": _share(wrong.given[index]),
+            "wrong_of_true": _share(wrong.true[index]),
         }
-        for place, name in enumerate(names)
+        for index, name in enumerate(names)
     ]
 
 

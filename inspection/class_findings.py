@@ -8,11 +8,11 @@ from datamodules.phrases import first_few
 from inspection.class_counts import (
     FEW_EXAMPLES,
     PAPERS_PROBE,
-    absent,
-    as_rows,
-    counts,
-    few,
+    class_rows,
+    count_per_class,
+    empty_classes,
     near_names,
+    nearly_empty_classes,
     probe_advice,
     wrong_labels,
 )
@@ -33,23 +33,26 @@ def add_classes(
     """
     manifest, names, classes = data.manifest, data.manifest.class_names, data.num_classes
     columns = {
-        NOISY: counts(manifest.given, classes),
-        PROBE: counts(manifest.probe_label, classes),
-        **{name: counts(one.label.numpy(), classes) for name, one in data.test_sets.items()},
+        NOISY: count_per_class(manifest.given, classes),
+        PROBE: count_per_class(manifest.probe_label, classes),
+        **{
+            name: count_per_class(test_set.label.numpy(), classes)
+            for name, test_set in data.test_sets.items()
+        },
     }
     given = np.concatenate([manifest.given, data.original_labels(manifest.probe_rows)])
     wrong = wrong_labels(np.concatenate([manifest.clean, manifest.probe_label]), given, classes)
     findings.splits = list(columns)
-    findings.classes = as_rows(names, columns, wrong)
+    findings.classes = class_rows(names, columns, wrong)
     _add_noise(findings, data)
     noisy, probe = columns[NOISY], columns[PROBE]
-    untrained = absent(noisy + probe if uses_probe else noisy, names)
+    untrained = empty_classes(noisy + probe if uses_probe else noisy, names)
     if untrained:
         findings.warn(
             f"nothing to train on in {len(untrained)} of {classes} classes "
             f"({first_few(untrained)}): give them examples, or leave the classes out of the data"
         )
-    only_trusted = [name for name in absent(noisy, names) if name not in untrained]
+    only_trusted = [name for name in empty_classes(noisy, names) if name not in untrained]
     if only_trusted:
         findings.warn(
             f"classes with trusted examples only: {len(only_trusted)} of {classes} "
@@ -57,24 +60,25 @@ def add_classes(
         )
     for name in data.test_sets:
         if not columns[name].sum():
-            findings.blocks.append(
+            findings.errors.append(
                 f"There is no picture in {name}, so nothing could be judged: give a test split "
                 "with labels."
             )
-        elif untested := absent(columns[name], names):
+        elif untested := empty_classes(columns[name], names):
             findings.warn(
                 f"classes that are not in {name}, which will say nothing of them: "
                 f"{len(untested)} of {classes} ({first_few(untested)})"
             )
-    for alike in near_names(names):
+    for similar_names in near_names(names):
         findings.warn(
-            f"{' and '.join(map(repr, alike))} are different classes whose names differ by case "
+            f"{' and '.join(map(repr, similar_names))} are different classes whose names differ "
+            "by case "
             "or space alone: if they mean the same, write them in one way"
         )
-    if nearly_empty := few(noisy, names):
+    if few_examples := nearly_empty_classes(noisy, names):
         findings.warn(
-            f"classes with fewer than {FEW_EXAMPLES} noisy examples: {len(nearly_empty)} of "
-            f"{classes} ({first_few(nearly_empty)})"
+            f"classes with fewer than {FEW_EXAMPLES} noisy examples: {len(few_examples)} of "
+            f"{classes} ({first_few(few_examples)})"
         )
     if probe.any():
         advice = probe_advice(probe, names, method, uses_probe)
@@ -90,12 +94,15 @@ def add_classes(
 def _add_noise(findings: Findings, data: NoisyLabelDataModule) -> None:
     manifest = data.manifest
     original = data.original_labels(manifest.probe_rows)
-    both = original >= 0
-    of_trusted = effective_rate(manifest.probe_label[both], original[both]) if both.any() else None
+    known = original >= 0
+    noise_among_trusted = (
+        effective_rate(manifest.probe_label[known], original[known]) if known.any() else None
+    )
     findings.facts["nominal_noise"] = data.noise
     findings.facts["effective_noise"] = manifest.effective_noise
-    findings.facts["wrong_among_trusted"] = of_trusted
-    if of_trusted is not None:
+    findings.facts["wrong_among_trusted"] = noise_among_trusted
+    if noise_among_trusted is not None:
         findings.notes.append(
-            f"{of_trusted:.1%} of the {both.sum():,} trusted examples had come with a wrong label"
+            f"{noise_among_trusted:.1%} of the {known.sum():,} trusted examples had come with a "
+            "wrong label"
         )

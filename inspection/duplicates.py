@@ -13,7 +13,7 @@ class Copy(NamedTuple):
     """One of several equal pictures."""
 
     split: str
-    place: int  # in its split
+    position: int  # in its split
     label: int
 
 
@@ -27,67 +27,69 @@ class Duplicates(NamedTuple):
         same_label: within one split, all with the same label: harmless.
         other_label: within one split, with different labels: at least one is wrong.
         leaks: in training data and a test set, or in the probe set and the noisy examples.
-        tests: in several test sets, but not in training data.
+        in_several_tests: in several test sets, but not in training data.
     """
 
     same_label: list[Group]
     other_label: list[Group]
     leaks: list[Group]
-    tests: list[Group]
+    in_several_tests: list[Group]
 
 
-def groups_of(digests: Mapping[str, Sequence[bytes]], labels: Mapping[str, Labels]) -> list[Group]:
+def group_equal_pictures(
+    digests: Mapping[str, Sequence[bytes]], labels: Mapping[str, Labels]
+) -> list[Group]:
     """Return the groups of equal pictures, in the order of their first members.
 
     Args:
         digests: split → its pictures' digests (N,); empty ones are not compared.
         labels: split → its pictures' labels (N,).
     """
-    count = Counter(one for split in digests.values() for one in split if one)
+    count = Counter(digest for split in digests.values() for digest in split if digest)
     groups: dict[bytes, Group] = defaultdict(list)
-    for split, ones in digests.items():
-        label = labels[split]
-        for place, one in enumerate(ones):
-            if count[one] > 1:
-                groups[one].append(Copy(split, place, int(label[place])))
+    for split, digests_of_split in digests.items():
+        labels_of_split = labels[split]
+        for position, digest in enumerate(digests_of_split):
+            if count[digest] > 1:
+                groups[digest].append(Copy(split, position, int(labels_of_split[position])))
     return list(groups.values())
 
 
-def sort_out(groups: Iterable[Group]) -> Duplicates:
+def sort_by_kind(groups: Iterable[Group]) -> Duplicates:
     """Sort the groups by kind."""
-    found = Duplicates([], [], [], [])
+    duplicates = Duplicates([], [], [], [])
     for group in groups:
-        for alike in within_splits(group):
-            one_label = len({copy.label for copy in alike}) == 1
-            (found.same_label if one_label else found.other_label).append(alike)
+        for copies in parts_within_splits(group):
+            has_one_label = len({copy.label for copy in copies}) == 1
+            (duplicates.same_label if has_one_label else duplicates.other_label).append(copies)
         splits = {copy.split for copy in group}
-        training = splits & {NOISY, PROBE}
-        if training and len(splits) > 1:
-            found.leaks.append(group)
+        training_splits = splits & {NOISY, PROBE}
+        if training_splits and len(splits) > 1:
+            duplicates.leaks.append(group)
         elif len(splits) > 1:
-            found.tests.append(group)
-    return found
+            duplicates.in_several_tests.append(group)
+    return duplicates
 
 
-def within_splits(group: Group) -> list[Group]:
+def parts_within_splits(group: Group) -> list[Group]:
     """Return the parts of a group that lie within one split, if of two or more pictures."""
     by_split: dict[str, Group] = defaultdict(list)
     for copy in group:
         by_split[copy.split].append(copy)
-    return [alike for alike in by_split.values() if len(alike) > 1]
+    return [copies for copies in by_split.values() if len(copies) > 1]
 
 
-def leaking(group: Group) -> list[tuple[Copy, Copy]]:
+def leaking_pairs(group: Group) -> list[tuple[Copy, Copy]]:
     """Return pairs: a copy that should not be trained on, and the one that it leaks.
 
     These are training pictures that are in a test set, and noisy ones that are in the probe set.
     """
-    tests = [copy for copy in group if copy.split not in (NOISY, PROBE)]
-    probe = [copy for copy in group if copy.split == PROBE]
+    test_copies = [copy for copy in group if copy.split not in (NOISY, PROBE)]
+    probe_copies = [copy for copy in group if copy.split == PROBE]
     pairs = []
     for copy in group:
-        if copy.split in (NOISY, PROBE) and tests:
-            pairs.append((copy, tests[0]))
-        elif copy.split == NOISY and probe:
-            pairs.append((copy, probe[0]))
+        if copy.split in (NOISY, PROBE) and test_copies:
+            pairs.append((copy, test_copies[0]))
+        elif copy.split == NOISY and probe_copies:
+            pairs.append((copy, probe_copies[0]))
     return pairs

@@ -19,8 +19,8 @@ class Estimate(NamedTuple):
         training_seconds: of all steps.
         evaluation_seconds: of all evaluations.
         picture_bytes: of pictures that are read into memory when training begins.
-        there: bytes of memory available before the timed steps, or None if unknown.
-        batch: noisy examples per step on one device.
+        available_memory: bytes of memory available before the timed steps, or None if unknown.
+        batch_per_device: noisy examples per step on one device.
         devices: how many share the work; communication between them is not in the estimate.
     """
 
@@ -31,19 +31,19 @@ class Estimate(NamedTuple):
     training_seconds: float
     evaluation_seconds: float
     picture_bytes: int
-    there: int | None
-    batch: int
+    available_memory: int | None
+    batch_per_device: int
     devices: int
 
     @property
     def is_scaled(self) -> bool:
         """Whether the time is scaled up from steps smaller than the run's."""
-        return self.cost.timed < self.batch
+        return self.cost.timed_examples < self.batch_per_device
 
     @property
-    def held(self) -> int:
+    def peak_memory(self) -> int:
         """Peak memory in bytes; on a GPU, of the GPU's memory."""
-        return self.cost.held + (0 if self._on_gpu else self.picture_bytes)
+        return self.cost.peak_memory + (0 if self._on_gpu else self.picture_bytes)
 
     @property
     def _on_gpu(self) -> bool:
@@ -52,11 +52,12 @@ class Estimate(NamedTuple):
     def shortage(self) -> str | None:
         """Return a warning if the machine has less memory than the run is expected to need."""
         needed = self.picture_bytes + (0 if self._on_gpu else self.cost.memory * self.devices)
-        if self.there is None or needed <= self.there:
+        if self.available_memory is None or needed <= self.available_memory:
             return None
         return (
             f"training is foretold to need {byte_size(needed)} more memory, and the machine has "
-            f"{byte_size(self.there)} left: it would be killed; give a smaller batch_size, model "
+            f"{byte_size(self.available_memory)} left: it would be killed; give a smaller "
+            "batch_size, model "
             "or dataset.image_size"
         )
 
@@ -65,8 +66,8 @@ class Estimate(NamedTuple):
         return {
             "device": self.cost.device,
             "devices": self.devices,
-            "examples_a_step": self.batch,
-            "examples_timed": self.cost.timed,
+            "examples_a_step": self.batch_per_device,
+            "examples_timed": self.cost.timed_examples,
             "steps_timed": self.cost.steps,
             "computing_seconds_a_step": self.cost.seconds,
             "loading_seconds_a_step": self.loading_seconds,
@@ -77,7 +78,7 @@ class Estimate(NamedTuple):
             "training_seconds": self.training_seconds,
             "evaluation_seconds": self.evaluation_seconds,
             "hours": (self.training_seconds + self.evaluation_seconds) / 3600,
-            "memory_bytes": self.held,
+            "memory_bytes": self.peak_memory,
             "memory_bytes_for_a_step": self.cost.memory,
             "memory_bytes_for_pictures": self.picture_bytes,
         }
@@ -85,8 +86,8 @@ class Estimate(NamedTuple):
     def describe(self, plan: Plan) -> list[str]:
         """Return lines for the terminal."""
         cost, total = self.cost, self.training_seconds + self.evaluation_seconds
-        how = f"timed in {counted(cost.steps, 'step')} of {cost.timed}" + (
-            f", scaled to {self.batch}" if self.is_scaled else ""
+        how = f"timed in {counted(cost.steps, 'step')} of {cost.timed_examples}" + (
+            f", scaled to {self.batch_per_device}" if self.is_scaled else ""
         )
         share = f", each of {self.devices} devices" if self.devices > 1 else ""
         lines = [
@@ -103,7 +104,8 @@ class Estimate(NamedTuple):
         where = "of the GPU's memory" if self._on_gpu else "in all"
         pictures = f", {byte_size(self.picture_bytes)} of it pictures" if self.picture_bytes else ""
         lines.append(
-            f"memory: about {byte_size(self.held)} {where}, {byte_size(cost.memory)} of it for a "
+            f"memory: about {byte_size(self.peak_memory)} {where}, {byte_size(cost.memory)} of it "
+            "for a "
             f"step{'' if self._on_gpu else pictures}"
         )
         return lines

@@ -16,7 +16,7 @@ class Problem(NamedTuple):
     detail: str
 
 
-class Warned(NamedTuple):
+class FindingWarning(NamedTuple):
     """A warning, which does not keep training from starting."""
 
     sentence: str
@@ -28,7 +28,7 @@ class Findings:
     """All findings, collected before anything is printed.
 
     Attributes:
-        blocks: errors, which keep training from starting, a sentence each.
+        errors: those that keep training from starting, a sentence each.
         warnings: what the user should think about.
         notes: what the user may like to know, a sentence each.
         problems: about single pictures.
@@ -37,8 +37,8 @@ class Findings:
         facts: further numbers, ready for JSON.
     """
 
-    blocks: list[str] = field(default_factory=list)
-    warnings: list[Warned] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    warnings: list[FindingWarning] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     splits: list[str] = field(default_factory=list)
@@ -47,4 +47,4 @@ class Findings:
 
     def warn(self, sentence: str, examples: Sequence[str] = ()) -> None:
         """Add a warning."""
-        self.warnings.append(Warned(sentence, examples))
+        self.warnings.append(FindingWarning(sentence, examples))

@@ -27,13 +27,13 @@ from runs.build import build_trainer
 from runs.settings import Settings
 
 # Seconds for timing steps.
-BUDGET = 20.0
+TIME_BUDGET = 20.0
 # Examples in the steps before those of a whole batch.
-SMALL = (2, 4, 16)
+SMALL_STEPS = (2, 4, 16)
 # Steps of a whole batch, the first to warm up, if there is time for all.
-WHOLE = 4
+WHOLE_STEPS = 4
 # A step is taken if it is expected to need less than this share of the available memory.
-_DARING = 0.8
+_MEMORY_SHARE = 0.8
 
 
 class Cost(NamedTuple):
@@ -42,23 +42,24 @@ class Cost(NamedTuple):
     Attributes:
         seconds: of one step.
         memory: bytes it needs beyond what was held before.
-        held: peak bytes, of the whole process or, on a GPU, of the GPU's memory.
+        peak_memory: peak bytes, of the whole process or, on a GPU, of the GPU's memory.
         image_seconds: of evaluating one image.
         device: the device.
-        timed: examples in the timed steps; if fewer than in the run's, the cost is extrapolated.
+        timed_examples: examples in the timed steps; if fewer than in the run's, the cost is
+            extrapolated.
         steps: how many steps of this size were averaged.
     """
 
     seconds: float
     memory: int
-    held: int
+    peak_memory: int
     image_seconds: float
     device: str
-    timed: int
+    timed_examples: int
     steps: int
 
 
-class Point(NamedTuple):
+class MeasuredStep(NamedTuple):
     """The measured cost of a step of `size` examples."""
 
     size: int
@@ -80,70 +81,83 @@ def rehearse(
     Raises:
         ValueError: if the device has too little memory for a step.
     """
-    size, ends = len(batches.train.label), time.perf_counter() + BUDGET
+    size, deadline = len(batches.train.label), time.perf_counter() + TIME_BUDGET
 
     def run(sizes: list[int]) -> Stopwatch:
-        return _fit(settings, module, data, [_first(batches, one) for one in sizes])
+        return _fit(
+            settings,
+            module,
+            data,
+            [_first_examples(batches, size_of_step) for size_of_step in sizes],
+        )
 
-    two, four, middle = (min(one, size) for one in SMALL)
+    smallest, small, middle = (min(small_size, size) for small_size in SMALL_STEPS)
     # not for small steps: each size would be compiled and recorded again
     passes, module.passes = module.passes, Passes(module.net)
     recorded_step, module.recorded_step = module.recorded_step, None
-    first = run([two])
+    first = run([smallest])
     # the first step includes the warm-up, which hardly matters if steps are slow
-    slow = first.seconds[0] > BUDGET / 8
-    watch = run([four] if slow else [two, four])
+    slow = first.seconds[0] > TIME_BUDGET / 8
+    watch = run([small] if slow else [smallest, small])
     warm = first if slow else watch
     points = [
-        Point(two, warm.seconds[0], warm.held[0] - first.before),
-        Point(four, watch.seconds[-1], watch.held[-1] - first.before),
+        MeasuredStep(smallest, warm.seconds[0], warm.peak_memory[0] - first.memory_before),
+        MeasuredStep(small, watch.seconds[-1], watch.peak_memory[-1] - first.memory_before),
     ]
     steps = 1
-    for more in (middle, size):
-        if more == size:
+    for next_size in (middle, size):
+        if next_size == size:
             module.passes, module.recorded_step = passes, recorded_step
-        seconds, needed = scaled(points, more)
-        there = memory.available()
-        fits = watch.on_gpu or there is None or needed < _DARING * there
-        times = min(int((ends - time.perf_counter()) / seconds), WHOLE if more == size else 1)
+        seconds, needed = scaled(points, next_size)
+        available_memory = memory.available()
+        fits = watch.on_gpu or available_memory is None or needed < _MEMORY_SHARE * available_memory
+        step_count = min(
+            int((deadline - time.perf_counter()) / seconds), WHOLE_STEPS if next_size == size else 1
+        )
         # steps to leave out, which compile, record or warm up
-        settling = WARM_UP_STEPS + 1 if module.recorded_step else 1
-        if times and (module.recorded_step or isinstance(module.passes, CompiledPasses)):
-            times = max(times, settling + 1)
-        if not fits or times < 1:
+        unmeasured_steps = WARM_UP_STEPS + 1 if module.recorded_step else 1
+        if step_count and (module.recorded_step or isinstance(module.passes, CompiledPasses)):
+            step_count = max(step_count, unmeasured_steps + 1)
+        if not fits or step_count < 1:
             break
-        if more == points[-1].size and more < size:
+        if next_size == points[-1].size and next_size < size:
             continue
-        watch = run([more] * times)
-        counted = watch.seconds[settling:] or watch.seconds
-        steps = len(counted)
-        points.append(Point(more, sum(counted) / steps, max(watch.held) - first.before))
+        watch = run([next_size] * step_count)
+        measured_seconds = watch.seconds[unmeasured_steps:] or watch.seconds
+        steps = len(measured_seconds)
+        points.append(
+            MeasuredStep(
+                next_size,
+                sum(measured_seconds) / steps,
+                max(watch.peak_memory) - first.memory_before,
+            )
+        )
     seconds, needed = scaled(points, size)
     return Cost(
         seconds=seconds,
         memory=round(needed),
-        held=first.before + round(needed),
+        peak_memory=first.memory_before + round(needed),
         image_seconds=watch.image_seconds,
         device=str(watch.device),
-        timed=points[-1].size,
+        timed_examples=points[-1].size,
         steps=steps,
     )
 
 
-def scaled(points: Sequence[Point], size: int) -> tuple[float, float]:
+def scaled(points: Sequence[MeasuredStep], size: int) -> tuple[float, float]:
     """Return the seconds and bytes of a step of `size` examples, from the last two sizes measured.
 
     The cost is a constant plus a part proportional to the number of examples.
     """
     last = points[-1]
-    before = next((one for one in reversed(points) if one.size < last.size), last)
+    smaller = next((point for point in reversed(points) if point.size < last.size), last)
 
-    def line(low: float, high: float) -> float:
-        each = (high - low) / max(last.size - before.size, 1)
+    def extrapolate(low: float, high: float) -> float:
+        per_example = (high - low) / max(last.size - smaller.size, 1)
         # so that noise in the measurements cannot make further examples free
-        return high + max(each, high / last.size / 4) * (size - last.size)
+        return high + max(per_example, high / last.size / 4) * (size - last.size)
 
-    return line(before.seconds, last.seconds), line(before.memory, last.memory)
+    return extrapolate(smaller.seconds, last.seconds), extrapolate(smaller.memory, last.memory)
 
 
 class _InMemory(pl.LightningDataModule):
@@ -169,8 +183,10 @@ def _fit(
     batches: list[StepBatches],
 ) -> Stopwatch:
     watch = Stopwatch()
-    one = {**settings, "trainer": one_device(settings["trainer"])}
-    trainer = build_trainer(one, len(batches), [watch], plugins=[LightningEnvironment()])
+    single_device_settings = {**settings, "trainer": one_device(settings["trainer"])}
+    trainer = build_trainer(
+        single_device_settings, len(batches), [watch], plugins=[LightningEnvironment()]
+    )
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*have no `val_dataloader`.*")
@@ -191,7 +207,7 @@ def one_device(trainer: dict[str, Any]) -> dict[str, Any]:
     return {**trainer, "devices": first, "num_nodes": 1, "strategy": "auto"}
 
 
-def _first(batches: StepBatches, count: int) -> StepBatches:
+def _first_examples(batches: StepBatches, count: int) -> StepBatches:
     def cut(batch: Batch) -> Batch:
         return Batch(*(part[:count] for part in batch))
 

@@ -20,7 +20,7 @@ from inspection.findings import Findings, Problem
 CHECK, PROBLEMS = "check.json", "check_problems.csv"
 
 # Classes shown on the terminal; the file has all.
-_SHOWN = 30
+_CLASSES_SHOWN = 30
 
 
 def check_folder(name: str) -> Path:
@@ -31,7 +31,7 @@ def check_folder(name: str) -> Path:
     return Path("outputs") / f"check-{name}{job}"
 
 
-def write(findings: Findings, facts: dict[str, Any], folder: Path) -> None:
+def write_findings(findings: Findings, facts: dict[str, Any], folder: Path) -> None:
     """Write `check.json` and `check_problems.csv`.
 
     Args:
@@ -42,18 +42,18 @@ def write(findings: Findings, facts: dict[str, Any], folder: Path) -> None:
     Raises:
         ValueError: if the folder cannot be written.
     """
-    said = {
+    content = {
         **facts,
-        "would_start": not findings.blocks,
-        "errors": findings.blocks,
-        "warnings": [one.sentence for one in findings.warnings],
+        "would_start": not findings.errors,
+        "errors": findings.errors,
+        "warnings": [warning.sentence for warning in findings.warnings],
         "notes": findings.notes,
         **findings.facts,
         "classes": findings.classes,
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / CHECK, json.dumps(said, indent=2))
+        write_text(folder / CHECK, json.dumps(content, indent=2))
         with table_writer(folder / PROBLEMS, Problem._fields) as rows:
             rows.writerows(findings.problems)
     except OSError as error:
@@ -62,7 +62,7 @@ def write(findings: Findings, facts: dict[str, Any], folder: Path) -> None:
         ) from None
 
 
-def show(findings: Findings, folder: Path, console: Console) -> None:
+def print_findings(findings: Findings, folder: Path, console: Console) -> None:
     """Print counts, notes, warnings, and where the files are; not the errors."""
     if not console.is_terminal:
         console.width = 120
@@ -81,7 +81,7 @@ def class_table(rows: Sequence[Row], splits: Sequence[str]) -> Table:
     """Return the table of classes; if there are many, of those with the fewest noisy examples."""
     table = Table(title="Examples of each class")
     table.add_column("class", overflow="fold")
-    wrong = [
+    wrong_columns = [
         (key, title)
         for key, title in (
             ("wrong_of_given", "wrong of those given it"),
@@ -89,23 +89,23 @@ def class_table(rows: Sequence[Row], splits: Sequence[str]) -> Table:
         )
         if any(row[key] is not None for row in rows)
     ]
-    for title in (*splits, *(title for _, title in wrong)):
+    for title in (*splits, *(title for _, title in wrong_columns)):
         table.add_column(escape(title), justify="right")
     shown = list(rows)
-    if len(rows) > _SHOWN:
-        shown = sorted(rows, key=lambda row: int(row[splits[0]] or 0))[:_SHOWN]
+    if len(rows) > _CLASSES_SHOWN:
+        shown = sorted(rows, key=lambda row: int(row[splits[0]] or 0))[:_CLASSES_SHOWN]
     for row in shown:
-        shares = ["" if row[key] is None else f"{row[key]:.1%}" for key, _ in wrong]
+        shares = ["" if row[key] is None else f"{row[key]:.1%}" for key, _ in wrong_columns]
         cells = [f"{row[split]:,}" for split in splits]
         table.add_row(escape(printable(str(row["class"]))), *cells, *shares)
     if len(rows) > len(shown):
-        left = [row for row in rows if row not in shown]
+        not_shown = [row for row in rows if row not in shown]
         ranges = [
-            f"{min(int(row[split] or 0) for row in left):,} to "
-            f"{max(int(row[split] or 0) for row in left):,}"
+            f"{min(int(row[split] or 0) for row in not_shown):,} to "
+            f"{max(int(row[split] or 0) for row in not_shown):,}"
             for split in splits
         ]
-        table.add_row(f"{len(left):,} more", *ranges)
+        table.add_row(f"{len(not_shown):,} more", *ranges)
     table.add_section()
     totals = [f"{sum(int(row[split] or 0) for row in rows):,}" for split in splits]
     table.add_row("all", *totals)

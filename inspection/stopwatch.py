@@ -16,18 +16,18 @@ class Stopwatch(Callback):
 
     Attributes:
         seconds: of each step, including making its views.
-        before: bytes held before the first step.
-        held: peak bytes of each step, of the process or, on a GPU, of the GPU's memory.
+        memory_before: bytes held before the first step.
+        peak_memory: peak bytes of each step, of the process or, on a GPU, of its memory.
         image_seconds: of evaluating one image.
     """
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
-        self.before = 0
-        self.held: list[int] = []
+        self.memory_before = 0
+        self.peak_memory: list[int] = []
         self.image_seconds = 0.0
         self.device = torch.device("cpu")
-        self._since = 0.0
+        self._step_started = 0.0
 
     @property
     def on_gpu(self) -> bool:
@@ -37,8 +37,8 @@ class Stopwatch(Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note the memory held, and start the clock."""
         self.device = pl_module.device
-        self.before = self._now()
-        self._start()
+        self.memory_before = self._memory_now()
+        self._start_step()
 
     def on_train_batch_end(
         self,
@@ -49,35 +49,35 @@ class Stopwatch(Callback):
         batch_idx: int,
     ) -> None:
         """Note the step; after the last, evaluate its images."""
-        self._wait()
-        self.seconds.append(time.perf_counter() - self._since)
+        self._wait_for_device()
+        self.seconds.append(time.perf_counter() - self._step_started)
         peak = torch.cuda.max_memory_allocated(self.device) if self.on_gpu else memory.peak()
-        self.held.append(peak)
+        self.peak_memory.append(peak)
         if trainer.global_step == trainer.max_steps:
             with trainer.precision_plugin.forward_context():
-                self._judge(pl_module, batch.train)
-        self._start()
+                self._time_evaluation(pl_module, batch.train)
+        self._start_step()
 
-    def _judge(self, module: pl.LightningModule, views: Views) -> None:
+    def _time_evaluation(self, module: pl.LightningModule, views: Views) -> None:
         module.eval()
         with torch.no_grad():
             for _ in range(2):  # the first warms up
-                since = time.perf_counter()
+                start = time.perf_counter()
                 module(views.weak)
-                self._wait()
-                self.image_seconds = (time.perf_counter() - since) / len(views.label)
+                self._wait_for_device()
+                self.image_seconds = (time.perf_counter() - start) / len(views.label)
         module.train()
 
-    def _start(self) -> None:
+    def _start_step(self) -> None:
         if self.on_gpu:
             torch.cuda.reset_peak_memory_stats(self.device)
         else:
             memory.forget_peak()
-        self._since = time.perf_counter()
+        self._step_started = time.perf_counter()
 
-    def _now(self) -> int:
+    def _memory_now(self) -> int:
         return torch.cuda.memory_allocated(self.device) if self.on_gpu else memory.resident()
 
-    def _wait(self) -> None:
+    def _wait_for_device(self) -> None:
         if self.device.type != "cpu":
             torch.accelerator.synchronize(self.device)

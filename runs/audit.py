@@ -11,11 +11,11 @@ from callbacks.checkpoint_file import LAST
 from callbacks.csv_log import read_metrics
 from callbacks.label_audit import LabelAudit
 from runs.build import build_trainer
-from runs.closing_table import show
+from runs.closing_table import print_closing_table
 from runs.folder import RunFolder
 from runs.ranks import is_first_rank
-from runs.reopen import Reopened, reopen
-from runs.results import Ended, Metrics, leave, surroundings
+from runs.reopen import ReopenedRun, reopen
+from runs.results import Metrics, RunOutcome, process_facts, write_run_results
 from runs.settings import Settings
 
 Results = dict[str, Any]
@@ -40,48 +40,59 @@ def audit(settings: Settings) -> Results:
     if not is_first_rank():  # one process looks at all labels
         return {}
     console = Console()
-    opened = reopen(settings, "fit")
-    folder = RunFolder({**opened.settings, "run_dir": str(_place(settings, opened))})
-    _make(folder.path)
-    opened.data.unreadable.write_to(folder.path)
-    trainer = build_trainer(opened.settings, max_steps=1, callbacks=[])
-    state = opened.saved["callbacks"].get("LabelAudit")
-    noted = LabelAudit.saved(state, str(opened.path))
-    noted.run_final_pass(opened.module, opened.data, trainer)
-    ended = Ended.of_checkpoint(opened.saved, noted.audit(opened.data))
-    here = surroundings(trainer.strategy.root_device)
-    measured = _measured(folder, opened.saved, here)
-    results = leave(ended, opened.data, opened.plan, folder, _course(opened, folder), measured)
-    show(results, folder.path, console)
-    return {**results, "settings": opened.settings}
+    reopened = reopen(settings, "fit")
+    folder = RunFolder({**reopened.settings, "run_dir": str(_output_folder(settings, reopened))})
+    _make_writable_folder(folder.path)
+    reopened.data.unreadable.write_to(folder.path)
+    trainer = build_trainer(reopened.settings, max_steps=1, callbacks=[])
+    state = reopened.saved["callbacks"].get("LabelAudit")
+    label_audit = LabelAudit.saved(state, str(reopened.path))
+    label_audit.run_final_pass(reopened.module, reopened.data, trainer)
+    outcome = RunOutcome.from_checkpoint(reopened.saved, label_audit.audit(reopened.data))
+    facts_of_process = process_facts(trainer.strategy.root_device)
+    measured_facts = _measured_facts(folder, reopened.saved, facts_of_process)
+    results = write_run_results(
+        outcome,
+        reopened.data,
+        reopened.plan,
+        folder,
+        _metrics_until_checkpoint(reopened, folder),
+        measured_facts,
+    )
+    print_closing_table(results, folder.path, console)
+    return {**results, "settings": reopened.settings}
 
 
-def _place(settings: Settings, opened: Reopened) -> Path:
+def _output_folder(settings: Settings, reopened: ReopenedRun) -> Path:
     """Return where to write; only its last checkpoint may replace a run's own results."""
-    own = opened.folder
-    if own is not None and opened.path.name != LAST:
-        own = own / f"audit-{opened.path.stem}"
-    place = Path(settings["run_dir"]) if settings["run_dir"] else own
-    if place is None:
+    own_folder = reopened.folder
+    if own_folder is not None and reopened.path.name != LAST:
+        own_folder = own_folder / f"audit-{reopened.path.stem}"
+    folder = Path(settings["run_dir"]) if settings["run_dir"] else own_folder
+    if folder is None:
         raise ValueError(
-            f"{opened.path} does not lie in the folder of a run: give run_dir=<folder to write to>."
+            f"{reopened.path} does not lie in the folder of a run: give run_dir=<folder to write "
+            "to>."
         )
-    if place != own and (place / "config.yaml").exists():
+    if folder != own_folder and (folder / "config.yaml").exists():
         raise ValueError(
-            f"run_dir={place} holds another run, whose results would be lost: give another run_dir."
+            f"run_dir={folder} holds another run, whose results would be lost: give another "
+            "run_dir."
         )
-    return place
+    return folder
 
 
-def _course(opened: Reopened, folder: RunFolder) -> Metrics:
+def _metrics_until_checkpoint(reopened: ReopenedRun, folder: RunFolder) -> Metrics:
     """Return the metrics of the run up to the checkpoint."""
-    metrics = read_metrics((opened.folder or folder.path) / "metrics.csv")
-    last = opened.saved["global_step"]
-    so_far = {name: [one for one in curve if one[0] <= last] for name, curve in metrics.items()}
+    metrics = read_metrics((reopened.folder or folder.path) / "metrics.csv")
+    last = reopened.saved["global_step"]
+    so_far = {
+        name: [point for point in curve if point[0] <= last] for name, curve in metrics.items()
+    }
     return {name: curve for name, curve in so_far.items() if curve}
 
 
-def _make(folder: Path) -> None:
+def _make_writable_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         writable = os.access(folder, os.W_OK)
@@ -91,11 +102,23 @@ def _make(folder: Path) -> None:
         raise ValueError(f"{folder} cannot be written: give run_dir=<folder to write to>.")
 
 
-def _measured(folder: RunFolder, saved: Mapping[str, Any], here: Results) -> Results:
+def _measured_facts(
+    folder: RunFolder, saved: Mapping[str, Any], facts_of_process: Results
+) -> Results:
     """Return what the run measured, if it ended at this checkpoint, else what holds now."""
-    told = folder.told()
+    own_results = folder.read_results()
     # the run's command, not this one: the report says how to continue the run
-    here = {**here, "command": saved["experiment"].get("command", here["command"])}
-    if told.get("steps") != saved["global_step"]:
-        return here
-    return {**here, **{name: told[name] for name in ("seconds", *here) if name in told}}
+    facts_of_process = {
+        **facts_of_process,
+        "command": saved["experiment"].get("command", facts_of_process["command"]),
+    }
+    if own_results.get("steps") != saved["global_step"]:
+        return facts_of_process
+    return {
+        **facts_of_process,
+        **{
+            name: own_results[name]
+            for name in ("seconds", *facts_of_process)
+            if name in own_results
+        },
+    }

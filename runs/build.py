@@ -38,7 +38,7 @@ MOST_EVALUATIONS = 400
 MOST_STEPS_UNSEEN = 100
 
 # Python's message about an argument that a function does not have.
-_UNKNOWN = re.compile(r"unexpected keyword argument '(\w+)'")
+_UNKNOWN_ARGUMENT = re.compile(r"unexpected keyword argument '(\w+)'")
 
 
 class Plan(NamedTuple):
@@ -51,33 +51,33 @@ class Plan(NamedTuple):
 
 def build_data(settings: Settings) -> NoisyLabelDataModule:
     """Return the data module; its images are yet to be read."""
-    return _make("dataset", settings["dataset"])
+    return _call_target("dataset", settings["dataset"])
 
 
 def build_schedule(settings: Settings, data: NoisyLabelDataModule) -> tuple[Schedule, Plan]:
     """Return the learning-rate schedule, and the plan that follows from it."""
-    per_epoch = data.steps_per_epoch
+    steps_per_epoch = data.steps_per_epoch
     steps, epochs = settings["max_steps"], settings["max_epochs"]
     if steps is not None and epochs is not None:
         raise ValueError(
             f"max_steps={steps} and max_epochs={epochs} are both given: give one, the other "
             "follows."
         )
-    budget = steps or (epochs and epochs * per_epoch) or settings["default_steps"]
-    schedule = _schedule(settings, per_epoch, budget)
-    ends = schedule.cycle_ends()
-    if steps is None and epochs is None and ends and ends[-1] < budget:
+    length = steps or (epochs and epochs * steps_per_epoch) or settings["default_steps"]
+    schedule = _build_schedule(settings, steps_per_epoch, length)
+    cycle_ends = schedule.cycle_ends()
+    if steps is None and epochs is None and cycle_ends and cycle_ends[-1] < length:
         # A default length, so stop where the schedule ends a cycle, not near its next peak.
-        budget = ends[-1]
-        schedule = _schedule(settings, per_epoch, budget)
-        ends = schedule.cycle_ends()
-    every = settings["evaluate_every"] or max(per_epoch, math.ceil(budget / MOST_EVALUATIONS))
-    evaluate_at = {*range(every, budget + 1, every), *ends, budget}
-    return schedule, Plan(budget, frozenset(evaluate_at), frozenset(ends))
+        length = cycle_ends[-1]
+        schedule = _build_schedule(settings, steps_per_epoch, length)
+        cycle_ends = schedule.cycle_ends()
+    every = settings["evaluate_every"] or max(steps_per_epoch, math.ceil(length / MOST_EVALUATIONS))
+    evaluate_at = {*range(every, length + 1, every), *cycle_ends, length}
+    return schedule, Plan(length, frozenset(evaluate_at), frozenset(cycle_ends))
 
 
-def _schedule(settings: Settings, steps_per_epoch: int, max_steps: int) -> Schedule:
-    return _make(
+def _build_schedule(settings: Settings, steps_per_epoch: int, max_steps: int) -> Schedule:
+    return _call_target(
         "schedule", settings["schedule"], steps_per_epoch=steps_per_epoch, max_steps=max_steps
     )
 
@@ -87,8 +87,8 @@ def build_module(
 ) -> NoisyLabelModule:
     """Return the method with a newly initialised network, which is a function of the seed."""
     pl.seed_everything(settings["seed"], verbose=False)
-    model, speed = settings["model"], _speed(settings)
-    return _make(
+    model, speed = settings["model"], _speed_settings(settings)
+    return _call_target(
         "method",
         settings["method"],
         build_net(settings, data.num_classes),
@@ -105,15 +105,15 @@ def build_module(
 
 def build_net(settings: Settings, num_classes: int) -> nn.Module:
     """Return the network of `model`, newly initialised."""
-    speed = _speed(settings)
+    speed = _speed_settings(settings)
     multiply_float32(tf32=speed.get("tf32", False))
-    net: nn.Module = _make("model.net", settings["model"]["net"], num_classes=num_classes)
+    net: nn.Module = _call_target("model.net", settings["model"]["net"], num_classes=num_classes)
     if speed.get("channels_last", False):
         net = net.to(memory_format=torch.channels_last)  # the first convolution converts the images
     return net
 
 
-def _speed(settings: Settings) -> Settings:
+def _speed_settings(settings: Settings) -> Settings:
     speed: Settings = settings.get("speed", {})  # earlier checkpoints have none
     return speed
 
@@ -191,8 +191,8 @@ def build_trainer(
     Training is one endless epoch of `max_steps` steps. Samplers, checkpoints, evaluation times and
     the progress bar are ours (see `datamodules.samplers` and `callbacks`).
     """
-    _quieten()
-    trainer: pl.Trainer = _make(
+    _silence_warnings()
+    trainer: pl.Trainer = _call_target(
         "trainer",
         settings["trainer"],
         max_steps=max_steps,
@@ -202,7 +202,7 @@ def build_trainer(
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        enable_checkpointing=any(isinstance(one, Evaluations) for one in callbacks),
+        enable_checkpointing=any(isinstance(callback, Evaluations) for callback in callbacks),
         enable_progress_bar=False,
         enable_model_summary=False,
         plugins=[CheckpointFile(), *plugins],
@@ -213,7 +213,7 @@ def build_trainer(
     return trainer
 
 
-def _quieten() -> None:
+def _silence_warnings() -> None:
     """Silence Lightning's warnings about deliberate choices, and its adverts."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     for message in (
@@ -228,20 +228,20 @@ def _quieten() -> None:
         warnings.filterwarnings("ignore", message=message)
 
 
-def _make(key: str, settings: Settings, *args: Any, **extra: Any) -> Any:
+def _call_target(key: str, settings: Settings, *args: Any, **extra: Any) -> Any:
     """Call a `_target_` with its settings, and with objects that Hydra does not know.
 
     Raises:
         ValueError: if the target does not know one of the settings, which are below `key`.
     """
-    make = instantiate(OmegaConf.create(settings), _partial_=True, _convert_="all")
+    target = instantiate(OmegaConf.create(settings), _partial_=True, _convert_="all")
     try:
-        return make(*args, **extra)
+        return target(*args, **extra)
     except TypeError as error:
-        unknown = _UNKNOWN.search(str(error))
-        if unknown and unknown[1] in settings:
+        match = _UNKNOWN_ARGUMENT.search(str(error))
+        if match and match[1] in settings:
             raise ValueError(
-                f"{key}.{unknown[1]} is no setting of {settings['_target_']}: leave it out, or see "
+                f"{key}.{match[1]} is no setting of {settings['_target_']}: leave it out, or see "
                 "how it is spelled there."
             ) from error
         raise

@@ -18,14 +18,14 @@ from datamodules.config_checks import (
     check_within,
 )
 from datamodules.noise import check_rate
-from runs.compiler import missing
-from runs.launched import check_processes, ranks
+from runs.compiler import missing_for_compiling
+from runs.launcher import check_launched_processes, count_ranks
 from runs.modes import MODES
 from runs.settings import Settings
 from runs.trainer_arguments import check_trainer
 
-_WHOLE = {"batch_size": 1, "log_every": 1, "default_steps": 1, "seed": 0}
-_WHOLE_OR_NULL = {"probe_per_class": 0, "max_steps": 1, "max_epochs": 1, "evaluate_every": 1}
+_MINIMA = {"batch_size": 1, "log_every": 1, "default_steps": 1, "seed": 0}
+_MINIMA_OR_NULL = {"probe_per_class": 0, "max_steps": 1, "max_epochs": 1, "evaluate_every": 1}
 
 # `uses_probe` of the project's methods, here because importing one takes seconds.
 _USES_PROBE = {
@@ -34,14 +34,14 @@ _USES_PROBE = {
     "lightning_modules.ieg.IEG": True,
 }
 
-_GROUPS = ("dataset", "method", "model", "schedule", "trainer", "logger")
+_CONFIG_GROUPS = ("dataset", "method", "model", "schedule", "trainer", "logger")
 _LOGGERS = ("wandb", "tensorboard", "csv", "none")
 
 # The keys that a model's file must have.
-_MODEL = ("name", "net", "weight_decay", "decayed")
+_MODEL_KEYS = ("name", "net", "weight_decay", "decayed")
 
 
-def check(settings: Settings, sweeping: bool = False) -> None:
+def check_settings(settings: Settings, sweeping: bool = False) -> None:
     """Refuse settings that cannot work.
 
     Args:
@@ -53,15 +53,15 @@ def check(settings: Settings, sweeping: bool = False) -> None:
     """
     check_one_of("mode", settings["mode"], list(MODES))
     if settings["mode"] == "compare":  # uses no other key
-        _check_compared(settings["run_dir"], sweeping)
+        _check_compare_mode(settings["run_dir"], sweeping)
         return
-    for group in _GROUPS:
+    for group in _CONFIG_GROUPS:
         if group not in settings["choices"]:  # of a list, only the last would be used
             raise ValueError(f"{group}= takes one choice, and no list of them: give one.")
-    for key, least in _WHOLE.items():
-        check_integer(key, settings[key], least)
-    for key, least in _WHOLE_OR_NULL.items():
-        check_integer(key, settings[key], least, or_null=True)
+    for key, minimum in _MINIMA.items():
+        check_integer(key, settings[key], minimum)
+    for key, minimum in _MINIMA_OR_NULL.items():
+        check_integer(key, settings[key], minimum, or_null=True)
     if settings["seed"] >= 2**32:
         raise ValueError(f"seed={settings['seed']} is too large: give a number below 2^32.")
     check_bool("fresh", settings["fresh"])
@@ -79,8 +79,8 @@ def check(settings: Settings, sweeping: bool = False) -> None:
             f"checkpoint={settings['checkpoint']} is not a file or a run folder: give the path of "
             "one; --multirun checkpoint=a,b takes several."
         )
-    wanted, pictures = settings["mode"] == "predict", settings["pictures"]
-    if not isinstance(pictures, str if wanted else str | None):
+    is_required, pictures = settings["mode"] == "predict", settings["pictures"]
+    if not isinstance(pictures, str if is_required else str | None):
         raise ValueError(
             f"pictures={pictures} is not a folder of pictures, or a picture: give its path."
         )
@@ -99,11 +99,11 @@ def check(settings: Settings, sweeping: bool = False) -> None:
     if settings["mode"] in ("train", "check"):
         _check_speed(settings["speed"], settings["trainer"])
     if settings["mode"] not in ("evaluate", "audit", "predict"):
-        check_batch(settings["trainer"], settings["batch_size"])
+        check_batch_size(settings["trainer"], settings["batch_size"])
     if settings["mode"] not in ("audit", "predict"):  # there one process does everything
-        check_processes(settings["trainer"])
+        check_launched_processes(settings["trainer"])
     _check_meta(settings)
-    if sweeping and settings["trainer"].get("devices", 1) != 1 and not _is_launched():
+    if sweeping and settings["trainer"].get("devices", 1) != 1 and not _is_one_of_several_ranks():
         # Lightning starts the other ranks by rerunning this command, which is the whole sweep
         raise ValueError(
             f"trainer.devices={settings['trainer']['devices']} in a multirun would start the whole "
@@ -112,19 +112,19 @@ def check(settings: Settings, sweeping: bool = False) -> None:
         )
 
 
-def _check_compared(run_dir: Any, sweeping: bool) -> None:
+def _check_compare_mode(run_dir: Any, sweeping: bool) -> None:
     if sweeping:
         raise ValueError(
             "mode=compare is no job of a multirun: leave out --multirun, and give the folders as "
             "a list, run_dir=[a,b]."
         )
     places = run_dir if isinstance(run_dir, list) else [] if run_dir is None else [run_dir]
-    if run_dir == [] or not all(isinstance(one, str) and one for one in places):
+    if run_dir == [] or not all(isinstance(place, str) and place for place in places):
         raise ValueError(f"run_dir={run_dir} is not a folder, a pattern, or a list of these.")
 
 
 def _check_model(settings: Settings) -> None:
-    lacking = [key for key in _MODEL if key not in settings["model"]]
+    lacking = [key for key in _MODEL_KEYS if key not in settings["model"]]
     if lacking:
         raise ValueError(
             f"model={settings['choices'].get('model')} says no model.{', no model.'.join(lacking)}"
@@ -132,7 +132,7 @@ def _check_model(settings: Settings) -> None:
         )
 
 
-def _is_launched() -> bool:
+def _is_one_of_several_ranks() -> bool:
     """Return whether torchrun or SLURM started this process as one of several ranks."""
     return "LOCAL_RANK" in os.environ or int(os.environ.get("SLURM_NTASKS", 1)) > 1
 
@@ -155,7 +155,7 @@ def _check_logger(settings: Settings) -> None:
                 f"where it is a number, such as logger.{key}=\"'5'\"."
             )
     tags = logger.get("tags")
-    if not isinstance(tags, list) or any(isinstance(one, dict | list | None) for one in tags):
+    if not isinstance(tags, list) or any(isinstance(tag, dict | list | None) for tag in tags):
         raise ValueError(f"logger.tags={tags} is not a list of words: give [a,b], or [] for none.")
 
 
@@ -171,9 +171,9 @@ def _check_audit(audit: dict[str, Any]) -> None:
 
 
 def _check_speed(speed: dict[str, Any], trainer: dict[str, Any]) -> None:
-    if speed["compile"] and (lack := missing()):
+    if speed["compile"] and (lacking := missing_for_compiling()):
         raise ValueError(
-            f"speed.compile=true needs {lack}: install it, or leave speed.compile out."
+            f"speed.compile=true needs {lacking}: install it, or leave speed.compile out."
         )
     if speed["cuda_graph"] and trainer.get("detect_anomaly"):
         raise ValueError(
@@ -182,31 +182,32 @@ def _check_speed(speed: dict[str, Any], trainer: dict[str, Any]) -> None:
         )
 
 
-def check_batch(trainer: dict[str, Any], batch_size: int) -> None:
+def check_batch_size(trainer: dict[str, Any], batch_size: int) -> None:
     """Raise a `ValueError` if the devices, where counted already, cannot share a batch evenly."""
-    count = ranks(trainer)
-    if count is not None and batch_size % count:
+    rank_count = count_ranks(trainer)
+    if rank_count is not None and batch_size % rank_count:
         raise ValueError(
             f"batch_size={batch_size} is over all devices and cannot be shared by "
             f"trainer.devices={trainer.get('devices', 1)} on trainer.num_nodes="
-            f"{trainer.get('num_nodes', 1)}: give a multiple of {count}."
+            f"{trainer.get('num_nodes', 1)}: give a multiple of {rank_count}."
         )
 
 
-def _uses_probe(method: dict[str, Any], name: str | None) -> bool:
+def _uses_probe(method: dict[str, Any], method_name: str | None) -> bool:
     """Return whether a method needs trusted examples, without importing the project's own."""
     target = method.get("_target_")
     if target in _USES_PROBE:
         return _USES_PROBE[target]
     try:
-        found = get_object(str(target))
+        method_class = get_object(str(target))
     except (ImportError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ValueError(
-            f"method._target_={target}, of method={name}, cannot be imported ({reason}): give the "
+            f"method._target_={target}, of method={method_name}, cannot be imported ({reason}): "
+            "give the "
             "class by its module, such as my_methods.MyMethod, where Python finds it."
         ) from error
-    return bool(getattr(found, "uses_probe", True))
+    return bool(getattr(method_class, "uses_probe", True))
 
 
 def _check_meta(settings: Settings) -> None:

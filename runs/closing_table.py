@@ -15,7 +15,7 @@ from runs.loggers import sync_hint
 Results = dict[str, Any]
 
 
-def show(results: Results, folder: Path, console: Console | None = None) -> None:
+def print_closing_table(results: Results, folder: Path, console: Console | None = None) -> None:
     """Print the short table that ends a run."""
     console = console or Console()
     if not console.is_terminal:
@@ -24,27 +24,27 @@ def show(results: Results, folder: Path, console: Console | None = None) -> None
     table.add_column(style="bold")
     table.add_column(overflow="fold")
 
-    def add(name: str, key: str, text: str = "{:.2%}", note: str = "") -> None:
+    def add_row(name: str, key: str, text: str = "{:.2%}", note: str = "") -> None:
         if results.get(key) is not None:
             table.add_row(name, text.format(results[key]) + note)
 
-    add("test accuracy, last", "test/acc_last", note=f"  {tested_on(results)}")
-    add("test accuracy, top 5", "test/top5_last")
-    add("… mean over classes", "test/acc_balanced_last")
-    add("test calibration error", "test/ece_last", "{:.4f}")
+    add_row("test accuracy, last", "test/acc_last", note=f"  {tested_on(results)}")
+    add_row("test accuracy, top 5", "test/top5_last")
+    add_row("… mean over classes", "test/acc_balanced_last")
+    add_row("test calibration error", "test/ece_last", "{:.4f}")
     for key in results:
-        name, _, what = key.partition("/")
-        if name != "test" and what in ("acc_last", "top5_last"):
-            add(f"{name} accuracy, {'last' if what == 'acc_last' else 'top 5'}", key)
+        name, _, metric = key.partition("/")
+        if name != "test" and metric in ("acc_last", "top5_last"):
+            add_row(f"{name} accuracy, {'last' if metric == 'acc_last' else 'top 5'}", key)
     if results.get("test/step_cycle_end") not in (None, results["steps"]):
         note = f"  (step {results['test/step_cycle_end']}, cycle_end.ckpt)"
-        add("… at the last cycle's end", "test/acc_cycle_end", note=note)
+        add_row("… at the last cycle's end", "test/acc_cycle_end", note=note)
     best = f"  (step {results.get('test/step_best_oracle')}; chosen by test data, not a result)"
-    add("test accuracy, best", "test/acc_best_oracle", note=best)
-    for name, what in _labels(results):
-        table.add_row(name, what)
-    add("steps", "steps", "{:,}", f"  ({results['epochs']:g} epochs)")
-    add("time", "seconds", "{:,.0f} s", f"  ({results.get('images_per_second')} images/s)")
+    add_row("test accuracy, best", "test/acc_best_oracle", note=best)
+    for name, metric in _label_rows(results):
+        table.add_row(name, metric)
+    add_row("steps", "steps", "{:,}", f"  ({results['epochs']:g} epochs)")
+    add_row("time", "seconds", "{:,.0f} s", f"  ({results.get('images_per_second')} images/s)")
     if results["data/unreadable"]:
         row = f"{results['data/unreadable']:,} pictures, shown as grey: {folder / UNREADABLE}"
         table.add_row("not readable", row)
@@ -59,7 +59,7 @@ def show(results: Results, folder: Path, console: Console | None = None) -> None
         console.print(hint, soft_wrap=True, highlight=False)
 
 
-def _labels(results: Results) -> Iterator[tuple[str, str]]:
+def _label_rows(results: Results) -> Iterator[tuple[str, str]]:
     """Yield the rows about the labels, each as (name, text)."""
     rate, part = results["noise/effective_rate"], part_seen(results)
     if part:
@@ -75,12 +75,19 @@ def _labels(results: Results) -> Iterator[tuple[str, str]]:
     share = results.get("noise/suspicious_share")
     if share is not None:
         known = [
-            f"{results[f'noise/suspicious_{what}']:.1%} {words}"
-            for what, words in (("precision", "of them are wrong"), ("recall", "of all wrong ones"))
-            if results.get(f"noise/suspicious_{what}") is not None
+            f"{results[f'noise/suspicious_{quantity}']:.1%} {words}"
+            for quantity, words in (
+                ("precision", "of them are wrong"),
+                ("recall", "of all wrong ones"),
+            )
+            if results.get(f"noise/suspicious_{quantity}") is not None
         ]
         labels = "labels seen" if part else "labels"
-        yield "suspicious", f"{share:.1%} of the {labels}" + "".join(f", {one}" for one in known)
+        yield (
+            "suspicious",
+            f"{share:.1%} of the {labels}"
+            + "".join(f", {sentence_part}" for sentence_part in known),
+        )
     if results.get("cleaned/replaced") is not None:
         words = f"{results['cleaned/replaced']:,} replaced"
         if (expected := results["cleaned/expected_precision"]) is not None:

@@ -8,16 +8,16 @@ from typing import Any
 from rich.console import Console
 
 from datamodules.phrases import printable
-from runs.apart import not_counted, told_apart
+from runs.comparison import distinguish_runs, not_counted
 from runs.comparison_figure import draw_comparison
-from runs.rows import find, holds_jobs
+from runs.rows import find_runs, is_multirun_folder
 from runs.settings import Settings
-from runs.table import show, write_tables
+from runs.table import print_table, write_tables
 
 FIGURE = "comparison.png"
 
 # Where runs without a `run_dir` go.
-_DEFAULT = "outputs"
+_DEFAULT_FOLDER = "outputs"
 
 
 def compare(settings: Settings) -> dict[str, Any]:
@@ -29,50 +29,52 @@ def compare(settings: Settings) -> dict[str, Any]:
     Raises:
         ValueError: if there is nothing to compare, or no place to write to.
     """
-    given = settings["run_dir"] or _DEFAULT
-    rows = find([given] if isinstance(given, str) else given)
-    told = not_counted(rows)
-    if len(told) == len(rows):
-        more = f"; and {len(told) - 5} more" if len(told) > 5 else ""
+    places = settings["run_dir"] or _DEFAULT_FOLDER
+    rows = find_runs([places] if isinstance(places, str) else places)
+    reasons = not_counted(rows)
+    if len(reasons) == len(rows):
+        and_more = f"; and {len(reasons) - 5} more" if len(reasons) > 5 else ""
         raise ValueError(
-            f"run_dir={given} holds no run that is finished ({'; '.join(told[:5])}{more}): give "
+            f"run_dir={places} holds no run that is finished "
+            f"({'; '.join(reasons[:5])}{and_more}): give "
             "folders of runs, of multiruns, or a folder above them."
         )
-    folder = destination(given)
+    folder = comparison_folder(places)
     try:
-        write(rows, folder)
+        write_comparison(rows, folder)
     except OSError as error:
         raise ValueError(
-            f"run_dir={given} cannot be compared: {folder} cannot be written ({error.strerror}). "
-            f"Make that possible, or give a list, run_dir=[…], which goes to {_DEFAULT}/compare."
+            f"run_dir={places} cannot be compared: {folder} cannot be written ({error.strerror}). "
+            f"Make that possible, or give a list, run_dir=[…], which goes to "
+            f"{_DEFAULT_FOLDER}/compare."
         ) from None
-    return {"compared": len(rows) - len(told), "folder": str(folder)}
+    return {"compared": len(rows) - len(reasons), "folder": str(folder)}
 
 
-def destination(given: str | Sequence[str]) -> Path:
+def comparison_folder(places: str | Sequence[str]) -> Path:
     """Return where the comparison of `run_dir` goes."""
-    one = Path(given).expanduser() if isinstance(given, str) else None
-    if one is None or not one.is_dir():
-        return Path(_DEFAULT, "compare")
-    return one if holds_jobs(one) else one / "compare"
+    single = Path(places).expanduser() if isinstance(places, str) else None
+    if single is None or not single.is_dir():
+        return Path(_DEFAULT_FOLDER, "compare")
+    return single if is_multirun_folder(single) else single / "compare"
 
 
-def write(
+def write_comparison(
     rows: Sequence[Mapping[str, Any]], folder: str | Path, console: Console | None = None
 ) -> None:
     """Print the table; write it and the figure.
 
     Args:
-        rows: as `runs.rows.find` gives them.
+        rows: as `runs.rows.find_runs` gives them.
         folder: where `results.csv`, `table.csv`, `table.md` and `comparison.png` go.
         console: where to print.
     """
-    compared, folder = told_apart(rows), Path(folder)
+    compared, folder = distinguish_runs(rows), Path(folder)
     # a log file has no width: print each row of the table on one line
     console = console or Console(width=None if sys.stdout.isatty() else 160)
-    show(compared, console)
+    print_table(compared, console)
     write_tables(compared, folder)
     if compared.counted:
         draw_comparison(compared.counted, folder / FIGURE)
-    said = printable(f"Written to {folder}")
-    console.print(said, markup=False, highlight=False, soft_wrap=True)
+    closing_line = printable(f"Written to {folder}")
+    console.print(closing_line, markup=False, highlight=False, soft_wrap=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from datamodules.phrases import printable
 from report.figures import CYCLE, canvas, save
-from runs.table import order
+from runs.table import natural_order
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +19,7 @@ _MEASURES = {
     "noise/auroc": "wrong labels found (AUROC)",
 }
 _MARKERS = "osD^vP"
-_NOTE = "line, bar: mean over seeds;  band: worst to best;  point: a seed"
+_LEGEND_TITLE = "line, bar: mean over seeds;  band: worst to best;  point: a seed"
 
 Row = Mapping[str, Any]
 
@@ -34,7 +34,9 @@ class _Panel(NamedTuple):
     @property
     def width(self) -> float:
         """In inches; wide enough for names side by side."""
-        longest = max(len(line) for name in self.runs for line in _broken(name).splitlines())
+        longest = max(
+            len(line) for name in self.runs for line in _on_short_lines(name).splitlines()
+        )
         beside = max(3.6, 0.7 + len(self.runs) * max(0.9, 0.15 + 0.068 * longest))
         return 4.6 if self.rates else beside
 
@@ -50,42 +52,42 @@ def draw_comparison(rows: Sequence[Row], path: str | Path) -> None:
             measured.
         path: the PNG file to write.
     """
-    named = _named(rows)
-    names = sorted({name for name, _ in named}, key=_plain_first)
+    named = _with_line_names(rows)
+    names = sorted({name for name, _ in named}, key=_variants_last)
     # colours repeat after 6 names, but pairs of colour and marker only after 36
-    marks = {
-        name: (CYCLE[place % 6], _MARKERS[(place + place // 6) % 6])
-        for place, name in enumerate(names)
+    line_styles = {
+        name: (CYCLE[position % 6], _MARKERS[(position + position // 6) % 6])
+        for position, name in enumerate(names)
     }
     panels = _panels(named)
     measures = [key for key in _MEASURES if any(row.get(key) is not None for row in rows)]
     widths = [panel.width for panel in panels]
     figure, axes = canvas(len(measures), len(panels), (1.0, 3.7), widths)
-    for line, key in zip(axes, measures, strict=True):
-        for axis, panel in zip(line, panels, strict=True):
+    for axes_of_measure, key in zip(axes, measures, strict=True):
+        for axis, panel in zip(axes_of_measure, panels, strict=True):
             values = {name: _values(panel.runs[name], key) for name in names if name in panel.runs}
             if not any(values.values()):
                 axis.set_axis_off()
             elif panel.rates:
-                _over_noise(axis, panel, values, marks)
+                _draw_over_noise(axis, panel, values, line_styles)
             else:
-                _side_by_side(axis, values, marks)
+                _draw_side_by_side(axis, values, line_styles)
             axis.set_ylim(top=min(axis.get_ylim()[1], 1.003))  # both are fractions
             if key == measures[0]:
                 axis.set_title(panel.title)
-        line[0].set_ylabel(_MEASURES[key])
-    _legend(figure, axes[0])
+        axes_of_measure[0].set_ylabel(_MEASURES[key])
+    _add_legend(figure, axes[0])
     save(figure, path)
 
 
-def _legend(figure: Any, axes: "Sequence[Axes]") -> None:
+def _add_legend(figure: Any, axes: "Sequence[Axes]") -> None:
     """Add a legend below all panels, and the height that it takes."""
     handles = {
         fill(name, 60): handle
         for axis in axes
         for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)
     }
-    names = sorted(handles, key=_plain_first)
+    names = sorted(handles, key=_variants_last)
     width, height = figure.get_size_inches()
     longest = max((len(line) for name in names for line in name.splitlines()), default=1)
     columns = max(1, min(len(names), int(width / (0.6 + 0.075 * longest))))
@@ -94,7 +96,7 @@ def _legend(figure: Any, axes: "Sequence[Axes]") -> None:
     figure.legend(
         [handles[name] for name in names],
         names,
-        title=fill(_NOTE, int(width / 0.07)),
+        title=fill(_LEGEND_TITLE, int(width / 0.07)),
         title_fontsize=8,
         loc="outside lower center",
         ncols=columns,
@@ -109,9 +111,9 @@ def _panels(named: Sequence[tuple[str, Row]]) -> list[_Panel]:
     for name, row in named:
         groups.setdefault((str(row["dataset"]), row["noise"] is None), []).append((name, row))
     panels = []
-    for (dataset, given), members in sorted(groups.items()):
-        rates = sorted({row["noise"] for _, row in members if not given})
-        title = f"{dataset}, labels as given" if given else dataset
+    for (dataset, no_noise_drawn), members in sorted(groups.items()):
+        rates = sorted({row["noise"] for _, row in members if not no_noise_drawn})
+        title = f"{dataset}, labels as given" if no_noise_drawn else dataset
         if len(rates) == 1:
             title = f"{dataset}, noise {rates[0]}"
         runs: dict[str, list[Row]] = {}
@@ -124,35 +126,35 @@ def _panels(named: Sequence[tuple[str, Row]]) -> list[_Panel]:
 def _values(rows: Sequence[Row], key: str) -> dict[Any, list[float]]:
     """Return the seeds' values at each noise rate."""
     values: dict[Any, list[float]] = {}
-    for row in sorted(rows, key=lambda row: order(row["noise"])):
+    for row in sorted(rows, key=lambda row: natural_order(row["noise"])):
         if row.get(key) is not None:
             values.setdefault(row["noise"], []).append(float(row[key]))
     return values
 
 
-def _over_noise(
+def _draw_over_noise(
     axis: "Axes",
     panel: _Panel,
     values: Mapping[str, Mapping[float, list[float]]],
-    marks: Mapping[str, tuple[str, str]],
+    line_styles: Mapping[str, tuple[str, str]],
 ) -> None:
     width = panel.rates[-1] - panel.rates[0]
     step = min(0.012, 0.05 / len(values)) * width
-    for place, (name, seeds) in enumerate(values.items()):
+    for position, (name, seeds) in enumerate(values.items()):
         if not seeds:  # nothing to detect: no label is wrong
             continue
-        colour, marker = marks[name]
+        colour, marker = line_styles[name]
         rates = list(seeds)
         means = [mean(seeds[rate]) for rate in rates]
-        several = any(len(seeds[rate]) > 1 for rate in rates)
-        bar = "_" if several else ""
+        has_seeds = any(len(seeds[rate]) > 1 for rate in rates)
+        bar = "_" if has_seeds else ""
         axis.plot(rates, means, marker=bar, markersize=12, markeredgewidth=1.5, color=colour)
-        low, high = [min(seeds[rate]) for rate in rates], [max(seeds[rate]) for rate in rates]
-        axis.fill_between(rates, low, high, color=colour, alpha=0.15, linewidth=0)
+        lowest, highest = [min(seeds[rate]) for rate in rates], [max(seeds[rate]) for rate in rates]
+        axis.fill_between(rates, lowest, highest, color=colour, alpha=0.15, linewidth=0)
         # shifted, or the points of one method would hide another's
-        shift = step * (place - (len(values) - 1) / 2) if several else 0.0
+        shift = step * (position - (len(values) - 1) / 2) if has_seeds else 0.0
         points = [(rate + shift, value) for rate in rates for value in seeds[rate]]
-        _points(axis, points, colour, marker)
+        _draw_points(axis, points, colour, marker)
         axis.plot([], [], color=colour, marker=marker, markersize=5, label=name)
     axis.set_xticks(panel.rates)
     # the same in all panels of a data set, even where values are missing at a rate
@@ -160,42 +162,48 @@ def _over_noise(
     axis.set_xlabel("nominal noise rate (fraction)")
 
 
-def _side_by_side(
+def _draw_side_by_side(
     axis: "Axes",
     values: Mapping[str, Mapping[Any, list[float]]],
-    marks: Mapping[str, tuple[str, str]],
+    line_styles: Mapping[str, tuple[str, str]],
 ) -> None:
-    for place, (name, seeds) in enumerate(values.items()):
-        colour, marker = marks[name]
-        for found in seeds.values():
-            axis.hlines(mean(found), place - 0.3, place + 0.3, color=colour, linewidth=2.5)
-            step = 0.3 / max(len(found), 3)
-            shifts = [step * (which - (len(found) - 1) / 2) for which in range(len(found))]
-            points = [(place + x, value) for x, value in zip(shifts, found, strict=True)]
-            _points(axis, points, colour, marker)
+    for position, (name, seeds) in enumerate(values.items()):
+        colour, marker = line_styles[name]
+        for accuracies in seeds.values():
+            axis.hlines(
+                mean(accuracies), position - 0.3, position + 0.3, color=colour, linewidth=2.5
+            )
+            step = 0.3 / max(len(accuracies), 3)
+            shifts = [
+                step * (number - (len(accuracies) - 1) / 2) for number in range(len(accuracies))
+            ]
+            points = [(position + x, value) for x, value in zip(shifts, accuracies, strict=True)]
+            _draw_points(axis, points, colour, marker)
     axis.set_xlim(-0.6, len(values) - 0.4)
-    axis.set_xticks(range(len(values)), [_broken(name) for name in values])
+    axis.set_xticks(range(len(values)), [_on_short_lines(name) for name in values])
     axis.tick_params(axis="x", labelsize=8, length=0)
     axis.grid(False, axis="x")
 
 
-def _points(axis: "Axes", points: Sequence[tuple[float, float]], colour: str, marker: str) -> None:
+def _draw_points(
+    axis: "Axes", points: Sequence[tuple[float, float]], colour: str, marker: str
+) -> None:
     xs, ys = zip(*points, strict=True)
     axis.scatter(xs, ys, s=20, marker=marker, color=colour, alpha=0.75, linewidth=0, zorder=3)
 
 
-def _plain_first(name: str) -> tuple[Any, ...]:
+def _variants_last(name: str) -> tuple[Any, ...]:
     """Return a sort key that gives the plain methods the first colours, before any variants."""
-    return name.count(","), order(name)
+    return name.count(","), natural_order(name)
 
 
-def _broken(name: str) -> str:
+def _on_short_lines(name: str) -> str:
     """Return a name broken into short lines."""
     parts = name.replace(", ", " ").split()
     return "\n".join(part.replace("=", "=\n") if len(part) > 16 else part for part in parts)
 
 
-def _named(rows: Sequence[Row]) -> list[tuple[str, Row]]:
+def _with_line_names(rows: Sequence[Row]) -> list[tuple[str, Row]]:
     """Return each run with its line's name, which omits the usual model of a data set."""
     models: dict[Any, Counter[str]] = defaultdict(Counter)
     for row in rows:

@@ -11,11 +11,11 @@ from pathlib import Path
 _COMPILER = {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")
 
 
-def missing() -> str | None:
+def missing_for_compiling() -> str | None:
     """Return what this machine lacks to compile, or None."""
-    given = os.environ.get("CXX")
-    if not shutil.which(shlex.split(given)[0] if given else _COMPILER):
-        return f"the C++ compiler CXX={given}" if given else f"the C++ compiler {_COMPILER}"
+    compiler = os.environ.get("CXX")
+    if not shutil.which(shlex.split(compiler)[0] if compiler else _COMPILER):
+        return f"the C++ compiler CXX={compiler}" if compiler else f"the C++ compiler {_COMPILER}"
     if not (Path(sysconfig.get_path("include")) / "Python.h").is_file():
         return "Python's headers (Python.h, for example of the package python3-dev)"
     return None

@@ -2,15 +2,15 @@
 
 import torch
 
-from runs.check import check_batch
-from runs.launched import check_processes
+from runs.check import check_batch_size
+from runs.launcher import check_launched_processes
 from runs.settings import Settings
-from runs.trainer_arguments import ALL
+from runs.trainer_arguments import ALL_DEVICES
 
-_COUNTED = ("auto", "gpu", "cuda")
+_ACCELERATORS_COUNTED = ("auto", "gpu", "cuda")
 
 
-def counted(settings: Settings) -> Settings:
+def with_device_count(settings: Settings) -> Settings:
     """Return the settings with "all devices" replaced by their number.
 
     Each device has its own batch statistics, so a run on eight devices is a different experiment
@@ -21,7 +21,10 @@ def counted(settings: Settings) -> Settings:
             processes.
     """
     trainer = settings["trainer"]
-    if trainer.get("devices") not in ALL or trainer.get("accelerator") not in _COUNTED:
+    if (
+        trainer.get("devices") not in ALL_DEVICES
+        or trainer.get("accelerator") not in _ACCELERATORS_COUNTED
+    ):
         return settings
     if torch.cuda.is_available():
         count = torch.cuda.device_count()
@@ -30,7 +33,7 @@ def counted(settings: Settings) -> Settings:
     else:
         return settings  # Lightning reports what is missing
     trainer = {**trainer, "devices": count}
-    check_batch(trainer, settings["batch_size"])
+    check_batch_size(trainer, settings["batch_size"])
     if settings["mode"] != "audit":
-        check_processes(trainer)
+        check_launched_processes(trainer)
     return {**settings, "trainer": trainer}

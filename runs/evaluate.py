@@ -17,14 +17,14 @@ def evaluate(settings: Settings) -> Results:
     Raises:
         ValueError: if there is no such checkpoint, or it does not fit the settings or the data.
     """
-    path, saved, made, data, _, module = opened = reopen(settings, "test")
-    trainer = build_trainer(made, max_steps=1, callbacks=[])
+    path, saved, run_settings, data, _, module = reopened = reopen(settings, "test")
+    trainer = build_trainer(run_settings, max_steps=1, callbacks=[])
     trainer.test(module, datamodule=data, verbose=False)
     metrics = {name: value.item() for name, value in trainer.callback_metrics.items()}
     results = {"checkpoint": str(path), "steps": saved["global_step"], **metrics}
     if trainer.is_global_zero:
         text = json.dumps(results, indent=2)
-        if opened.folder:
-            write_text(opened.folder / f"evaluation-{path.stem}.json", text)
+        if reopened.folder:
+            write_text(reopened.folder / f"evaluation-{path.stem}.json", text)
         print(text)
     return results

@@ -10,8 +10,8 @@ import yaml
 
 from callbacks.checkpoint_file import LAST, PREVIOUS
 from datamodules.atomic import write_text
-from runs.rows import SET_ASIDE
-from runs.settings import LENGTH, Settings, default_run_dir, differences
+from runs.rows import SET_ASIDE_MARK
+from runs.settings import LENGTH_KEYS, Settings, default_run_dir, differences
 
 
 class RunFolder:
@@ -28,7 +28,7 @@ class RunFolder:
         self.settings = settings
         self._lock: TextIO | None = None
 
-    def close(self) -> None:
+    def release_lock(self) -> None:
         """Release the lock, so that other processes may train here."""
         if self._lock is not None:
             self._lock.close()
@@ -39,15 +39,15 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
-    def last(self) -> Path:
+    def last_checkpoint(self) -> Path:
         """The checkpoint to resume from."""
         return self.checkpoints / LAST
 
     @property
-    def saved(self) -> list[Path]:
+    def existing_checkpoints(self) -> list[Path]:
         """The existing checkpoints, newest first; a killed run may have only the previous one."""
-        both = (self.last, self.checkpoints / PREVIOUS)
-        return [path for path in both if path.exists()]
+        candidates = (self.last_checkpoint, self.checkpoints / PREVIOUS)
+        return [path for path in candidates if path.exists()]
 
     def saved_settings(self) -> Settings | None:
         """Return the settings of the run in this folder; None: there is none.
@@ -59,9 +59,9 @@ class RunFolder:
         if not path.exists():
             return None
         try:
-            saved = yaml.safe_load(path.read_text(encoding="utf-8"))
-            if isinstance(saved, dict):
-                return saved
+            settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+            if isinstance(settings, dict):
+                return settings
             reason = "it holds no settings"
         except (OSError, ValueError, yaml.YAMLError) as error:
             reason = str(error).partition("\n")[0]
@@ -69,12 +69,12 @@ class RunFolder:
             f"{path} is damaged ({reason}): put it back, or give fresh=true to set the run aside."
         )
 
-    def results(self) -> dict[str, Any] | None:
-        """Return the results of a finished run, else None; see `told`."""
-        results = self.told()
+    def finished_results(self) -> dict[str, Any] | None:
+        """Return the results of a finished run, else None; see `read_results`."""
+        results = self.read_results()
         return results if results.get("finished") else None
 
-    def told(self) -> dict[str, Any]:
+    def read_results(self) -> dict[str, Any]:
         """Return the content of `results.json`; {}: there is none.
 
         Raises:
@@ -82,9 +82,9 @@ class RunFolder:
         """
         path = self.path / "results.json"
         try:
-            told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-            if isinstance(told, dict):
-                return told
+            results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+            if isinstance(results, dict):
+                return results
             reason = "it holds no results"
         except (OSError, ValueError) as error:
             reason = str(error)
@@ -93,7 +93,7 @@ class RunFolder:
             "same command, which goes on from the last checkpoint."
         )
 
-    def set_aside(self) -> Path | None:
+    def move_aside(self) -> Path | None:
         """Rename the folder of a run, if there is one, and return its new path; delete nothing.
 
         Raises:
@@ -102,13 +102,13 @@ class RunFolder:
         if not (self.path / "config.yaml").exists():
             return None
         self._take_lock()
-        self.close()
-        here, number = self.path.resolve(), 1
-        while (aside := here.with_name(f"{here.name}{SET_ASIDE}{number}")).exists():
+        self.release_lock()
+        folder, number = self.path.resolve(), 1
+        while (new_path := folder.with_name(f"{folder.name}{SET_ASIDE_MARK}{number}")).exists():
             number += 1
-        return here.rename(aside)
+        return folder.rename(new_path)
 
-    def check(self) -> None:
+    def check_usable(self) -> None:
         """Raise a `ValueError` if this run cannot use the folder.
 
         Raises:
@@ -118,42 +118,44 @@ class RunFolder:
         """
         config = self.path / "config.yaml"
         if self.settings["fresh"] and config.exists():
-            self._refuse_to_move_inputs()
+            self._check_inputs_stay()
         if not self.settings["fresh"] and (saved := self.saved_settings()):
-            changed = differences(saved, self.settings, but=LENGTH)
-            if changed:
+            changes = differences(saved, self.settings, except_keys=LENGTH_KEYS)
+            if changes:
                 raise ValueError(
-                    f"run_dir={self.path} holds another experiment ({'; '.join(changed)}): give "
+                    f"run_dir={self.path} holds another experiment ({'; '.join(changes)}): give "
                     "another run_dir, or fresh=true to set the old one aside."
                 )
-        elif not config.exists() and _holds_something(self.path):
+        elif not config.exists() and _is_occupied(self.path):
             raise ValueError(
                 f"run_dir={self.path} is not an empty folder and holds no config.yaml of a run: "
                 "give another run_dir."
             )
-        place = next(one for one in (self.path, *self.path.absolute().parents) if one.exists())
-        for one in filter(Path.exists, (place, self.checkpoints, self.path / "figures")):
-            if not one.is_dir() or not os.access(one, os.W_OK):
+        nearest = next(path for path in (self.path, *self.path.absolute().parents) if path.exists())
+        for path in filter(Path.exists, (nearest, self.checkpoints, self.path / "figures")):
+            if not path.is_dir() or not os.access(path, os.W_OK):
                 raise ValueError(
-                    f"run_dir={self.path} cannot be written ({one}): give a run_dir that can."
+                    f"run_dir={self.path} cannot be written ({path}): give a run_dir that can."
                 )
 
-    def _refuse_to_move_inputs(self) -> None:
-        """Refuse to set the folder aside if it holds files that this run is to read."""
-        here = self.path.resolve()
+    def _check_inputs_stay(self) -> None:
+        """Raise a `ValueError` if setting the folder aside would move files that this run reads."""
+        folder = self.path.resolve()
         inputs = {f"dataset.{key}": value for key, value in self.settings["dataset"].items()}
         inputs["dataset.labels"] = None  # if there is one, it repeats `labels`
         for key, value in {**inputs, "labels": self.settings["labels"]}.items():
             for name in value if isinstance(value, list) else [value]:
                 path = Path(name).expanduser() if isinstance(name, str) and name else None
-                if path and path.exists() and here in path.resolve().parents:
+                if path and path.exists() and folder in path.resolve().parents:
                     raise ValueError(
                         f"{key}={name} lies in run_dir={self.path}, which fresh=true would set "
                         "aside: give another run_dir, or copy the file elsewhere first."
                     )
 
-    def open(self) -> None:
-        """Create the folder, lock it until `close` or the process's end, and write `config.yaml`.
+    def create_and_lock(self) -> None:
+        """Create the folder, lock it, and write `config.yaml`.
+
+        It is locked until `release_lock` or the process's end.
 
         Raises:
             ValueError: if the folder cannot be written, or another process trains in it.
@@ -182,7 +184,7 @@ class RunFolder:
             ) from None
 
 
-def _holds_something(path: Path) -> bool:
+def _is_occupied(path: Path) -> bool:
     if path.is_dir():
-        return any(not one.name.startswith(".") for one in path.iterdir())
+        return any(not entry.name.startswith(".") for entry in path.iterdir())
     return path.exists()

@@ -22,29 +22,29 @@ FILE = "jobs.csv"
 _NOT_SHOWN = ("settings", "mode")
 
 
-def write_list(rows: Sequence[Row], folder: Path) -> None:
+def write_job_list(rows: Sequence[Row], folder: Path) -> None:
     """Write `jobs.csv`, one line per job."""
-    write_rows(_shown(rows), folder / FILE)
+    write_rows(_shown_columns(rows), folder / FILE)
 
 
-def show_list(rows: Sequence[Row], folder: Path, console: Console | None = None) -> None:
+def print_job_list(rows: Sequence[Row], folder: Path, console: Console | None = None) -> None:
     """Print the list, and why the failed jobs have no result."""
     console = console or Console(width=None if sys.stdout.isatty() else 160)
-    done = _shown([row for row in rows if "error" not in row])
-    if done:
-        drawn = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-        columns = dict.fromkeys(name for row in done for name in row)
+    succeeded = _shown_columns([row for row in rows if "error" not in row])
+    if succeeded:
+        table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+        columns = dict.fromkeys(name for row in succeeded for name in row)
         for name in columns:
-            drawn.add_column(name, overflow="fold")
-        for row in done:
-            drawn.add_row(*(_cell(row.get(name)) for name in columns))
-        console.print(drawn)
+            table.add_column(name, overflow="fold")
+        for row in succeeded:
+            table.add_row(*(_cell(row.get(name)) for name in columns))
+        console.print(table)
     failed = [f"No result: {row['job']}: {row['error']}" for row in rows if "error" in row]
     for line in (*failed, f"Written to {folder / FILE}"):
         console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
 
-def _shown(rows: Sequence[Row]) -> list[Row]:
+def _shown_columns(rows: Sequence[Row]) -> list[Row]:
     return [{name: row[name] for name in row if name not in _NOT_SHOWN} for row in rows]
 
 

@@ -26,26 +26,26 @@ def build_loggers(settings: Settings, folder: Path, facts: Facts) -> list[Logger
     loggers: list[Logger] = [CSVLog(folder / "metrics.csv")]
     kind = settings["logger"]["name"]
     if kind == "wandb" and os.environ.get("WANDB_MODE") != "disabled":
-        loggers.append(_wandb(settings, folder, facts))
+        loggers.append(_wandb_logger(settings, folder, facts))
     elif kind == "tensorboard":
         loggers.append(TensorBoardLogger(folder, name="tensorboard", version=""))
     return loggers
 
 
-def _wandb(settings: Settings, folder: Path, facts: Facts) -> WandbLog:
+def _wandb_logger(settings: Settings, folder: Path, facts: Facts) -> WandbLog:
     offline = not has_wandb_key()
-    logger = settings["logger"]
+    logger_settings = settings["logger"]
     # silences wandb's lines about runs and directories: one line of ours says it all
     os.environ.setdefault("WANDB_SILENT", "true")
     return WandbLog(
         folder,
-        project=logger["project"],
-        entity=logger["entity"],
+        project=logger_settings["project"],
+        entity=logger_settings["entity"],
         id=wandb_run.run_id(folder),
         name=folder.name,
         resume=None if offline else "allow",
         offline=offline,
-        group=logger["group"] or wandb_run.group(settings),
+        group=logger_settings["group"] or wandb_run.group(settings),
         job_type=settings["choices"]["method"],
         tags=wandb_run.tags(settings),
         config=wandb_run.config(settings, facts),

@@ -8,6 +8,6 @@ MODES = {
     "evaluate": "runs.evaluate.evaluate",
     "audit": "runs.audit.audit",
     "predict": "runs.predict.predict",
-    "check": "inspection.look_through.check",
+    "check": "inspection.check_mode.check",
     "compare": "runs.compare.compare",
 }

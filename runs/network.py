@@ -75,13 +75,13 @@ def open_network(checkpoint: str | Path) -> Network:
         ValueError: if there is no such checkpoint, it cannot be read, or it does not say how
             pictures are prepared.
     """
-    path = checkpoint_file(checkpoint)
+    path = find_checkpoint_file(checkpoint)
     if path is None:
         raise ValueError(f"There is no checkpoint at {checkpoint}: give a file or a run folder.")
-    return network_of(load(path), path)
+    return network_from_checkpoint(load(path), path)
 
 
-def network_of(saved: dict[str, Any], path: Path) -> Network:
+def network_from_checkpoint(saved: dict[str, Any], path: Path) -> Network:
     """Return the network from a checkpoint's content; see `open_network`."""
     experiment = saved["experiment"]
     settings: Settings = experiment["settings"]
@@ -109,13 +109,13 @@ def network_of(saved: dict[str, Any], path: Path) -> Network:
     return Network(net.eval().requires_grad_(False), names, height, whole, settings)
 
 
-def checkpoint_file(given: str | Path) -> Path | None:
+def find_checkpoint_file(given: str | Path) -> Path | None:
     """Return the checkpoint at a path, or the last one of a run's folder; None: there is none."""
     path = Path(given)
-    places = (path, path / "checkpoints" / LAST, path / LAST)
-    return next((one for one in places if one.is_file()), None)
+    candidates = (path, path / "checkpoints" / LAST, path / LAST)
+    return next((file for file in candidates if file.is_file()), None)
 
 
-def folder_of(checkpoint: Path) -> Path | None:
+def run_folder_of(checkpoint: Path) -> Path | None:
     """Return the run folder in which a checkpoint lies, or None."""
     return checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else None

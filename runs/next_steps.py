@@ -16,7 +16,7 @@ _LEFT_OUT = (
 )  # fmt: skip
 
 # Values given instead, because an experiment may have set others: cleaned labels are used whole.
-_ALL = {"dataset.train_per_class": None, "imbalance": 1}
+_ALL_DATA = {"dataset.train_per_class": None, "imbalance": 1}
 
 Step = tuple[str, str]
 
@@ -29,42 +29,48 @@ def next_steps(command: str, folder: Path, dataset: Mapping[str, Any]) -> list[S
         folder: of the run.
         dataset: settings of the data set.
     """
-    words = shlex.split(command)[2:]
-    earlier = [word.partition("=")[2] for word in words if word.startswith("dataset.trusted=")]
-    checked = [*(one.strip("[]") for one in earlier), hydra_quoted(folder / NEXT)]
+    overrides = shlex.split(command)[2:]
+    trusted_before = [
+        word.partition("=")[2] for word in overrides if word.startswith("dataset.trusted=")
+    ]
+    checked = [*(value.strip("[]") for value in trusted_before), hydra_quoted(folder / NEXT)]
     trusted = checked[0] if len(checked) == 1 else f"[{','.join(checked)}]"
-    kept = [word for word in words if key_of(word) not in _LEFT_OUT]
+    kept_overrides = [word for word in overrides if key_of(word) not in _LEFT_OUT]
     if dataset["name"] == "folder":
         cleaned = [f"labels={hydra_quoted(folder / CLEANED)}"]
     else:
-        draws = f"labels={hydra_quoted(folder / CLEANED_DRAWS)}"
-        cleaned = [draws, "noise=null", *_all(words, dataset)]
-    own = ["run_dir", "fresh", "dataset.trusted"]
-    every = []
+        cleaned_draws = f"labels={hydra_quoted(folder / CLEANED_DRAWS)}"
+        cleaned = [cleaned_draws, "noise=null", *_all_data_overrides(overrides, dataset)]
+    keys_of_run = ["run_dir", "fresh", "dataset.trusted"]
+    probe_override = []
     if dataset["name"] == "folder" and dataset["probe_per_class"] is not None:
-        own += ["probe_per_class", "dataset.probe_per_class"]
-        every = ["probe_per_class=null"]  # or else the probe set stays as large as before
-    same = [word for word in words if key_of(word) not in own] + every
-    again = ("train again, on the cleaned labels", _line([*kept, *cleaned]))
+        keys_of_run += ["probe_per_class", "dataset.probe_per_class"]
+        probe_override = ["probe_per_class=null"]  # or else the probe set stays as large as before
+    repeated = [word for word in overrides if key_of(word) not in keys_of_run] + probe_override
+    train_cleaned = (
+        "train again, on the cleaned labels",
+        _command_line([*kept_overrides, *cleaned]),
+    )
     if "trusted" not in dataset:
-        return [again]
+        return [train_cleaned]
     return [
-        again,
+        train_cleaned,
         (
             f"or fill in the column true_label of {folder / NEXT}, and train with these trusted",
-            _line([*same, f"dataset.trusted={trusted}"]),
+            _command_line([*repeated, f"dataset.trusted={trusted}"]),
         ),
     ]
 
 
-def _all(words: Sequence[str], dataset: Mapping[str, Any]) -> list[str]:
+def _all_data_overrides(overrides: Sequence[str], dataset: Mapping[str, Any]) -> list[str]:
     """Return the overrides by which all data are used, if a key for a part of them was set."""
     return [
-        f"{key}={'null' if whole is None else whole}"
-        for key, whole in _ALL.items()
-        if key in map(key_of, words) or dataset.get(key.removeprefix("dataset."), whole) != whole
+        f"{key}={'null' if value is None else value}"
+        for key, value in _ALL_DATA.items()
+        if key in map(key_of, overrides)
+        or dataset.get(key.removeprefix("dataset."), value) != value
     ]
 
 
-def _line(words: Sequence[str]) -> str:
-    return shlex.join(["python", "train.py", *words])
+def _command_line(overrides: Sequence[str]) -> str:
+    return shlex.join(["python", "train.py", *overrides])

@@ -19,9 +19,9 @@ from datamodules.tables import table_writer
 from datamodules.unreadable import Unreadable
 from datamodules.workers import available_cores
 from runs.build import build_trainer
-from runs.network import folder_of, network_of
+from runs.network import network_from_checkpoint, run_folder_of
 from runs.ranks import is_first_rank
-from runs.reopen import find_checkpoint, merge
+from runs.reopen import find_checkpoint, merge_settings
 from runs.settings import Settings, overrides
 
 Results = dict[str, Any]
@@ -43,36 +43,38 @@ def predict(settings: Settings) -> Results:
     if not is_first_rank():  # one process looks at all pictures
         return {}
     console = Console()
-    root, paths = _pictures(Path(settings["pictures"]))
+    root, paths = _find_pictures(Path(settings["pictures"]))
     path = find_checkpoint(settings)
     saved = load(path)
-    made = merge(saved["experiment"]["settings"], settings, overrides(), path)
-    network = network_of(saved, path)
-    trainer = build_trainer(made, max_steps=1, callbacks=[])
+    run_settings = merge_settings(saved["experiment"]["settings"], settings, overrides(), path)
+    network = network_from_checkpoint(saved, path)
+    trainer = build_trainer(run_settings, max_steps=1, callbacks=[])
     device = trainer.strategy.root_device
     network.net.to(device)
     unreadable, count = Unreadable(), Counter[str]()
     files = network.pictures(root, paths, unreadable)
-    size, quiet = made["dataset"]["eval_batch_size"], not console.is_terminal
+    batch_size, quiet = run_settings["dataset"]["eval_batch_size"], not console.is_terminal
     console.print(f"looking at {counted(len(paths), 'picture')}", highlight=False)
     batches = track(
-        _read(files, size), "", -(-len(paths) // size), console=console, transient=True,
-        disable=quiet,
+        _read_batches(files, batch_size), "", -(-len(paths) // batch_size), console=console,
+        transient=True, disable=quiet,
     )  # fmt: skip
-    table = _table(path, settings)
-    with table_writer(table, _COLUMNS) as rows:
-        for first, image in batches:
+    table = _table_path(path, settings)
+    with table_writer(table, _COLUMNS) as table_rows:
+        for first_row, image in batches:
             with trainer.precision_plugin.forward_context():
                 probability = network.probability(image.to(device))
-            found = (one.tolist() for one in probability.max(dim=1))
-            for row, (confidence, label) in enumerate(zip(*found, strict=True), start=first):
+            rows_of_batch = (column.tolist() for column in probability.max(dim=1))
+            for row, (confidence, label) in enumerate(
+                zip(*rows_of_batch, strict=True), start=first_row
+            ):
                 if str(files.path(row)) in unreadable.seen:
-                    rows.writerow([paths[row], "", ""])
+                    table_rows.writerow([paths[row], "", ""])
                     continue
                 name = network.class_names[label]
                 count[name] += 1
-                rows.writerow([paths[row], name, f"{confidence:.4f}"])
-    _say(count, unreadable, table, console)
+                table_rows.writerow([paths[row], name, f"{confidence:.4f}"])
+    _print_counts(count, unreadable, table, console)
     return {
         "checkpoint": str(path),
         "pictures": len(paths),
@@ -81,57 +83,62 @@ def predict(settings: Settings) -> Results:
     }
 
 
-def _pictures(given: Path) -> tuple[Path, list[str]]:
+def _find_pictures(given: Path) -> tuple[Path, list[str]]:
     """Return a folder, and the pictures at any depth below it; or one picture and its folder."""
     if given.is_file():
         return given.parent, [given.name]
     if not given.is_dir():
         raise ValueError(f"pictures={given} is not there: give a folder of pictures, or a picture.")
-    below = [one.relative_to(given) for one in files_below(given)]
+    files_below_given = [path.relative_to(given) for path in files_below(given)]
     paths = [
-        str(one)
-        for one in below
-        if one.suffix.lower() in PICTURE_SUFFIXES
-        and not any(part.startswith(".") for part in one.parts)
+        str(path)
+        for path in files_below_given
+        if path.suffix.lower() in PICTURE_SUFFIXES
+        and not any(part.startswith(".") for part in path.parts)
     ]
     if not paths:
         raise ValueError(f"pictures={given} holds no pictures: give a folder that does.")
     return given, paths
 
 
-def _table(checkpoint: Path, settings: Settings) -> Path:
+def _table_path(checkpoint: Path, settings: Settings) -> Path:
     """Return the path of the table: in run_dir or, if that is null, in the run's folder."""
-    own = folder_of(checkpoint) or checkpoint.parent
-    folder = Path(settings["run_dir"]) if settings["run_dir"] else own
+    default_folder = run_folder_of(checkpoint) or checkpoint.parent
+    folder = Path(settings["run_dir"]) if settings["run_dir"] else default_folder
     folder.mkdir(parents=True, exist_ok=True)
     return folder / f"predictions-{Path(settings['pictures']).absolute().stem}.csv"
 
 
-def _read(files: PictureFiles, size: int) -> Iterator[tuple[int, Tensor]]:
+def _read_batches(files: PictureFiles, size: int) -> Iterator[tuple[int, Tensor]]:
     """Yield the first row of each batch, and its pictures; the next batch is read meanwhile."""
     waiting = deque[tuple[int, list[Future[Tensor]]]]()
 
-    def ready() -> tuple[int, Tensor]:
-        first, pictures = waiting.popleft()
-        return first, torch.cat([one.result() for one in pictures])
+    def next_batch() -> tuple[int, Tensor]:
+        first_row, pictures = waiting.popleft()
+        return first_row, torch.cat([future.result() for future in pictures])
 
     # threads: image decoders release the GIL
     with ThreadPoolExecutor(available_cores()) as pool:
-        for first in range(0, len(files), size):
-            rows = range(first, min(first + size, len(files)))
+        for first_row in range(0, len(files), size):
+            rows = range(first_row, min(first_row + size, len(files)))
             waiting.append(
-                (first, [pool.submit(files.for_evaluation, torch.tensor([row])) for row in rows])
+                (
+                    first_row,
+                    [pool.submit(files.for_evaluation, torch.tensor([row])) for row in rows],
+                )
             )
             if len(waiting) > 1:
-                yield ready()
-        yield ready()
+                yield next_batch()
+        yield next_batch()
 
 
-def _say(count: Counter[str], unreadable: Unreadable, table: Path, console: Console) -> None:
-    shown = [f"{name}: {number:,}" for name, number in count.most_common(_CLASSES_SHOWN)]
+def _print_counts(
+    count: Counter[str], unreadable: Unreadable, table: Path, console: Console
+) -> None:
+    classes = [f"{name}: {number:,}" for name, number in count.most_common(_CLASSES_SHOWN)]
     if len(count) > _CLASSES_SHOWN:
-        shown.append(f"and {len(count) - _CLASSES_SHOWN} classes more")
-    lines = [f"{counted(count.total(), 'picture')}: {', '.join(shown)}"] if count else []
+        classes.append(f"and {len(count) - _CLASSES_SHOWN} classes more")
+    lines = [f"{counted(count.total(), 'picture')}: {', '.join(classes)}"] if count else []
     for path, reason in unreadable.seen.items():
         lines.append(f"cannot be read: {path} ({reason})")
     for line in (*lines, f"Written to {table}"):

@@ -12,7 +12,7 @@ from typing import Any
 _PR_SET_PDEATHSIG = 1
 
 
-def end_with_parent() -> None:
+def end_with_first_rank() -> None:
     """Let a rank that Lightning started end when rank 0 does, and not before.
 
     If rank 0 died, it would wait for it for up to half an hour. And before training a Ctrl-C
@@ -21,8 +21,8 @@ def end_with_parent() -> None:
     """
     if os.environ.get("LOCAL_RANK", "0") == "0" or "RANK" in os.environ:
         return
-    for one in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(one, signal.SIG_IGN)
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -41,15 +41,15 @@ def first_rank_first(trainer: Any) -> Iterator[None]:
     Rank 0 makes the run's folder and downloads data; the others only read. If it fails, they end
     too. Ranks that Lightning starts need no waiting: it starts them later, in `fit`.
     """
-    # not at the top: `end_with_parent` must come before these imports, which take seconds
+    # not at the top: `end_with_first_rank` must come before these imports, which take seconds
     from pytorch_lightning.plugins.environments import LightningEnvironment
 
     from lightning_modules.cpu_collectives import CollectiveError, all_gather_object
 
     strategy = trainer.strategy
     environment = getattr(strategy, "cluster_environment", None)
-    at_once = trainer.world_size > 1 and not isinstance(environment, LightningEnvironment)
-    if not at_once:
+    start_together = trainer.world_size > 1 and not isinstance(environment, LightningEnvironment)
+    if not start_together:
         yield
         return
     strategy.setup_environment()
@@ -67,7 +67,7 @@ def first_rank_first(trainer: Any) -> Iterator[None]:
     all_gather_object(None)
 
 
-def leave_at_once() -> None:
+def skip_group_shutdown_at_exit() -> None:
     """Let this rank end when it alone has failed.
 
     At exit Lightning would destroy NCCL's groups, which waits for the other ranks while they wait

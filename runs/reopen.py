@@ -11,11 +11,18 @@ from datamodules.folder import LISTING_FILE
 from lightning_modules.base import NoisyLabelModule
 from runs.build import Plan, build_data, build_module, build_schedule
 from runs.folder import RunFolder
-from runs.network import checkpoint_file, folder_of
-from runs.settings import ADDED, Settings, before, is_harmless, key_of, overrides
+from runs.network import find_checkpoint_file, run_folder_of
+from runs.settings import (
+    LATER_ADDED_KEYS,
+    Settings,
+    is_outside_identity,
+    key_of,
+    overrides,
+    value_before_added,
+)
 
 
-class Reopened(NamedTuple):
+class ReopenedRun(NamedTuple):
     """A checkpoint, and the run it belongs to."""
 
     path: Path
@@ -28,10 +35,10 @@ class Reopened(NamedTuple):
     @property
     def folder(self) -> Path | None:
         """The folder of the run, if the checkpoint lies in one."""
-        return folder_of(self.path)
+        return run_folder_of(self.path)
 
 
-def reopen(settings: Settings, stage: str) -> Reopened:
+def reopen(settings: Settings, stage: str) -> ReopenedRun:
     """Open the checkpoint that the settings name.
 
     It holds its own settings; those on the command line may only repeat them, or change where and
@@ -46,9 +53,9 @@ def reopen(settings: Settings, stage: str) -> Reopened:
     """
     path = find_checkpoint(settings)
     saved = load(path)
-    made = merge(saved["experiment"]["settings"], settings, overrides(), path)
-    data = build_data(_by_what_was_kept(made, path))
-    schedule, plan = build_schedule(made, data)
+    run_settings = merge_settings(saved["experiment"]["settings"], settings, overrides(), path)
+    data = build_data(_with_kept_lists(run_settings, path))
+    schedule, plan = build_schedule(run_settings, data)
     data.prepare_data()
     data.setup(stage)
     if saved["experiment"]["manifest"] != data.manifest.hash:
@@ -56,25 +63,25 @@ def reopen(settings: Settings, stage: str) -> Reopened:
             f"{path} was trained on other pictures or labels than its settings give now: what is "
             "in data_dir, or a list that they name (labels, dataset.trusted), has changed since."
         )
-    module = build_module(made, data, schedule)
+    module = build_module(run_settings, data, schedule)
     module.load_state_dict(saved["state_dict"])
-    return Reopened(path, saved, made, data, plan, module)
+    return ReopenedRun(path, saved, run_settings, data, plan, module)
 
 
-def _by_what_was_kept(made: Settings, path: Path) -> Settings:
+def _with_kept_lists(run_settings: Settings, path: Path) -> Settings:
     """Return the settings with the lists that the run's folder keeps for those that they name.
 
     Those may have been filled in, written anew or moved since.
     """
-    folder, dataset = folder_of(path), dict(made["dataset"])
+    folder, dataset = run_folder_of(path), dict(run_settings["dataset"])
     if folder is None:
-        return made
+        return run_settings
     if (folder / LISTING_FILE).exists():
         dataset["kept"] = str(folder / LISTING_FILE)
-    labels, drawn = dataset.get("labels"), folder / "labels.npz"
-    if labels and drawn.exists() and (labels.endswith(".npz") or "kept" not in dataset):
-        dataset["labels"] = str(drawn)
-    return {**made, "dataset": dataset}
+    labels, drawn_labels = dataset.get("labels"), folder / "labels.npz"
+    if labels and drawn_labels.exists() and (labels.endswith(".npz") or "kept" not in dataset):
+        dataset["labels"] = str(drawn_labels)
+    return {**run_settings, "dataset": dataset}
 
 
 def find_checkpoint(settings: Settings) -> Path:
@@ -83,8 +90,8 @@ def find_checkpoint(settings: Settings) -> Path:
     Raises:
         ValueError: if there is none.
     """
-    given = Path(settings["checkpoint"] or RunFolder(settings).last)
-    path = checkpoint_file(given)
+    given = Path(settings["checkpoint"] or RunFolder(settings).last_checkpoint)
+    path = find_checkpoint_file(given)
     if path is None:
         raise ValueError(
             f"There is no checkpoint at {given}: give checkpoint=<file or run folder>, or the "
@@ -93,7 +100,9 @@ def find_checkpoint(settings: Settings) -> Path:
     return path
 
 
-def merge(made: Settings, given: Settings, words: Sequence[str], path: Path) -> Settings:
+def merge_settings(
+    saved: Settings, of_command: Settings, command_overrides: Sequence[str], path: Path
+) -> Settings:
     """Return the checkpoint's settings, with the command's changes to where and how to compute.
 
     The Trainer is the command's, so that a network trained on many devices can be evaluated on one;
@@ -102,28 +111,31 @@ def merge(made: Settings, given: Settings, words: Sequence[str], path: Path) -> 
     Raises:
         ValueError: naming the key that contradicts the checkpoint.
     """
-    merged = deepcopy(made)
-    merged["trainer"] = {**given["trainer"], "precision": made["trainer"]["precision"]}
-    merged["audit"] = given["audit"]
-    for word in words:
-        key = key_of(word)
-        free = is_harmless(key) or (key.startswith("trainer.") and key != "trainer.precision")
-        ours, theirs = _look_up(given, key), _look_up(made, key)
-        if theirs is None and key in ADDED:  # an earlier version had no such key
-            theirs = before(key, made)
-        if not free and ours != theirs:
+    merged = deepcopy(saved)
+    merged["trainer"] = {**of_command["trainer"], "precision": saved["trainer"]["precision"]}
+    merged["audit"] = of_command["audit"]
+    for override in command_overrides:
+        key = key_of(override)
+        may_differ = is_outside_identity(key) or (
+            key.startswith("trainer.") and key != "trainer.precision"
+        )
+        given_value, saved_value = _look_up(of_command, key), _look_up(saved, key)
+        if saved_value is None and key in LATER_ADDED_KEYS:  # an earlier version had no such key
+            saved_value = value_before_added(key, saved)
+        if not may_differ and given_value != saved_value:
             raise ValueError(
-                f"{path} was made with {key}={theirs}, not {key}={ours}: leave {key} out, or give "
+                f"{path} was made with {key}={saved_value}, not {key}={given_value}: leave {key} "
+                "out, or give "
                 "a checkpoint that fits."
             )
         if key == "data_dir":
-            merged["dataset"] = _moved(merged["dataset"], made["data_dir"], ours)
+            merged["dataset"] = _move_paths(merged["dataset"], saved["data_dir"], given_value)
         elif key.startswith("dataset."):
-            merged["dataset"][key.removeprefix("dataset.")] = ours
+            merged["dataset"][key.removeprefix("dataset.")] = given_value
     return merged
 
 
-def _moved(dataset: Settings, old: str, new: str) -> Settings:
+def _move_paths(dataset: Settings, old: str, new: str) -> Settings:
     """Return a data set's settings with every path in the folder `old` moved to `new`."""
     return {
         key: new + value[len(old) :]

@@ -30,13 +30,13 @@ from runs.settings import command
 Results = dict[str, Any]
 Metrics = dict[str, list[tuple[int, float]]]  # as `read_metrics` returns them
 
-REPORT = "report.html"
+REPORT_FILE = "report.html"
 
 PACKAGES = ("torch", "torchvision", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy")
 
 
-class Ended(NamedTuple):
-    """What the callbacks of a run noted, by its end or by the time of a checkpoint."""
+class RunOutcome(NamedTuple):
+    """What the callbacks of a run had recorded by its end, or by the time of a checkpoint."""
 
     steps: int
     seconds: float  # of training
@@ -45,77 +45,80 @@ class Ended(NamedTuple):
     weights: list[WeightHistogram]
 
     @classmethod
-    def of(cls, trainer: pl.Trainer, data: NoisyLabelDataModule) -> "Ended":
+    def from_trainer(cls, trainer: pl.Trainer, data: NoisyLabelDataModule) -> "RunOutcome":
         """Return what the callbacks noted, after `fit`."""
-        evaluations = _callback(trainer, Evaluations)
+        evaluations = _find_callback(trainer, Evaluations)
         return cls(
             trainer.global_step,
             evaluations.seconds,
             evaluations.history,
-            _callback(trainer, LabelAudit).audit(data),
-            _callback(trainer, BeliefsOverTime).weights,
+            _find_callback(trainer, LabelAudit).audit(data),
+            _find_callback(trainer, BeliefsOverTime).weights,
         )
 
     @classmethod
-    def of_checkpoint(cls, saved: Mapping[str, Any], audit: Audit) -> "Ended":
+    def from_checkpoint(cls, saved: Mapping[str, Any], audit: Audit) -> "RunOutcome":
         """Return what the callbacks had noted when a checkpoint was saved.
 
         Args:
             saved: content of the checkpoint.
             audit: of the labels, with final predictions by the checkpoint's network.
         """
-        noted = saved["callbacks"]
-        evaluations = noted["Evaluations"]
-        weights = [WeightHistogram(*one) for one in noted["BeliefsOverTime"]["weights"]]
+        callback_states = saved["callbacks"]
+        evaluations = callback_states["Evaluations"]
+        weights = [
+            WeightHistogram(*saved_weights)
+            for saved_weights in callback_states["BeliefsOverTime"]["weights"]
+        ]
         steps, seconds = saved["global_step"], evaluations["seconds"]
         return cls(steps, seconds, evaluations["history"], audit, weights)
 
 
-def leave(
-    ended: Ended,
+def write_run_results(
+    outcome: RunOutcome,
     data: NoisyLabelDataModule,
     plan: Plan,
     folder: RunFolder,
     metrics: Metrics,
-    measured: Mapping[str, Any],
+    measured_facts: Mapping[str, Any],
 ) -> Results:
     """Write everything that a run leaves behind; return its results.
 
     Args:
-        ended: what the callbacks noted.
+        outcome: what the callbacks noted.
         data: what the run was trained on.
         plan: how long the run was to be.
         folder: where everything goes.
         metrics: logged during training, for curves.
-        measured: from `surroundings`.
+        measured_facts: from `process_facts`.
     """
-    audit = ended.audit
+    audit = outcome.audit
     results: Results = {
-        **_names(folder),
-        **_accuracies(ended.history, plan),
+        **_run_names(folder),
+        **_accuracies(outcome.history, plan),
         "noise/nominal_rate": data.noise,
         "noise/effective_rate": data.manifest.effective_noise,
         **write_audit(audit, data, folder.path, folder.settings["audit"]),
-        **_tested(data),
+        **_test_set_facts(data),
         "data/unreadable": len(read_unreadable(folder.path)),
-        "steps": ended.steps,
-        "epochs": round(data.epochs(ended.steps), 3),
-        "seconds": round(ended.seconds, 1),
+        "steps": outcome.steps,
+        "epochs": round(data.epochs(outcome.steps), 3),
+        "seconds": round(outcome.seconds, 1),
         "images_per_second": _images_per_second(metrics),
-        "finished": ended.steps >= plan.max_steps,
-        **measured,
+        "finished": outcome.steps >= plan.max_steps,
+        **measured_facts,
     }
     results = {name: None if value != value else value for name, value in results.items()}  # NaN
-    if ended.weights:
-        write_weights(ended.weights, folder.path / "weights.csv")
-    _draw(metrics, folder, audit, results)
-    write_report(folder.path / REPORT, _story(ended, metrics, data, folder, results))
+    if outcome.weights:
+        write_weights(outcome.weights, folder.path / "weights.csv")
+    _draw_figure(metrics, folder, audit, results)
+    write_report(folder.path / REPORT_FILE, _report_story(outcome, metrics, data, folder, results))
     # Last, because it says that the run is finished.
     write_text(folder.path / "results.json", json.dumps(results, indent=2, allow_nan=False))
     return results
 
 
-def _tested(data: NoisyLabelDataModule) -> Results:
+def _test_set_facts(data: NoisyLabelDataModule) -> Results:
     """Return how large the main test set is, and how many of its labels the user checked."""
     pictures = data.tested_pictures()
     return {
@@ -124,8 +127,8 @@ def _tested(data: NoisyLabelDataModule) -> Results:
     }
 
 
-def _story(
-    ended: Ended,
+def _report_story(
+    outcome: RunOutcome,
     metrics: Metrics,
     data: NoisyLabelDataModule,
     folder: RunFolder,
@@ -134,18 +137,18 @@ def _story(
     return ReportData(
         results=results,
         metrics=metrics,
-        audit=ended.audit,
+        audit=outcome.audit,
         class_names=data.manifest.class_names,
         command=results["command"],
         settings=folder.settings,
         next_steps=next_steps(results["command"], folder.path, folder.settings["dataset"]),
         pictures=data.train_set.images.for_evaluation,
         files=data.paths,
-        weights=WeightHistory(BIN_UPPER[:-1], ended.weights) if ended.weights else None,
+        weights=WeightHistory(BIN_UPPER[:-1], outcome.weights) if outcome.weights else None,
     )
 
 
-def surroundings(device: torch.device) -> Results:
+def process_facts(device: torch.device) -> Results:
     """Return what only the training process knows: memory, device, command and versions.
 
     Args:
@@ -153,25 +156,25 @@ def surroundings(device: torch.device) -> Results:
     """
     return {
         "peak_memory_bytes": _peak_memory(device),
-        "device": _name(device),
+        "device": _device_name(device),
         "command": command(),
         "versions": {
             "python": platform.python_version(),
-            **{one: version(one) for one in PACKAGES},
+            **{package: version(package) for package in PACKAGES},
         },
     }
 
 
-def saved_step(trainer: pl.Trainer) -> int:
+def last_saved_step(trainer: pl.Trainer) -> int:
     """Return the step of the run's last checkpoint."""
-    return int(_callback(trainer, Evaluations).saved_step)
+    return int(_find_callback(trainer, Evaluations).saved_step)
 
 
-def _callback(trainer: pl.Trainer, kind: type[Any]) -> Any:
-    return next(one for one in trainer.callbacks if isinstance(one, kind))  # type: ignore[attr-defined]
+def _find_callback(trainer: pl.Trainer, callback_class: type[Any]) -> Any:
+    return next(callback for callback in trainer.callbacks if isinstance(callback, callback_class))  # type: ignore[attr-defined]
 
 
-def _names(folder: RunFolder) -> Results:
+def _run_names(folder: RunFolder) -> Results:
     settings = folder.settings
     choices = settings["choices"]
     return {
@@ -218,7 +221,7 @@ def _peak_memory(device: torch.device) -> int:
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_of_life()
 
 
-def _name(device: torch.device) -> str:
+def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     if device.type == "cpu":
@@ -226,7 +229,7 @@ def _name(device: torch.device) -> str:
     return device.type
 
 
-def _draw(metrics: Metrics, folder: RunFolder, audit: Audit, results: Results) -> None:
+def _draw_figure(metrics: Metrics, folder: RunFolder, audit: Audit, results: Results) -> None:
     (folder.path / "figures").mkdir(exist_ok=True)
     known = audit.known
     noise = "" if results["noise"] is None else f", noise {results['noise']}"

@@ -18,17 +18,17 @@ from datamodules.walk import walk
 Row = dict[str, Any]
 
 # Marks the name of a folder that fresh=true replaced; a number follows.
-SET_ASIDE = ".replaced-"
-JOBS = "jobs"
+SET_ASIDE_MARK = ".replaced-"
+JOBS_FOLDER = "jobs"
 
-_LISTED = ("evaluate", "predict", "check")
+_MODES_WITHOUT_TRAINING = ("evaluate", "predict", "check")
 
 # What a comparison takes means of, and what it groups by.
-_MEASURED = ("test/", "noise/", "steps", "seconds")
-_SINGLE = ("dataset", "noise", "method", "model", "seed")
+_NUMERIC_PREFIXES = ("test/", "noise/", "steps", "seconds")
+_SINGLE_VALUED = ("dataset", "noise", "method", "model", "seed")
 
 
-def problem(row: Mapping[str, Any]) -> str | None:
+def why_not_counted(row: Mapping[str, Any]) -> str | None:
     """Return why a run does not count, or None."""
     if row.get("error"):
         return str(row["error"])
@@ -36,26 +36,26 @@ def problem(row: Mapping[str, Any]) -> str | None:
         return "stopped before its last step: run the same command again to go on"
     if row.get("test/acc_last") is None:
         return "its result has no test/acc_last"
-    return _flaw(row)
+    return _invalid_result(row)
 
 
-def _flaw(row: Mapping[str, Any]) -> str | None:
+def _invalid_result(row: Mapping[str, Any]) -> str | None:
     """Return which result has a value that no run writes, so that it cannot count, or None."""
     for name, value in row.items():
-        measured = name.startswith(_MEASURED) and value is not None
-        if measured and not is_number(value):
+        must_be_number = name.startswith(_NUMERIC_PREFIXES) and value is not None
+        if must_be_number and not is_number(value):
             return f"its result has {name}={value}, which is not a number"
-        if name in _SINGLE and isinstance(value, dict | list):
+        if name in _SINGLE_VALUED and isinstance(value, dict | list):
             return f"its result has {name}={value}, which is not one value"
     return None
 
 
-def is_listed(row: Mapping[str, Any]) -> bool:
+def trains_nothing(row: Mapping[str, Any]) -> bool:
     """Return whether a multirun's job trained nothing, so that it is listed, not compared."""
-    return row.get("mode") in _LISTED
+    return row.get("mode") in _MODES_WITHOUT_TRAINING
 
 
-def find(places: Sequence[str]) -> list[Row]:
+def find_runs(places: Sequence[str]) -> list[Row]:
     """Return a row for each run, and for each job of a multirun, in some places.
 
     Args:
@@ -69,29 +69,29 @@ def find(places: Sequence[str]) -> list[Row]:
     """
     rows: list[Row] = []
     for place in places:
-        roots = _roots(place)
-        folders = [found for root in roots for found in _below(root)]
+        roots = _matching_folders(place)
+        folders = [rows_of_folder for root in roots for rows_of_folder in _run_folders_below(root)]
         if not folders:
-            why = "there is no run below it" if roots else "there is no such folder"
-            rows.append({"run_dir": place, "error": why})
+            reason = "there is no run below it" if roots else "there is no such folder"
+            rows.append({"run_dir": place, "error": reason})
         for folder in folders:
-            found = read_jobs(folder) if holds_jobs(folder) else [read_run(folder)]
-            rows += [row for row in found if not is_listed(row)]
-    seen: dict[object, Row] = {}
+            rows_of_folder = read_jobs(folder) if is_multirun_folder(folder) else [read_run(folder)]
+            rows += [row for row in rows_of_folder if not trains_nothing(row)]
+    rows_by_folder: dict[object, Row] = {}
     for row in rows:  # a multirun's jobs also have run folders, and places may overlap
-        where = Path(row["run_dir"]).resolve() if "run_dir" in row else id(row)
-        seen.setdefault(where, row)
-    return list(seen.values())
+        key = Path(row["run_dir"]).resolve() if "run_dir" in row else id(row)
+        rows_by_folder.setdefault(key, row)
+    return list(rows_by_folder.values())
 
 
 def read_jobs(folder: Path) -> list[Row]:
     """Return a row for each job of a multirun, with its later result if it was finished later."""
     rows = []
-    for file in sorted((folder / JOBS).glob("*.json")):
-        row = _read(file) or {"job": str(file), "error": f"{file.name} is damaged"}
-        if problem(row) and "run_dir" in row:
+    for file in sorted((folder / JOBS_FOLDER).glob("*.json")):
+        row = _read_mapping(file) or {"job": str(file), "error": f"{file.name} is damaged"}
+        if why_not_counted(row) and "run_dir" in row:
             later = read_run(Path(row["run_dir"]))
-            row = row if problem(later) else later
+            row = row if why_not_counted(later) else later
         rows.append(row)
     return rows
 
@@ -100,13 +100,13 @@ def read_run(folder: Path) -> Row:
     """Return a run folder's row; `error` says what is missing or damaged there."""
     row: Row = {"run_dir": str(folder)}
     if not (folder / "results.json").exists():
-        why = "not finished: unless a process trains there, run the same command again to go on"
-        return {**row, "error": why}
-    files = {name: _read(folder / name) for name in ("results.json", "config.yaml")}
+        reason = "not finished: unless a process trains there, run the same command again to go on"
+        return {**row, "error": reason}
+    files = {name: _read_mapping(folder / name) for name in ("results.json", "config.yaml")}
     for name, content in files.items():
         if content is None:
-            why = "damaged" if (folder / name).exists() else "missing"
-            return {**row, "error": f"its {name} is {why}"}
+            reason = "damaged" if (folder / name).exists() else "missing"
+            return {**row, "error": f"its {name} is {reason}"}
     row |= {"settings": files["config.yaml"]}
     for group, key in (("choices", "method"), ("trainer", "precision")):
         nested = row["settings"].get(group)
@@ -115,7 +115,7 @@ def read_run(folder: Path) -> Row:
     return {**files["results.json"], **row}
 
 
-def _read(file: Path) -> Any:
+def _read_mapping(file: Path) -> Any:
     """Return what a JSON or YAML file holds, or None if it cannot be read or holds no keys."""
     try:
         text = file.read_text(encoding="utf-8")
@@ -125,31 +125,33 @@ def _read(file: Path) -> Any:
     return content if isinstance(content, dict) else None
 
 
-def _roots(place: str) -> list[Path]:
+def _matching_folders(place: str) -> list[Path]:
     """Return the folder of that name, or those that a pattern matches."""
     path = Path(place).expanduser()
     if path.is_dir():
         return [path]
     matches = map(Path, sorted(glob.glob(str(path), recursive=True)))
-    return [one for one in matches if one.is_dir() and SET_ASIDE not in str(one)]
+    return [match for match in matches if match.is_dir() and SET_ASIDE_MARK not in str(match)]
 
 
-def _below(root: Path) -> Iterator[Path]:
+def _run_folders_below(root: Path) -> Iterator[Path]:
     """Yield run and multirun folders, sorted by name; run folders are not searched for others."""
-    for folder, below, _ in walk(root):
-        if _is_run(folder):
-            below.clear()
+    for folder, subfolders, _ in walk(root):
+        if _is_run_folder(folder):
+            subfolders.clear()
             yield folder
-        elif holds_jobs(folder):
+        elif is_multirun_folder(folder):
             yield folder
-        below[:] = sorted(one for one in below if one[0] != "." and SET_ASIDE not in one)
+        subfolders[:] = sorted(
+            name for name in subfolders if name[0] != "." and SET_ASIDE_MARK not in name
+        )
 
 
-def _is_run(folder: Path) -> bool:
-    begun = (folder / "config.yaml").exists() and (folder / "checkpoints").is_dir()
-    return begun or (folder / "results.json").exists()
+def _is_run_folder(folder: Path) -> bool:
+    has_begun = (folder / "config.yaml").exists() and (folder / "checkpoints").is_dir()
+    return has_begun or (folder / "results.json").exists()
 
 
-def holds_jobs(folder: Path) -> bool:
+def is_multirun_folder(folder: Path) -> bool:
     """Return whether a folder is a multirun's."""
-    return any((folder / JOBS).glob("*.json"))
+    return any((folder / JOBS_FOLDER).glob("*.json"))

@@ -18,32 +18,33 @@ from omegaconf import DictConfig, OmegaConf
 
 Settings = dict[str, Any]
 
-# Keys that change where and how a run is computed, but no number. DECISIVE are the exceptions.
-HARMLESS = (
+# Keys that change where and how a run is computed, but no number. Exceptions:
+# IDENTITY_TRAINER_KEYS.
+NOT_IDENTITY_KEYS = (
     "mode", "checkpoint", "pictures", "fresh", "run_dir", "data_dir", "trainer", "logger",
     "save_every_minutes", "audit",
     "dataset.num_workers", "dataset.eval_batch_size",
 )  # fmt: skip
 # Also the folder of a data set or a part of it. (Not `dataset.folder`: it says which pictures.)
-_PLACE = re.compile(r"dataset\.\w+_dir")
-DECISIVE = (
+_FOLDER_KEY = re.compile(r"dataset\.\w+_dir")
+IDENTITY_TRAINER_KEYS = (
     "trainer.precision", "trainer.devices", "trainer.num_nodes", "trainer.sync_batchnorm"
 )  # fmt: skip
 # Keys added later, with the value that does what was done before. With this value they are not
 # part of a run's identity, so that earlier runs keep their names, can be resumed, and are compared
 # with later ones. (Two exceptions: on a GPU, earlier versions used TF32 for convolutions, and
 # trainer.sync_batchnorm=true was not part of a run's identity.)
-ADDED = {
+LATER_ADDED_KEYS = {
     "speed.compile": False, "speed.channels_last": False, "speed.tf32": False,
     "speed.cuda_graph": False,
     "meta.float32": True, "method.meta_float32": True, "method.guess_trust": 0.0,
     "trainer.sync_batchnorm": False,
 }  # fmt: skip
 # Keys that set the length of a run; `runs.resume` decides when it may change after the start.
-LENGTH = ("max_steps", "max_epochs", "default_steps")
+LENGTH_KEYS = ("max_steps", "max_epochs", "default_steps")
 
 
-def plain(cfg: DictConfig) -> Settings:
+def plain_settings(cfg: DictConfig) -> Settings:
     """Return the settings as plain types, resolved, with the groups' choices under `choices`."""
     settings: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     if HydraConfig.initialized():
@@ -60,9 +61,9 @@ def command() -> str:
     return shlex.join(["python", "train.py", *overrides()])
 
 
-def key_of(word: str) -> str:
+def key_of(override: str) -> str:
     """Return the key that an override sets: `noise` of `+noise=0.2`."""
-    return word.lstrip("+~").partition("=")[0]
+    return override.lstrip("+~").partition("=")[0]
 
 
 def overrides() -> list[str]:
@@ -73,39 +74,42 @@ def overrides() -> list[str]:
 def identity(settings: Settings) -> dict[str, Any]:
     """Return the settings that define the experiment, by flat keys.
 
-    Left out are harmless keys, and those added later whose value changes nothing (`ADDED`).
+    Left out are keys that change no number, and those added later whose value changes nothing
+    (`LATER_ADDED_KEYS`).
     """
     return {
         key: os.path.normpath(value) if key == "dataset.folder" else value
         for key, value in _flatten(settings).items()
         if not key.startswith("choices.")
-        and not is_harmless(key)
-        and value != before(key, settings)
+        and not is_outside_identity(key)
+        and value != value_before_added(key, settings)
     }
 
 
-def before(key: str, settings: Settings) -> Any:
-    """Return the value that a key stood for before it was added; `(absent)`: it is not in `ADDED`.
+def value_before_added(key: str, settings: Settings) -> Any:
+    """Return the value that a key stood for before it was added.
 
-    For `meta.float32` this is false under mixed precision, which then included the meta-step.
+    `(absent)` means that it is not in `LATER_ADDED_KEYS`. For `meta.float32` this is false under
+    mixed precision, which then included the meta-step.
     """
-    if key in ADDED and key.endswith("float32"):
+    if key in LATER_ADDED_KEYS and key.endswith("float32"):
         return bool(settings["trainer"]["precision"] == "32-true")
-    return ADDED.get(key, "(absent)")
+    return LATER_ADDED_KEYS.get(key, "(absent)")
 
 
-def is_harmless(key: str) -> bool:
+def is_outside_identity(key: str) -> bool:
     """Return whether a key, such as `trainer.accelerator`, cannot change a number."""
-    below = any(key == name or key.startswith(name + ".") for name in HARMLESS)
-    return (below and key not in DECISIVE) or _PLACE.fullmatch(key) is not None
+    listed = any(key == name or key.startswith(name + ".") for name in NOT_IDENTITY_KEYS)
+    return (listed and key not in IDENTITY_TRAINER_KEYS) or _FOLDER_KEY.fullmatch(key) is not None
 
 
-def differences(saved: Settings, given: Settings, but: Collection[str] = ()) -> list[str]:
-    """Return a line such as `noise: 0.4 → 0.2` for each key, except `but`, that differs."""
+def differences(saved: Settings, given: Settings, except_keys: Collection[str] = ()) -> list[str]:
+    """Return a line such as `noise: 0.4 → 0.2` for each key, except `except_keys`, that differs."""
     old, new = identity(saved), identity(given)
     return [
-        f"{key}: {old.get(key, before(key, saved))} → {new.get(key, before(key, given))}"
-        for key in sorted((old.keys() | new.keys()) - set(but))
+        f"{key}: {old.get(key, value_before_added(key, saved))} → "
+        f"{new.get(key, value_before_added(key, given))}"
+        for key in sorted((old.keys() | new.keys()) - set(except_keys))
         if old.get(key, ...) != new.get(key, ...)
     ]
 
@@ -119,11 +123,12 @@ def default_run_dir(settings: Settings) -> str:
     method, model = settings["choices"].get("method", "method"), settings["model"]["name"]
     noise = "" if settings["noise"] is None else f"-{settings['noise']}"
     return (
-        f"outputs/{name}{noise}-{method}-{model}-s{settings['seed']}-{digest(identity(settings))}"
+        f"outputs/{name}{noise}-{method}-{model}-s{settings['seed']}-"
+        f"{settings_hash(identity(settings))}"
     )
 
 
-def digest(values: Mapping[str, Any]) -> str:
+def settings_hash(values: Mapping[str, Any]) -> str:
     """Return a hash of settings, eight hexadecimal digits."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 

@@ -20,11 +20,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from datamodules.atomic import write_text
-from runs.apart import not_counted, told_apart
-from runs.compare import write
-from runs.job_list import show_list, write_list
-from runs.rows import JOBS, Row, is_listed, read_jobs
-from runs.settings import plain
+from runs.compare import write_comparison
+from runs.comparison import distinguish_runs, not_counted
+from runs.job_list import print_job_list, write_job_list
+from runs.rows import JOBS_FOLDER, Row, read_jobs, trains_nothing
+from runs.settings import plain_settings
 from runs.table import write_tables
 
 
@@ -33,7 +33,7 @@ class SweepTable(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Delete the job results of an earlier sweep in the same folder."""
-        shutil.rmtree(_jobs(config), ignore_errors=True)
+        shutil.rmtree(_jobs_folder(config), ignore_errors=True)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Store the job's result, and update the tables."""
@@ -49,17 +49,17 @@ class SweepTable(Callback):
         if job_return.cfg is not None:
             row["mode"] = job_return.cfg.get("mode")
             if "error" not in result:  # a result may bring other settings, a checkpoint's
-                row["settings"] = plain(job_return.cfg)
+                row["settings"] = plain_settings(job_return.cfg)
         row |= result
-        jobs = _jobs(config)
+        jobs = _jobs_folder(config)
         jobs.mkdir(parents=True, exist_ok=True)
         write_text(jobs / f"{config.hydra.job.num:05d}.json", json.dumps(row, default=str))
-        with _alone(jobs):
-            compared, listed = _jobs_of(jobs.parent)
+        with _table_lock(jobs):
+            compared, listed = _compared_and_listed(jobs.parent)
             if compared:
-                write_tables(told_apart(compared), jobs.parent)
+                write_tables(distinguish_runs(compared), jobs.parent)
             if listed:
-                write_list(listed, jobs.parent)
+                write_job_list(listed, jobs.parent)
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write and print the table, the list of jobs that train nothing, or both.
@@ -68,12 +68,12 @@ class SweepTable(Callback):
             SystemExit: with code 1 if a job has no result.
         """
         folder = Path(config.hydra.sweep.dir)
-        compared, listed = _jobs_of(folder)
+        compared, listed = _compared_and_listed(folder)
         if compared:
-            write(compared, folder)
+            write_comparison(compared, folder)
         if listed:
-            write_list(listed, folder)
-            show_list(listed, folder)
+            write_job_list(listed, folder)
+            print_job_list(listed, folder)
         failed = len(not_counted(compared)) + sum("error" in row for row in listed)
         if failed:
             count = len(compared) + len(listed)
@@ -82,18 +82,20 @@ class SweepTable(Callback):
 
 
 @contextmanager
-def _alone(jobs: Path) -> Iterator[None]:
+def _table_lock(jobs: Path) -> Iterator[None]:
     """Keep other jobs of the sweep from writing its tables; wait until none does."""
     with (jobs / ".lock").open("w") as lock:
         fcntl.lockf(lock, fcntl.LOCK_EX)
         yield
 
 
-def _jobs_of(folder: Path) -> tuple[list[Row], list[Row]]:
+def _compared_and_listed(folder: Path) -> tuple[list[Row], list[Row]]:
     """Return the jobs so far: those that are compared, and those that are only listed."""
     rows = read_jobs(folder)
-    return [row for row in rows if not is_listed(row)], [row for row in rows if is_listed(row)]
+    return [row for row in rows if not trains_nothing(row)], [
+        row for row in rows if trains_nothing(row)
+    ]
 
 
-def _jobs(config: DictConfig) -> Path:
-    return Path(config.hydra.sweep.dir) / JOBS
+def _jobs_folder(config: DictConfig) -> Path:
+    return Path(config.hydra.sweep.dir) / JOBS_FOLDER

@@ -7,10 +7,10 @@ from datamodules.config_checks import check_bool, check_integer, check_one_of
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 # Values of `devices` that mean all there are; `runs.devices` counts them.
-ALL = (-1, "-1", "auto")
+ALL_DEVICES = (-1, "-1", "auto")
 
 # Arguments that would conflict with the project's own settings, and what to use instead.
-OWN = {
+REPLACED_BY = {
     "max_steps": "max_steps",
     "min_steps": "max_steps",
     "max_epochs": "max_epochs",
@@ -33,12 +33,12 @@ OWN = {
 
 # The arguments of Lightning's that a user may give. The rest are set by the project (callbacks,
 # plugins, samplers, progress bar), or are for a Trainer that ends epochs and predicts.
-GIVEN = (
+ALLOWED = (
     "accelerator", "devices", "num_nodes", "strategy", "precision", "deterministic", "benchmark",
     "inference_mode", "detect_anomaly", "profiler", "sync_batchnorm",
 )  # fmt: skip
-_LIGHTNINGS = "pytorch_lightning.Trainer"
-_SWITCHES = ("inference_mode", "detect_anomaly", "sync_batchnorm")
+_LIGHTNING_TRAINER = "pytorch_lightning.Trainer"
+_BOOLEANS = ("inference_mode", "detect_anomaly", "sync_batchnorm")
 
 
 def check_trainer(trainer: dict[str, Any]) -> None:
@@ -47,36 +47,36 @@ def check_trainer(trainer: dict[str, Any]) -> None:
     What Lightning itself refuses with a clear message, before anything is opened, is left to it.
     """
     for key in trainer:
-        if key in OWN:
-            raise ValueError(f"trainer.{key} is not used here: give {OWN[key]} instead.")
+        if key in REPLACED_BY:
+            raise ValueError(f"trainer.{key} is not used here: give {REPLACED_BY[key]} instead.")
         # a custom Trainer may have more
-        if trainer.get("_target_") == _LIGHTNINGS and key not in ("_target_", *GIVEN):
+        if trainer.get("_target_") == _LIGHTNING_TRAINER and key not in ("_target_", *ALLOWED):
             raise ValueError(
                 f"trainer.{key} is not used here: leave it out. There are "
-                f"{', '.join(f'trainer.{one}' for one in GIVEN)} (with + before it where the "
+                f"{', '.join(f'trainer.{name}' for name in ALLOWED)} (with + before it where the "
                 "settings have none)."
             )
     check_one_of("trainer.precision", trainer.get("precision", "32-true"), PRECISIONS)
     check_integer("trainer.num_nodes", trainer.get("num_nodes", 1), 1)
     _check_devices(trainer.get("devices", 1))
-    for key in _SWITCHES:
+    for key in _BOOLEANS:
         check_bool(f"trainer.{key}", trainer.get(key, False))
-    for key, also in (("deterministic", "warn"), ("benchmark", None)):
+    for key, extra_value in (("deterministic", "warn"), ("benchmark", None)):
         value = trainer.get(key)
-        if not (value is None or value == also or isinstance(value, bool)):
+        if not (value is None or value == extra_value or isinstance(value, bool)):
             raise ValueError(
-                f"trainer.{key}={value} is not known: give true, false or {also or 'null'}."
+                f"trainer.{key}={value} is not known: give true, false or {extra_value or 'null'}."
             )
 
 
 def _check_devices(devices: Any) -> None:
     if isinstance(devices, list):
-        places = {one for one in devices if isinstance(one, int) and one >= 0}
-        possible = 0 < len(places) == len(devices)
+        indices = {place for place in devices if isinstance(place, int) and place >= 0}
+        possible = 0 < len(indices) == len(devices)
     elif isinstance(devices, bool):
         possible = False
     else:
-        possible = devices in ALL or (isinstance(devices, int) and devices > 0)
+        possible = devices in ALL_DEVICES or (isinstance(devices, int) and devices > 0)
     if not possible:
         raise ValueError(
             f"trainer.devices={devices!r} is not possible: give how many, -1 or auto for all there "

@@ -30,7 +30,7 @@ _SMALL, _LARGE = 64, 96
 _IN_CONFIG = ("seed", "noise")
 
 
-def put_on_page(
+def log_finished_run(
     logger: WandbLog,
     results: Results,
     folder: Path,
@@ -47,8 +47,8 @@ def put_on_page(
         data: what was trained on, if the audit is known.
     """
     try:
-        with _files_in(folder):
-            logger.log_metrics(_shown(folder, audit, data), step=results["steps"])
+        with _wandb_data_in(folder):
+            logger.log_metrics(_figures_and_tables(folder, audit, data), step=results["steps"])
     except Exception as error:  # a server refused or did not answer: the run is done anyway
         problem = f"{type(error).__name__}: {error}"
         print(f"note: W&B did not take all ({problem}); it is in {folder}", file=sys.stderr)
@@ -61,26 +61,36 @@ def put_on_page(
     logger.experiment.summary.update(numbers)
 
 
-def _shown(folder: Path, audit: Audit | None, data: NoisyLabelDataModule | None) -> dict[str, Any]:
+def _figures_and_tables(
+    folder: Path, audit: Audit | None, data: NoisyLabelDataModule | None
+) -> dict[str, Any]:
     import wandb
 
     figures = sorted((folder / "figures").glob("*.png"))
-    shown: dict[str, Any] = {f"figures/{one.stem}": wandb.Image(str(one)) for one in figures}
+    logged: dict[str, Any] = {f"figures/{path.stem}": wandb.Image(str(path)) for path in figures}
     if audit is not None and data is not None:
-        shown["labels/suspicious"] = suspicious(audit, data)
-        shown |= confusions(audit, data.manifest.class_names)
-    return shown
+        logged["labels/suspicious"] = suspicious_table(audit, data)
+        logged |= confusion_charts(audit, data.manifest.class_names)
+    return logged
 
 
-def suspicious(audit: Audit, data: NoisyLabelDataModule) -> Any:
+def suspicious_table(audit: Audit, data: NoisyLabelDataModule) -> Any:
     """Return a `wandb.Table` of the most suspicious labels, the first ones of `labels.csv`."""
     import wandb
 
     order = audit.order[:MOST_PICTURES]
-    names, known = data.manifest.class_names, bool((audit.clean >= 0).any())
-    where = "index" if data.paths is None else "path"
-    columns = ["rank", "picture", "given label", "suggested label", "confidence", "trust", where]
-    columns += ["true label"] if known else []
+    names, any_known = data.manifest.class_names, bool((audit.clean >= 0).any())
+    location_column = "index" if data.paths is None else "path"
+    columns = [
+        "rank",
+        "picture",
+        "given label",
+        "suggested label",
+        "confidence",
+        "trust",
+        location_column,
+    ]
+    columns += ["true label"] if any_known else []
     table = wandb.Table(columns=[*columns])
     pictures = data.train_set.images.for_evaluation(torch.from_numpy(audit.index[order]))
     for rank, (row, picture) in enumerate(zip(order, pictures, strict=True), start=1):
@@ -94,11 +104,11 @@ def suspicious(audit: Audit, data: NoisyLabelDataModule) -> Any:
             float(audit.trust[row]),
             index if data.paths is None else data.paths[index],
         ]
-        table.add_data(*cells, *([names[true] if true >= 0 else None] if known else []))
+        table.add_data(*cells, *([names[true] if true >= 0 else None] if any_known else []))
     return table
 
 
-def confusions(audit: Audit, class_names: tuple[str, ...]) -> dict[str, Any]:
+def confusion_charts(audit: Audit, class_names: tuple[str, ...]) -> dict[str, Any]:
     """Return confusion matrices of the labels, as W&B charts.
 
     Given labels by true ones, where any is known, and suggested labels by given ones; nothing if
@@ -109,34 +119,34 @@ def confusions(audit: Audit, class_names: tuple[str, ...]) -> dict[str, Any]:
     known = audit.clean >= 0
     charts = {}
     if known.any():
-        charts["labels/given_by_true"] = _chart(
+        charts["labels/given_by_true"] = _confusion_chart(
             audit.clean[known], audit.given[known], ("true label", "given label"), class_names
         )
-    charts["labels/suggested_by_given"] = _chart(
+    charts["labels/suggested_by_given"] = _confusion_chart(
         audit.given, audit.suggested, ("given label", "suggested label"), class_names
     )
     return charts
 
 
-def _chart(
-    ours: NDArray[np.int64],
-    theirs: NDArray[np.int64],
-    kinds: tuple[str, str],
+def _confusion_chart(
+    row_labels: NDArray[np.int64],
+    column_labels: NDArray[np.int64],
+    axis_names: tuple[str, str],
     class_names: tuple[str, ...],
 ) -> Any:
     import wandb
 
-    counts = transition_counts(ours, theirs, len(class_names)).ravel().tolist()
-    pairs = [(one, other) for one in class_names for other in class_names]
+    counts = transition_counts(row_labels, column_labels, len(class_names)).ravel().tolist()
+    pairs = [(row_name, column_name) for row_name in class_names for column_name in class_names]
     table = wandb.Table(
-        columns=[*kinds, "count"],
+        columns=[*axis_names, "count"],
         data=[[*pair, count] for pair, count in zip(pairs, counts, strict=True)],
     )
     return wandb.plot_table(
         "wandb/confusion_matrix/v1",
         table,
-        {"Actual": kinds[0], "Predicted": kinds[1], "nPredictions": "count"},
-        {"title": f"{kinds[1]} (columns) of each {kinds[0]} (rows)"},
+        {"Actual": axis_names[0], "Predicted": axis_names[1], "nPredictions": "count"},
+        {"title": f"{axis_names[1]} (columns) of each {axis_names[0]} (rows)"},
     )
 
 
@@ -155,16 +165,16 @@ def _thumbnail(picture: NDArray[np.uint8]) -> Any:
 
 
 @contextmanager
-def _files_in(folder: Path) -> Iterator[None]:
+def _wandb_data_in(folder: Path) -> Iterator[None]:
     """Let wandb keep the pictures of tables in the run's folder until they are sent.
 
     By default they are in the user's home, where they would be missing when an offline run is sent
     from another machine.
     """
-    before = os.environ.get("WANDB_DATA_DIR")
-    os.environ["WANDB_DATA_DIR"] = before or str(folder.absolute() / "wandb")
+    previous = os.environ.get("WANDB_DATA_DIR")
+    os.environ["WANDB_DATA_DIR"] = previous or str(folder.absolute() / "wandb")
     try:
         yield
     finally:
-        if before is None:
+        if previous is None:
             del os.environ["WANDB_DATA_DIR"]

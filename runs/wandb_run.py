@@ -7,7 +7,7 @@ from typing import Any
 
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from runs.settings import Settings, digest, identity
+from runs.settings import Settings, identity, settings_hash
 
 _LONGEST_TAG = 64  # W&B refuses longer ones
 
@@ -36,11 +36,11 @@ def group(settings: Settings) -> str:
 
     The hash is over all settings that can change a number, except the seed.
     """
-    decisive = {
+    identity_settings = {
         key: value for key, value in identity(settings).items() if key.rpartition(".")[2] != "seed"
     }
-    words = [str(word) for word in _chosen(settings).values()]
-    return "-".join([*words, digest(decisive)])
+    parts = [str(word) for word in _chosen(settings).values()]
+    return "-".join([*parts, settings_hash(identity_settings)])
 
 
 def tags(settings: Settings) -> list[str]:
@@ -67,7 +67,7 @@ def _chosen(settings: Settings) -> dict[str, Any]:
     return {**chosen, "method": settings["choices"]["method"], "model": settings["model"]["name"]}
 
 
-def of_a_sweep() -> bool:
+def is_sweep_run() -> bool:
     """Return whether a W&B agent started this process, as one run of a sweep."""
     return bool(os.environ.get("WANDB_SWEEP_ID") and os.environ.get("WANDB_RUN_ID"))
 
@@ -79,7 +79,7 @@ def run_id(folder: Path) -> str:
     It is drawn at random or given by a sweep's agent, which waits for a run with that id.
     """
     path = folder / "wandb_id"
-    if of_a_sweep():
+    if is_sweep_run():
         path.write_text(os.environ["WANDB_RUN_ID"])
     elif not path.exists():
         path.write_text(uuid.uuid4().hex[:12])

@@ -10,12 +10,12 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from benchmarks.ranks import Ranks
+from benchmarks.ranks import RankPool
 
 
 @pytest.fixture(scope="session")
-def ranks() -> Iterator[Ranks]:
+def rank_pool() -> Iterator[RankPool]:
     """Processes for tests of several ranks."""
-    pool = Ranks()
+    pool = RankPool()
     yield pool
     pool.close()

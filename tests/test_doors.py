@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.start_up import imported
+from benchmarks.start_up import modules_of_help
 
 ROOT = Path(__file__).parents[1]
 QUICK = ("method=supervised", "evaluate_every=3", "log_every=2", "trainer=cpu")
@@ -59,7 +59,7 @@ def test_impossible_values_end_in_a_sentence(overrides: Sequence[str], message: 
 
 
 def test_help_comes_before_anything_large_is_imported() -> None:
-    names = imported()
+    names = modules_of_help()
     assert {"hydra", "runs.check"} <= names
     assert not names & {
         *("torch", "pytorch_lightning", "torchmetrics", "wandb", "matplotlib", "sklearn", "scipy"),

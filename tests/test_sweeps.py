@@ -8,7 +8,7 @@ import pytest
 import yaml
 from wandb.sdk.launch.sweeps import utils
 
-from runs.check import check
+from runs.check import check_settings
 from tests.compose import ROOT, settings
 
 FILES = sorted((ROOT / "sweeps").glob("*.yaml"))
@@ -52,7 +52,7 @@ def test_every_run_of_a_sweep_composes(file: Path) -> None:
         env, python, program, *overrides = typed(sweep, chosen)
         assert (env, python, program) == ("/usr/bin/env", "python", "train.py")
         made = settings(*overrides)
-        check(made)
+        check_settings(made)
         for name, value in chosen.items():
             group, _, key = name.partition(".")
             found = made[group][key] if key else made["choices"].get(name, made.get(name))

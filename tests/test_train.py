@@ -16,12 +16,12 @@ from PIL import Image
 from callbacks.checkpoint_file import load
 from callbacks.csv_log import read_metrics
 from callbacks.weight_histogram import GROUPS
-from inspection import look_through
+from inspection import check_mode
 from runs.audit import audit
 from runs.build import build_data, build_module, build_schedule, build_trainer
-from runs.check import check
+from runs.check import check_settings
 from runs.evaluate import evaluate
-from runs.reopen import merge
+from runs.reopen import merge_settings
 from runs.settings import Settings
 from runs.training import train
 from tests.compose import settings
@@ -32,7 +32,7 @@ QUICK = ("logger=csv", "max_steps=7", "evaluate_every=3", "log_every=2", "traine
 
 def quick(run_dir: Path, *overrides: str) -> Settings:
     made = settings(*QUICK, f"run_dir={run_dir}", *overrides)
-    check(made)
+    check_settings(made)
     return made
 
 
@@ -298,15 +298,15 @@ def test_evaluation_keeps_the_precision_and_the_data_of_training(tmp_path: Path)
     found = do(evaluate, *overrides)
     assert found["test/loss"] == results["test/loss_last"]
     saved = load(run_dir / "checkpoints" / "last.ckpt")["experiment"]["settings"]
-    merged = merge(saved, settings(*overrides), overrides, run_dir)
+    merged = merge_settings(saved, settings(*overrides), overrides, run_dir)
     assert merged["dataset"]["data_dir"] == f"{tmp_path}/data"
     assert merged["trainer"]["precision"] == "bf16-mixed"
     overrides += ["data_dir=/elsewhere", "dataset.num_workers=1", "trainer.devices=2"]
-    merged = merge(saved, settings(*overrides), overrides, run_dir)
+    merged = merge_settings(saved, settings(*overrides), overrides, run_dir)
     assert merged["dataset"]["data_dir"] == "/elsewhere"
     assert merged["dataset"]["num_workers"] == 1
     with pytest.raises(ValueError, match=r"was made with trainer\.precision=bf16-mixed"):
-        merge(saved, settings(), ["trainer.precision=32-true"], run_dir)
+        merge_settings(saved, settings(), ["trainer.precision=32-true"], run_dir)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
@@ -513,7 +513,7 @@ def test_check_trains_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    look_through.check(quick(tmp_path / "run", "mode=check"))
+    check_mode.check(quick(tmp_path / "run", "mode=check"))
     said = capsys.readouterr().out
     assert "1,197 noisy + 100 probe" in said
     assert "nominal 0.40, effective 0.20" in said

@@ -11,7 +11,7 @@ from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import distributed
 
-from benchmarks.ranks import Ranks
+from benchmarks.ranks import RankPool
 from callbacks.beliefs_over_time import BeliefsOverTime
 from callbacks.training_log import Window
 from datamodules.batch import Batch
@@ -90,12 +90,14 @@ def everything() -> dict[str, Any]:
 
 
 @pytest.mark.ddp
-def test_two_ranks_log_what_one_process_does(ranks: Ranks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_ranks_log_what_one_process_does(
+    rank_pool: RankPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WORLD_SIZE", "1")
     monkeypatch.setenv("RANK", "0")
     alone = everything()
     assert {"weight/ap", "noise/recall", "transition/error", "meta/loss"} <= set(alone["logged"])
-    for found in ranks.run(2, everything):
+    for found in rank_pool.run(2, everything):
         assert found["logged"] == pytest.approx(alone["logged"], rel=1e-5)
         assert found["weights"] == alone["weights"]
         for ours, theirs in zip(found["evaluated"], alone["evaluated"], strict=True):

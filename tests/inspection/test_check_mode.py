@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 import train
-from inspection import look_through
+from inspection import check_mode
 from runs.build import build_data
-from runs.check import check
+from runs.check import check_settings
 from runs.settings import Settings
 from tests.compose import CONF, settings
 
@@ -45,7 +45,7 @@ def folder(*overrides: str) -> Settings:
         *("dataset=folder", "data_dir=pictures", "batch_size=4", "dataset.image_size=8"),
         *overrides,
     )
-    check(made)
+    check_settings(made)
     return made
 
 
@@ -110,7 +110,7 @@ def found(name: str = "folder") -> dict[str, Any]:
 def errors(made: Settings) -> list[str]:
     """Check, and return why training should not start."""
     with pytest.raises(ValueError) as refused:  # noqa: PT011
-        look_through.check(made)
+        check_mode.check(made)
     return str(refused.value).split("\nerror: ")
 
 
@@ -152,7 +152,7 @@ def test_what_is_not_missing_does_not_keep_training_from_starting(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     planted(("none.png,dog,train,\n", ""), ("not_either.png,cat,test,\n", ""))
-    results = look_through.check(folder("labels=table.csv", "method=supervised", "run_dir=run"))
+    results = check_mode.check(folder("labels=table.csv", "method=supervised", "run_dir=run"))
     assert results["check"] == "outputs/check-folder/check.json"
     assert found()["would_start"] is True
     assert found()["errors"] == []
@@ -180,7 +180,7 @@ def test_all_that_is_in_the_way_is_told_at_once() -> None:
 def test_a_network_that_does_not_fit_is_in_the_way() -> None:
     net = ("model=torchvision", "model.net.name=squeezenet1_0")  # its pools need more than 8x8
     with pytest.raises(ValueError, match="cannot be trained on pictures of 8x8"):
-        look_through.check(settings("mode=check", "trainer=cpu", "logger=csv", *net))
+        check_mode.check(settings("mode=check", "trainer=cpu", "logger=csv", *net))
 
 
 def test_without_a_trusted_label_it_says_which_to_check_first() -> None:
@@ -196,7 +196,7 @@ def test_of_many_copies_each_names_one_with_another_label() -> None:
         picture(Path(f"pictures/{name}.png"), 9)
     for seed, name in enumerate(("train/a/p", "train/b/q", "test/a/r", "test/b/s"), start=10):
         picture(Path(f"pictures/{name}.png"), seed)
-    look_through.check(folder("method=supervised"))
+    check_mode.check(folder("method=supervised"))
     assert {row["path"]: row["detail"] for row in listed()} == {
         "train/a/x.png": "the same as train/b/z.png (noisy, b), 3 copies in all",
         "train/a/y.png": "the same as train/b/z.png (noisy, b), 3 copies in all",
@@ -215,7 +215,7 @@ def test_trusted_examples_teach_a_class_only_who_looks_at_them(method: str) -> N
     table = [f"{number}.png,{row}" for number, row in enumerate(rows)]
     Path("table.csv").write_text("\n".join(["path,label,split,true_label", *table]))
     made = folder("labels=table.csv", f"method={method}")
-    look_through.check(made)
+    check_mode.check(made)
     untrained = "nothing to train on in 1 of 3 classes (c): give them examples, or leave the "
     untrained += "classes out of the data"
     only_trusted = "classes with trusted examples only: 1 of 3 (c)"
@@ -243,7 +243,7 @@ def test_a_second_check_replaces_the_first() -> None:
             for number in range(12)
         )
     )
-    look_through.check(folder("labels=table.csv", "method=supervised"))
+    check_mode.check(folder("labels=table.csv", "method=supervised"))
     assert listed() == []
     assert found()["missing"] == {}
 
@@ -257,12 +257,12 @@ def test_too_little_memory_for_whole_pictures_is_in_the_way(
         asked.append((count, side))
         raise ValueError("The pictures need more.")
 
-    monkeypatch.setattr(look_through, "check_memory", refuse)
+    monkeypatch.setattr(check_mode, "check_memory", refuse)
     for number in range(10):
         picture(Path(f"pictures/{'ab'[number % 2]}/{number}.png"), number)
     assert errors(folder("method=supervised")) == ["The pictures need more."]
     assert asked == [(10, 8)]
-    look_through.check(folder("method=supervised", "dataset.pictures=windows"))
+    check_mode.check(folder("method=supervised", "dataset.pictures=windows"))
 
 
 def test_file_names_and_classes_of_any_kind(capsys: pytest.CaptureFixture[str]) -> None:
@@ -270,7 +270,7 @@ def test_file_names_and_classes_of_any_kind(capsys: pytest.CaptureFixture[str]) 
     for number in range(8):
         picture(Path(f"pictures/[red]{'ab'[number % 2]}/{number}.png"), number)
     (Path("pictures/[red]a") / odd).write_bytes(b"no")
-    look_through.check(folder("method=supervised"))
+    check_mode.check(folder("method=supervised"))
     text = capsys.readouterr().out
     assert "│ [red]a │" in text
     assert "\\udcff[bold].png" in text
@@ -338,6 +338,6 @@ def test_the_commands_exit_code_and_errors(
 
 
 def test_ranks_but_the_first_have_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(look_through, "is_first_rank", lambda: False)
-    assert look_through.check(settings(*QUICK)) == {}
+    monkeypatch.setattr(check_mode, "is_first_rank", lambda: False)
+    assert check_mode.check(settings(*QUICK)) == {}
     assert not Path("outputs").exists()

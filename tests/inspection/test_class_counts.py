@@ -5,11 +5,11 @@ import pytest
 
 from datamodules.batch import KNOWN_WRONG, UNKNOWN
 from inspection.class_counts import (
-    absent,
-    as_rows,
-    counts,
-    few,
+    class_rows,
+    count_per_class,
+    empty_classes,
     near_names,
+    nearly_empty_classes,
     probe_advice,
     wrong_labels,
 )
@@ -18,8 +18,8 @@ NAMES = ("a", "b", "c")
 
 
 def test_counts_have_every_class():
-    assert counts(np.array([0, 2, 2]), 4).tolist() == [1, 0, 2, 0]
-    assert counts(np.array([], dtype=np.int64), 2).tolist() == [0, 0]
+    assert count_per_class(np.array([0, 2, 2]), 4).tolist() == [1, 0, 2, 0]
+    assert count_per_class(np.array([], dtype=np.int64), 2).tolist() == [0, 0]
 
 
 def test_names_that_differ_by_case_or_space_are_found():
@@ -42,8 +42,8 @@ def test_wrong_labels_by_hand():
 
 def test_empty_and_nearly_empty_classes():
     count = np.array([0, 9, 10])
-    assert absent(count, NAMES) == ["a"]
-    assert few(count, NAMES) == ["b (9)"]
+    assert empty_classes(count, NAMES) == ["a"]
+    assert nearly_empty_classes(count, NAMES) == ["b (9)"]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_advice_on_the_probe(probe, uses_probe, words):
 def test_rows_are_ready_for_json():
     columns = {"noisy": np.array([3, 1, 0]), "test": np.array([1, 1, 1])}
     wrong = wrong_labels(np.array([0, 1, 1]), np.array([0, 0, 1]), 3)
-    rows = json.loads(json.dumps(as_rows(NAMES, columns, wrong)))
+    rows = json.loads(json.dumps(class_rows(NAMES, columns, wrong)))
     assert rows[0] == {
         "class": "a",
         "noisy": 3,

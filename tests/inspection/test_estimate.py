@@ -11,10 +11,9 @@ import torch
 from PIL import Image
 
 from callbacks import memory
-from inspection import foretell as foretelling
-from inspection import rehearsal
+from inspection import estimate_run, rehearsal
 from inspection.estimate import Estimate
-from inspection.rehearsal import Cost, Point, one_device, scaled
+from inspection.rehearsal import Cost, MeasuredStep, one_device, scaled
 from inspection.report import class_table
 from runs.build import build_data, build_module, build_schedule
 from tests.compose import settings
@@ -28,32 +27,32 @@ def of(*overrides: str, devices: int = 1) -> Estimate:
     schedule, plan = build_schedule(made, data)
     module = build_module(made, data, schedule)
     data.setup_lazily()
-    return foretelling.foretell(made, data, module, plan, devices)
+    return estimate_run.estimate_run(made, data, module, plan, devices)
 
 
 @pytest.mark.parametrize("method", ["supervised", "l2r", "ieg"])
 def test_whole_steps_are_timed_where_there_is_time(method: str) -> None:
     found = of(f"method={method}", "batch_size=20")
-    assert (found.cost.timed, found.batch, found.cost.device) == (20, 20, "cpu")
+    assert (found.cost.timed_examples, found.batch_per_device, found.cost.device) == (20, 20, "cpu")
     assert found.cost.steps == 3
     assert not found.is_scaled
     assert 0.001 < found.seconds_a_step < 10
     assert found.training_seconds == found.seconds_a_step * 40
     assert 0 < found.cost.image_seconds < found.seconds_a_step
-    assert found.cost.memory < found.held
+    assert found.cost.memory < found.peak_memory
 
 
 def test_small_steps_are_scaled_where_there_is_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rehearsal, "BUDGET", 0.0)
+    monkeypatch.setattr(rehearsal, "TIME_BUDGET", 0.0)
     found = of("method=supervised")
-    assert (found.cost.timed, found.batch) == (4, 100)
+    assert (found.cost.timed_examples, found.batch_per_device) == (4, 100)
     assert found.is_scaled
     assert found.cost.seconds > 0
 
 
 def test_small_steps_are_scaled_where_there_is_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "available", lambda: 0)
-    assert of("method=supervised").cost.timed == 4
+    assert of("method=supervised").cost.timed_examples == 4
 
 
 def test_only_whole_steps_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,24 +69,24 @@ def test_only_whole_steps_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "compile", lambda pass_, **_: counted(pass_))
     assert of("method=l2r", "batch_size=20", "speed.compile=true").cost.steps == 3
     assert sizes == [20] * 3 * 4  # the probe's pass, the one along v and the last, in four steps
-    monkeypatch.setattr(rehearsal, "WHOLE", 1)
+    monkeypatch.setattr(rehearsal, "WHOLE_STEPS", 1)
     assert of("method=l2r", "batch_size=20", "speed.compile=true").cost.steps == 1
     assert len(sizes) == 3 * (4 + 2)
 
 
 def test_a_tiny_batch_is_timed_as_it_is() -> None:
     found = of("method=supervised", "batch_size=2")
-    assert (found.cost.timed, found.batch) == (2, 2)
+    assert (found.cost.timed_examples, found.batch_per_device) == (2, 2)
     assert not found.is_scaled
 
 
 def test_scaling_by_hand() -> None:
-    two, four = Point(2, 1.0, 10.0), Point(4, 1.4, 30.0)
+    two, four = MeasuredStep(2, 1.0, 10.0), MeasuredStep(4, 1.4, 30.0)
     assert scaled([two, four], 4) == pytest.approx((1.4, 30.0))
     assert scaled([two, four], 14) == pytest.approx((1.4 + 10 * 0.2, 30 + 10 * 10))
     # one that was quicker than a smaller one: a quarter of what each example took
-    assert scaled([two, Point(4, 0.8, 10.0)], 8)[0] == pytest.approx(0.8 + 4 * 0.05)
-    assert scaled([two, four, Point(4, 1.2, 30.0)], 6)[0] == pytest.approx(1.2 + 2 * 0.1)
+    assert scaled([two, MeasuredStep(4, 0.8, 10.0)], 8)[0] == pytest.approx(0.8 + 4 * 0.05)
+    assert scaled([two, four, MeasuredStep(4, 1.2, 30.0)], 6)[0] == pytest.approx(1.2 + 2 * 0.1)
 
 
 def test_the_module_learns_by_real_steps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +144,7 @@ def fixed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         seen["drawn"] = drawn
         return COST._replace(seconds=seen.get("seconds", COST.seconds))
 
-    monkeypatch.setattr(foretelling, "rehearse", rehearse)
+    monkeypatch.setattr(estimate_run, "rehearse", rehearse)
     return seen
 
 
@@ -170,13 +169,13 @@ def test_whole_pictures_take_memory_and_no_time(pictures: Path, fixed: dict[str,
     assert found.seconds_a_step == COST.seconds
     assert found.evaluation_seconds == pytest.approx(2 * 4 * COST.image_seconds)
     assert found.picture_bytes == 20 * 3 * 8 * 8
-    assert found.held == COST.held + found.picture_bytes
+    assert found.peak_memory == COST.peak_memory + found.picture_bytes
     assert fixed["drawn"].train.image.shape == (8, 3, 8, 8)
 
 
 def test_devices_share_a_batch(pictures: Path, fixed: dict[str, Any]) -> None:
     found = folder(pictures, devices=2)
-    assert len(fixed["drawn"].train.label) == found.batch == 4
+    assert len(fixed["drawn"].train.label) == found.batch_per_device == 4
     assert found.evaluation_seconds == pytest.approx(4 * COST.image_seconds)
 
 
@@ -196,14 +195,14 @@ def test_what_is_said(pictures: Path, fixed: dict[str, Any]) -> None:
 def test_memory_that_is_not_there_is_told(pictures: Path, fixed: dict[str, Any]) -> None:
     found = folder(pictures)
     needed = COST.memory + found.picture_bytes
-    assert found._replace(there=None).shortage() is None
-    assert found._replace(there=needed).shortage() is None
-    said = found._replace(there=needed - 1).shortage()
+    assert found._replace(available_memory=None).shortage() is None
+    assert found._replace(available_memory=needed).shortage() is None
+    said = found._replace(available_memory=needed - 1).shortage()
     assert said is not None
     assert "need 1 MiB more memory" in said
     # two processes on this machine
-    assert found._replace(there=needed, devices=2).shortage() is not None
-    gpu = found._replace(there=found.picture_bytes, cost=COST._replace(device="cuda:0"))
+    assert found._replace(available_memory=needed, devices=2).shortage() is not None
+    gpu = found._replace(available_memory=found.picture_bytes, cost=COST._replace(device="cuda:0"))
     assert gpu.shortage() is None
 
 

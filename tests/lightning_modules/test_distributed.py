@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import distributed
 
-from benchmarks.ranks import Ranks
+from benchmarks.ranks import RankPool
 from lightning_modules.distributed import SingleRank, deciding_ranks
 
 
@@ -25,8 +25,8 @@ def means_and_sums() -> Any:
 
 
 @pytest.mark.ddp
-def test_two_ranks_agree_on_means_and_sums(ranks: Ranks) -> None:
-    for rank, (of_all, of_one) in enumerate(ranks.run(2, means_and_sums)):
+def test_two_ranks_agree_on_means_and_sums(rank_pool: RankPool) -> None:
+    for rank, (of_all, of_one) in enumerate(rank_pool.run(2, means_and_sums)):
         assert of_all == ([[[0.5] * 3] * 2, [5.0]], 3.0, 2)
         assert of_one == ([[[float(rank)] * 3] * 2, [10.0 * rank]], 1.0 + rank, 1)
 

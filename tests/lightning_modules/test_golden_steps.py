@@ -19,7 +19,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from benchmarks.ranks import Ranks
+from benchmarks.ranks import RankPool
 from tests import golden
 from tests.lightning_modules.nearness import FLOAT32, Nearness, Record, step_of
 from tests.lightning_modules.replay import (
@@ -173,10 +173,10 @@ def first_step(case: str, scope: str, folder: str, alone: int | None = None) -> 
 @pytest.mark.ddp
 @pytest.mark.parametrize("case", ["case_A_ieg", "case_C_l2r"])
 def test_replica_scope_is_what_tensorflows_replicas_do(
-    case: str, ranks: Ranks, tmp_path: Any
+    case: str, rank_pool: RankPool, tmp_path: Any
 ) -> None:
     """Each weighs its batch as if alone, as rank 0's record shows; the gradients are averaged."""
-    replicas = ranks.run(2, first_step, case, "replica", str(tmp_path))
+    replicas = rank_pool.run(2, first_step, case, "replica", str(tmp_path))
     alone = [first_step(case, "replica", str(tmp_path), rank) for rank in range(2)]
     noise = golden.noise_table()["weight"][f"{CASES[case].column} s1"]
     recorded = golden.load(case)["step1/weight"]
@@ -190,6 +190,6 @@ def test_replica_scope_is_what_tensorflows_replicas_do(
             torch.testing.assert_close(value, mean, rtol=1e-9, atol=1e-12)
 
     # all ranks together weigh otherwise, and share one sum of weights
-    jointly = ranks.run(2, first_step, case, "global", str(tmp_path))
+    jointly = rank_pool.run(2, first_step, case, "global", str(tmp_path))
     assert golden.distance(jointly[0].weight, recorded) > 0.1
     assert sum(float(rank.weight.sum()) for rank in jointly) == pytest.approx(1, abs=1e-3)

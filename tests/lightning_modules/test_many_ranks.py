@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, distributed, nn
 
-from benchmarks.ranks import Ranks
+from benchmarks.ranks import RankPool
 from datamodules.batch import Batch, Step, Views
 from datamodules.randomness import torch_generator
 from lightning_modules.base import NoisyLabelModule
@@ -20,7 +20,7 @@ from lightning_modules.l2r import L2R
 from lightning_modules.mixup import draw_mixup
 from lightning_modules.schedules import Schedule
 from lightning_modules.supervised import Supervised
-from runs.compiler import missing
+from runs.compiler import missing_for_compiling
 from tests.lightning_modules.joined import LEARNING_RATE, Group, Joined
 from tests.lightning_modules.replay import fit
 
@@ -31,7 +31,9 @@ METHODS: dict[str, tuple[type[NoisyLabelModule], dict[str, Any]]] = {
     "ieg by trust": (IEG, {"guess_trust": 2.0, "differentiable_guess": False}),
 }
 # `speed.compile` is optional, and `train.py` refuses it where this is missing.
-needs_a_compiler = pytest.mark.skipif(missing() is not None, reason=f"missing: {missing()}")
+needs_a_compiler = pytest.mark.skipif(
+    missing_for_compiling() is not None, reason=f"missing: {missing_for_compiling()}"
+)
 STEPS, BATCH, SEED, DECAY = 20, 16, 11, 1e-3
 DTYPES = {"64-true": torch.float64, "32-true": torch.float32}
 
@@ -175,9 +177,14 @@ def furthest(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> float:
 @pytest.mark.parametrize("world_size", [1, 2, 4])
 @pytest.mark.parametrize("method", METHODS)
 def test_ranks_are_one_process_with_their_groups(
-    method: str, world_size: int, precision: str, rounding: float, ranks: Ranks, tmp_path: Any
+    method: str,
+    world_size: int,
+    precision: str,
+    rounding: float,
+    rank_pool: RankPool,
+    tmp_path: Any,
 ) -> None:
-    ends = ranks.run(world_size, train, method, True, precision, str(tmp_path))
+    ends = rank_pool.run(world_size, train, method, True, precision, str(tmp_path))
     expected = joined(method, True, precision, world_size)
 
     assert furthest(ends[0].theta, expected.theta) < rounding
@@ -196,8 +203,10 @@ def test_ranks_are_one_process_with_their_groups(
 
 @pytest.mark.ddp
 @pytest.mark.parametrize("scope", ["global", "replica"])
-def test_an_average_weight_is_one_whoever_decides(scope: str, ranks: Ranks, tmp_path: Any) -> None:
-    ends = ranks.run(2, train, "l2r", True, "64-true", str(tmp_path), ("meta_scope", scope))
+def test_an_average_weight_is_one_whoever_decides(
+    scope: str, rank_pool: RankPool, tmp_path: Any
+) -> None:
+    ends = rank_pool.run(2, train, "l2r", True, "64-true", str(tmp_path), ("meta_scope", scope))
     each = torch.stack([end.relative_weights.mean(dim=1) for end in ends])  # (ranks, steps)
     deciders = each if scope == "replica" else each.mean(dim=0)
     some = deciders[deciders > 0]  # where no example helps, all weigh nothing
@@ -208,8 +217,8 @@ def test_an_average_weight_is_one_whoever_decides(scope: str, ranks: Ranks, tmp_
 
 @pytest.mark.ddp
 @needs_a_compiler
-def test_ranks_may_compile(ranks: Ranks, tmp_path: Any) -> None:
-    ends = ranks.run(2, train, "ieg", True, "64-true", str(tmp_path), ("compile", True))
+def test_ranks_may_compile(rank_pool: RankPool, tmp_path: Any) -> None:
+    ends = rank_pool.run(2, train, "ieg", True, "64-true", str(tmp_path), ("compile", True))
     expected = joined("ieg", True, "64-true", 2)
     assert furthest(ends[0].theta, expected.theta) < 1e-12
     assert furthest(ends[0].averaged, expected.averaged()) < 1e-12
@@ -219,17 +228,17 @@ def test_ranks_may_compile(ranks: Ranks, tmp_path: Any) -> None:
 @pytest.mark.parametrize(("precision", "rounding"), [("64-true", 1e-12), ("32-true", 1e-4)])
 @pytest.mark.parametrize("method", ["supervised", "l2r"])
 def test_without_batch_statistics_ranks_are_one_process(
-    method: str, precision: str, rounding: float, ranks: Ranks, tmp_path: Any
+    method: str, precision: str, rounding: float, rank_pool: RankPool, tmp_path: Any
 ) -> None:
-    alone, *_ = ranks.run(1, train, method, False, precision, str(tmp_path))
+    alone, *_ = rank_pool.run(1, train, method, False, precision, str(tmp_path))
     for world_size in (2, 4):
-        first, *_ = ranks.run(world_size, train, method, False, precision, str(tmp_path))
+        first, *_ = rank_pool.run(world_size, train, method, False, precision, str(tmp_path))
         assert furthest(first.theta, alone.theta) < rounding
         assert furthest(first.averaged, alone.averaged) < rounding
 
 
 @pytest.mark.ddp
-def test_a_step_sends_what_the_mathematics_needs(ranks: Ranks, tmp_path: Any) -> None:
+def test_a_step_sends_what_the_mathematics_needs(rank_pool: RankPool, tmp_path: Any) -> None:
     """The look-ahead gradient, the probe gradient, and one number; L2R's look-ahead is decay's.
 
     And the probe's accuracy, where guesses count by it.
@@ -238,5 +247,5 @@ def test_a_step_sends_what_the_mathematics_needs(ranks: Ranks, tmp_path: Any) ->
     sent = {"supervised": [], "l2r": [size, 1], "ieg": [size, size, 1]}
     sent["ieg by trust"] = [*sent["ieg"], 1]
     for method, messages in sent.items():
-        for end in ranks.run(2, train, method, True, "32-true", str(tmp_path)):
+        for end in rank_pool.run(2, train, method, True, "32-true", str(tmp_path)):
             assert end.messages == [messages] * STEPS

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from runs.closing_table import show
+from runs.closing_table import print_closing_table
 
 RESULTS = {
     "finished": True,
@@ -20,7 +20,7 @@ RESULTS = {
 
 
 def shown(capsys: pytest.CaptureFixture[str], **changes: float) -> dict[str, str]:
-    show({**RESULTS, **changes}, Path("run"))
+    print_closing_table({**RESULTS, **changes}, Path("run"))
     rows = [line.split("│") for line in capsys.readouterr().out.splitlines() if "│" in line]
     return {row[1].strip(): row[2].strip() for row in rows}
 
@@ -52,9 +52,11 @@ def test_every_test_set_has_its_rows(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_it_goes_where_its_console_writes(capsys: pytest.CaptureFixture[str]) -> None:
-    show(RESULTS, Path("run"), Console(quiet=True))  # as that of a rank that is not the first
+    print_closing_table(
+        RESULTS, Path("run"), Console(quiet=True)
+    )  # as that of a rank that is not the first
     file = io.StringIO()
-    show(RESULTS, Path("run"), Console(file=file))
+    print_closing_table(RESULTS, Path("run"), Console(file=file))
     assert capsys.readouterr().out == ""
     assert "50.00%" in file.getvalue()
 

@@ -12,9 +12,9 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from runs.check import check
-from runs.compare import compare, destination, write
-from runs.rows import find
+from runs.check import check_settings
+from runs.compare import compare, comparison_folder, write_comparison
+from runs.rows import find_runs
 from runs.sweep_table import SweepTable
 from tests.runs.folders import row, run_folder, settings
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 def test_write_makes_all_files(tmp_path):
     console = Console(record=True, width=200, file=(tmp_path / "out").open("w"))
     rows = [row(f"noise={noise}", f"seed={seed}") for noise in (0.2, 0.4) for seed in (1, 2)]
-    write([*rows, {"job": "x=1", "error": "boom"}], tmp_path, console)
+    write_comparison([*rows, {"job": "x=1", "error": "boom"}], tmp_path, console)
     assert (tmp_path / "comparison.png").read_bytes().startswith(b"\x89PNG")
     assert len((tmp_path / "results.csv").read_text().splitlines()) == 6
     assert len((tmp_path / "table.csv").read_text().splitlines()) == 3
@@ -35,7 +35,9 @@ def test_write_makes_all_files(tmp_path):
 
 
 def test_write_survives_a_sweep_of_failures(tmp_path):
-    write([{"job": "x=1", "error": "boom"}], tmp_path, Console(file=(tmp_path / "out").open("w")))
+    write_comparison(
+        [{"job": "x=1", "error": "boom"}], tmp_path, Console(file=(tmp_path / "out").open("w"))
+    )
     assert "x=1: boom" in (tmp_path / "table.md").read_text()
     assert not (tmp_path / "comparison.png").exists()
 
@@ -44,7 +46,7 @@ def test_write_takes_names_in_any_encoding(tmp_path):
     name = os.fsdecode(b"/a/\xff.csv")
     rows = [row("noise=0.2"), row("noise=0.2", f"labels='{name}'"), {"job": name, "error": "boom"}]
     with (tmp_path / "out").open("w", encoding="utf-8") as out:
-        write(rows, tmp_path, Console(file=out, width=200))
+        write_comparison(rows, tmp_path, Console(file=out, width=200))
     printed = (tmp_path / "out").read_text(encoding="utf-8")
     assert "labels=/a/\\udcff.csv" in printed
     assert "/a/\\udcff.csv: boom" in printed
@@ -173,7 +175,7 @@ def test_jobs_that_train_nothing_are_listed_and_have_results(tmp_path, capsys, m
     for result in results:
         assert all(str(value)[:6] in printed for value in result.values())
     assert not (tmp_path / "table.md").exists()
-    assert find([str(tmp_path)]) == []  # mode=compare has nothing to say of them
+    assert find_runs([str(tmp_path)]) == []  # mode=compare has nothing to say of them
     ended(tmp_path, 2, [f"mode={mode}"], {"error": "boom"})
     with pytest.raises(SystemExit):
         SweepTable().on_multirun_end(config)
@@ -208,11 +210,11 @@ def place(tmp_path, monkeypatch):
 def test_it_goes_beside_what_is_compared(place):
     (place / "multirun/date/jobs").mkdir(parents=True)
     (place / "multirun/date/jobs/00000.json").write_text("{}")
-    assert destination("multirun/date") == Path("multirun/date")
-    assert destination("multirun") == Path("multirun/compare")
-    assert destination("outputs") == Path("outputs/compare")
-    assert destination("outputs/*") == Path("outputs/compare")
-    assert destination(["multirun"]) == Path("outputs/compare")
+    assert comparison_folder("multirun/date") == Path("multirun/date")
+    assert comparison_folder("multirun") == Path("multirun/compare")
+    assert comparison_folder("outputs") == Path("outputs/compare")
+    assert comparison_folder("outputs/*") == Path("outputs/compare")
+    assert comparison_folder(["multirun"]) == Path("outputs/compare")
 
 
 def test_null_compares_all_outputs_as_often_as_one_likes(place):
@@ -266,15 +268,17 @@ def test_a_folder_that_cannot_be_written_is_told(place):
 @pytest.mark.parametrize("given", ["5", "[]", "[a,5]", "''"])
 def test_places_are_checked(given):
     with pytest.raises(ValueError, match="is not a folder, a pattern, or a list of these"):
-        check(settings("mode=compare", f"run_dir={given}"))
+        check_settings(settings("mode=compare", f"run_dir={given}"))
 
 
 def test_a_list_of_folders_is_for_this_mode_only():
-    check(settings("mode=compare", "run_dir=[a,'outputs/*ieg*']", "noise=7", "batch_size=0"))
+    check_settings(
+        settings("mode=compare", "run_dir=[a,'outputs/*ieg*']", "noise=7", "batch_size=0")
+    )
     with pytest.raises(ValueError, match="is not a folder: give its path"):
-        check(settings("run_dir=[a,b]"))
+        check_settings(settings("run_dir=[a,b]"))
     with pytest.raises(ValueError, match="no job of a multirun"):
-        check(settings("mode=compare"), sweeping=True)
+        check_settings(settings("mode=compare"), sweeping=True)
 
 
 def test_the_command_compares_without_the_libraries_that_train(place):

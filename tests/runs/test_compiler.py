@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from runs import compiler
-from runs.check import check
-from runs.compiler import missing
+from runs.check import check_settings
+from runs.compiler import missing_for_compiling
 from tests.compose import settings
 
 
@@ -19,29 +19,29 @@ def test_a_machine_without_a_compiler_is_told(
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setattr(compiler, "_COMPILER", "g++")
     with pytest.raises(ValueError, match=r"speed\.compile=true needs the C\+\+ compiler g\+\+:"):
-        check(wanted)
-    check({**wanted, "mode": "evaluate", "checkpoint": "x"})  # nothing is compiled
-    check(settings("logger=csv"))
+        check_settings(wanted)
+    check_settings({**wanted, "mode": "evaluate", "checkpoint": "x"})  # nothing is compiled
+    check_settings(settings("logger=csv"))
 
     monkeypatch.setenv("CXX", "c++-99")
-    assert missing() == "the C++ compiler CXX=c++-99"
+    assert missing_for_compiling() == "the C++ compiler CXX=c++-99"
 
     (tmp_path / "clang++").touch(mode=0o755)
     monkeypatch.delenv("CXX")
-    assert missing() == "the C++ compiler g++"  # torch would not look for another
+    assert missing_for_compiling() == "the C++ compiler g++"  # torch would not look for another
     monkeypatch.setenv("CXX", "clang++ -stdlib=libc++")
     monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
-    assert "Python.h" in str(missing())
+    assert "Python.h" in str(missing_for_compiling())
     (tmp_path / "Python.h").touch()
-    assert missing() is None
-    check(wanted)
+    assert missing_for_compiling() is None
+    check_settings(wanted)
 
 
 def test_what_waits_for_numbers_cannot_be_recorded() -> None:
     words = ["speed.cuda_graph=true", "logger=csv"]
-    check(settings(*words))
+    check_settings(settings(*words))
     with pytest.raises(ValueError, match=r"trainer\.detect_anomaly=true .* speed\.cuda_graph=true"):
-        check(settings(*words, "+trainer.detect_anomaly=true"))
+        check_settings(settings(*words, "+trainer.detect_anomaly=true"))
 
 
 @pytest.mark.parametrize(
@@ -50,4 +50,4 @@ def test_what_waits_for_numbers_cannot_be_recorded() -> None:
 )
 def test_a_switch_is_on_or_off(key: str) -> None:
     with pytest.raises(ValueError, match=rf"{key}=1 is not known: give true or false"):
-        check(settings(f"{key}=1", "logger=csv"))
+        check_settings(settings(f"{key}=1", "logger=csv"))

@@ -13,8 +13,8 @@ from PIL import Image
 
 from callbacks.checkpoint_file import load
 from runs.build import build_data
-from runs.check import check
-from runs.network import network_of, open_network
+from runs.check import check_settings
+from runs.network import network_from_checkpoint, open_network
 from runs.predict import predict
 from runs.settings import Settings
 from runs.training import train
@@ -25,14 +25,14 @@ QUICK = ("logger=csv", "trainer=cpu", "method=supervised", "schedule=cosine")
 
 def trained(*words: str) -> dict[str, Any]:
     made = settings(*QUICK, *words)
-    check(made)
+    check_settings(made)
     return train(made)
 
 
 def predicted(run: Path, pictures: Path, *words: str) -> dict[str, Any]:
     words = ("mode=predict", f"checkpoint={run}", f"pictures={pictures}", *words)
     made: Settings = settings(*words)
-    check(made)
+    check_settings(made)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["train.py", *words])
         return predict(made)
@@ -155,7 +155,7 @@ def test_weights_it_began_with_are_not_needed(tmp_path: Path) -> None:
 def test_what_cannot_be_predicted_is_told(digits: tuple[Path, Path, float], tmp_path: Path) -> None:
     run, new, _ = digits
     with pytest.raises(ValueError, match="pictures=None is not a folder of pictures"):
-        check(settings("mode=predict", f"checkpoint={run}"))
+        check_settings(settings("mode=predict", f"checkpoint={run}"))
     with pytest.raises(ValueError, match=r"pictures=/nowhere is not there: give a folder"):
         predicted(run, Path("/nowhere"))
     with pytest.raises(ValueError, match="holds no pictures"):
@@ -167,9 +167,9 @@ def test_what_cannot_be_predicted_is_told(digits: tuple[Path, Path, float], tmp_
     saved = load(run / "checkpoints" / "last.ckpt")
     saved["experiment"]["image_size"] = [8, 9]
     with pytest.raises(ValueError, match="sees pictures of 8x9, and squares are needed"):
-        network_of(saved, Path("x.ckpt"))
+        network_from_checkpoint(saved, Path("x.ckpt"))
     del saved["experiment"]["class_names"]
     with pytest.raises(ValueError, match=r"x\.ckpt was saved by an earlier version"):
-        network_of(saved, Path("x.ckpt"))
+        network_from_checkpoint(saved, Path("x.ckpt"))
     with pytest.raises(OSError, match=r"nothing\.png"):
         open_network(run).read([tmp_path / "nothing.png"])

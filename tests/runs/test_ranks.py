@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from torch import distributed
 
-from benchmarks.ranks import Ranks
+from benchmarks.ranks import RankPool
 from runs.ranks import first_rank_first
 
 pytestmark = [pytest.mark.ddp, pytest.mark.slow]
@@ -29,11 +29,11 @@ def act(fails: bool) -> str:
         return f"{error}, reported by another rank: {elsewhere}"
 
 
-def test_where_the_first_rank_fails_the_others_end_with_it(ranks: Ranks) -> None:
-    said = ranks.run(2, act, True)
+def test_where_the_first_rank_fails_the_others_end_with_it(rank_pool: RankPool) -> None:
+    said = rank_pool.run(2, act, True)
     assert said[0] == "there are no data, reported by another rank: False"
     assert said[1] == "there are no data, reported by another rank: True"
 
 
-def test_where_it_does_not_all_go_on(ranks: Ranks) -> None:
-    assert ranks.run(2, act, False) == ["went on", "went on"]
+def test_where_it_does_not_all_go_on(rank_pool: RankPool) -> None:
+    assert rank_pool.run(2, act, False) == ["went on", "went on"]

@@ -4,7 +4,7 @@ import os
 import pytest
 
 from runs.folder import RunFolder
-from runs.rows import find
+from runs.rows import find_runs
 from tests.runs.folders import results, run_folder, settings
 
 
@@ -17,7 +17,7 @@ def place(tmp_path, monkeypatch):
 
 def found(*places):
     """Return the folders of the runs that were found, and what is wrong with the others."""
-    rows = find([str(one) for one in places])
+    rows = find_runs([str(one) for one in places])
     wrong = {one.get("run_dir", one.get("job")): one["error"] for one in rows if "error" in one}
     return [one["run_dir"] for one in rows if "error" not in one], wrong
 
@@ -79,7 +79,7 @@ def test_what_cannot_be_compared_is_told_and_the_rest_is_found(place):
 
 def test_a_run_that_was_set_aside_is_found_by_its_own_name_only(place):
     folder = run_folder(place / "outputs/a")
-    aside = RunFolder({**settings(), "run_dir": str(folder)}).set_aside()
+    aside = RunFolder({**settings(), "run_dir": str(folder)}).move_aside()
     run_folder(folder)
     assert found("outputs")[0] == ["outputs/a"]
     assert found("outputs/*")[0] == ["outputs/a"]
@@ -108,6 +108,6 @@ def test_a_multirun_has_its_jobs_also_those_that_failed(place):
             "noise=2": "noise=2 is not a rate",
             "multirun/date/jobs/00004.json": "00004.json is damaged",
         }
-    assert [row["test/acc_last"] for row in find(["multirun"])[:3:2]] == [0.9, 0.6]
+    assert [row["test/acc_last"] for row in find_runs(["multirun"])[:3:2]] == [0.9, 0.6]
     # beside their folders, jobs count once
     assert len(found("multirun", "outputs")[0]) == 3

@@ -5,8 +5,8 @@ import pytest
 from hydra.utils import get_class
 
 from lightning_modules.supervised import Supervised
-from runs.check import _USES_PROBE, check
-from runs.settings import ADDED, default_run_dir, differences, identity
+from runs.check import _USES_PROBE, check_settings
+from runs.settings import LATER_ADDED_KEYS, default_run_dir, differences, identity
 from tests.compose import CONF, settings
 
 
@@ -82,13 +82,13 @@ from tests.compose import CONF, settings
 )
 def test_impossible_values_are_refused_by_their_key(override: str, key: str) -> None:
     with pytest.raises(ValueError, match=key):
-        check(settings(override))
+        check_settings(settings(override))
 
 
 def test_clipping_scaled_gradients_is_refused() -> None:
     made = settings("method=supervised", "trainer.precision=16-mixed", "method.grad_clip=1")
     with pytest.raises(ValueError, match=r"method\.grad_clip=1 would clip them scaled"):
-        check(made)
+        check_settings(made)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_clipping_scaled_gradients_is_refused() -> None:
     ],
 )
 def test_possible_values_pass(overrides: tuple[str, ...]) -> None:
-    check(settings(*overrides))
+    check_settings(settings(*overrides))
 
 
 class Mine(Supervised):
@@ -123,9 +123,9 @@ def test_a_method_of_ones_own_says_itself_whether_it_needs_a_probe() -> None:
     words = ("method=supervised", "probe_per_class=0", "trainer.precision=16-mixed")
     made = settings(*words, f"{target}.Mine")
     made["choices"]["method"] = "mine"
-    check(made)
+    check_settings(made)
     with pytest.raises(ValueError, match=r"_target_=tests\.runs\.test_settings\.Nobody, of method"):
-        check(settings(*words, f"{target}.Nobody"))
+        check_settings(settings(*words, f"{target}.Nobody"))
 
 
 @pytest.mark.parametrize("name", ["supervised", "l2r", "ieg"])
@@ -138,14 +138,14 @@ def test_a_sweep_of_jobs_on_many_devices_is_refused(monkeypatch: pytest.MonkeyPa
     made = settings("trainer=ddp", "trainer.devices=2")
     monkeypatch.delenv("LOCAL_RANK", raising=False)
     with pytest.raises(ValueError, match=r"trainer\.devices=2 in a multirun"):
-        check(made, sweeping=True)
-    check(made)
-    check(settings(), sweeping=True)
+        check_settings(made, sweeping=True)
+    check_settings(made)
+    check_settings(settings(), sweeping=True)
     monkeypatch.setenv("SLURM_NTASKS", "2")
-    check(made, sweeping=True)
+    check_settings(made, sweeping=True)
     monkeypatch.delenv("SLURM_NTASKS")
     monkeypatch.setenv("LOCAL_RANK", "0")
-    check(made, sweeping=True)
+    check_settings(made, sweeping=True)
 
 
 def test_where_and_how_do_not_make_another_experiment() -> None:
@@ -219,7 +219,7 @@ def test_the_folder_is_named_after_what_matters_to_people() -> None:
 def without_what_was_added(made: dict[str, Any]) -> dict[str, Any]:
     """Return settings as the version before had them."""
     earlier = deepcopy(made)
-    for key in ADDED:
+    for key in LATER_ADDED_KEYS:
         group, _, name = key.partition(".")
         earlier[group].pop(name, None)  # no method but ieg has all of them
     return earlier

@@ -4,8 +4,8 @@ import statistics
 import pytest
 from rich.console import Console
 
-from runs.apart import Comparison
-from runs.table import markdown, show, table, write_tables
+from runs.comparison import Comparison
+from runs.table import markdown, print_table, summarise, write_tables
 
 
 def job(method="ieg", noise=0.4, seed=1, acc=0.9, **more):
@@ -32,7 +32,7 @@ def test_groups_over_seeds_only():
         job(noise=0.8, acc=0.7),
         job("l2r", acc=0.8),
     ]
-    entries = table(rows)
+    entries = summarise(rows)
     assert [(entry["noise"], entry["method"], entry["n"]) for entry in entries] == [
         (0.4, "ieg", 3),
         (0.4, "l2r", 1),
@@ -47,12 +47,12 @@ def test_groups_over_seeds_only():
 
 def test_noise_sorts_as_a_number():
     rows = [job(noise=noise) for noise in (0.8, 0, 0.05, 0.2)]
-    assert [entry["noise"] for entry in table(rows)] == [0, 0.05, 0.2, 0.8]
+    assert [entry["noise"] for entry in summarise(rows)] == [0, 0.05, 0.2, 0.8]
 
 
 def test_other_settings_are_not_averaged_over():
     rows = [job(acc=acc, settings=f"max_steps={steps}") for acc, steps in ((0.9, 100), (0.8, 20))]
-    entries = table(rows)
+    entries = summarise(rows)
     assert [entry["settings"] for entry in entries] == ["max_steps=20", "max_steps=100"]
     assert [entry["n"] for entry in entries] == [1, 1]
 
@@ -124,7 +124,7 @@ def test_the_table_fits_or_says_what_is_left_out_and_cuts_no_digit_off(tmp_path,
         job("supervised", seed=seed, acc=0.5 + seed / 100, settings=settings, **known)
         for seed in (1, 2)
     ]
-    show(Comparison(rows, []), console)
+    print_table(Comparison(rows, []), console)
     printed, _, left_out = console.export_text().partition("Too wide for here")
     assert "0.5150 ± 0.0071" in printed
     assert settings[:12] in printed

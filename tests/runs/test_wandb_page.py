@@ -24,7 +24,7 @@ from datamodules.images import ArrayImages
 from runs import training
 from runs.build import build_data
 from runs.settings import Settings
-from runs.wandb_page import confusions, put_on_page, suspicious
+from runs.wandb_page import confusion_charts, log_finished_run, suspicious_table
 from runs.wandb_run import group
 from tests.audit.audits import some_audit
 from tests.compose import settings
@@ -202,7 +202,7 @@ def data(sides: tuple[int, int], classes: int = 3, paths: tuple[str, ...] | None
 
 
 def test_photos_are_shown_small_by_their_paths() -> None:
-    table = suspicious(
+    table = suspicious_table(
         audit([UNKNOWN] * 3, [0.5, 0.1, 0.9]), data((120, 240), paths=("a", "b", "c"))
     )
     assert "true label" not in table.columns
@@ -212,21 +212,21 @@ def test_photos_are_shown_small_by_their_paths() -> None:
 
 
 def test_what_is_only_known_to_be_wrong_has_no_true_label() -> None:
-    table = suspicious(audit([0, KNOWN_WRONG, UNKNOWN], [0.3, 0.2, 0.1]), data((32, 32)))
+    table = suspicious_table(audit([0, KNOWN_WRONG, UNKNOWN], [0.3, 0.2, 0.1]), data((32, 32)))
     assert table.get_column("true label") == [None, None, "class 0"]
     assert table.get_column("picture")[0].image.size == (64, 64)
 
 
 def test_confusions_leave_out_what_is_not_known_or_not_to_be_seen() -> None:
     some = audit([UNKNOWN, UNKNOWN, KNOWN_WRONG], [0.1, 0.2, 0.3])
-    assert list(confusions(some, ("a", "b", "c"))) == ["labels/suggested_by_given"]
-    assert confusions(some, tuple(map(str, range(101)))) == {}
+    assert list(confusion_charts(some, ("a", "b", "c"))) == ["labels/suggested_by_given"]
+    assert confusion_charts(some, tuple(map(str, range(101)))) == {}
 
 
 def test_a_server_that_refuses_does_not_fail_the_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     logger = mock.Mock(**{"log_metrics.side_effect": ConnectionError("no answer")})
-    put_on_page(logger, {"steps": 8, "seconds": 2.0, "seed": 1, "method": "l2r"}, tmp_path)
+    log_finished_run(logger, {"steps": 8, "seconds": 2.0, "seed": 1, "method": "l2r"}, tmp_path)
     assert "ConnectionError: no answer" in capsys.readouterr().err
     logger.experiment.summary.update.assert_called_once_with({"steps": 8, "seconds": 2.0})

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from runs.check import check
-from runs.devices import counted
-from runs.launched import launched
+from runs.check import check_settings
+from runs.devices import with_device_count
+from runs.launcher import current_launcher
 from tests.compose import ROOT, settings
 
 TWO_BY_TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
@@ -62,7 +62,7 @@ def test_copies_of_a_run_are_refused(
 ) -> None:
     started(monkeypatch, variables)
     with pytest.raises(ValueError, match=message):
-        check(settings(*words))
+        check_settings(settings(*words))
 
 
 @pytest.mark.parametrize(
@@ -86,11 +86,11 @@ def test_ranks_of_one_run_and_processes_of_their_own_pass(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], words: list[str]
 ) -> None:
     started(monkeypatch, variables)
-    check(settings(*words))
+    check_settings(settings(*words))
 
 
 def test_nobody_started_what_was_typed() -> None:
-    assert launched() is None
+    assert current_launcher() is None
 
 
 def test_all_devices_are_compared_once_they_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,9 +98,9 @@ def test_all_devices_are_compared_once_they_are_counted(monkeypatch: pytest.Monk
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     made = settings("trainer=ddp")
-    check(made)
+    check_settings(made)
     with pytest.raises(ValueError, match=r"torchrun started 2 processes, trainer\.devices=4"):
-        counted(made)
+        with_device_count(made)
 
 
 def test_nothing_is_opened_before(tmp_path: Path) -> None:

@@ -19,10 +19,10 @@ from runs.build import Plan
 from runs.settings import Settings
 
 # Pictures that are read to time the reading of one.
-_READ = 8
+_PICTURES_TIMED = 8
 
 
-def foretell(
+def estimate_run(
     settings: Settings,
     data: NoisyLabelDataModule,
     module: NoisyLabelModule,
@@ -41,58 +41,66 @@ def foretell(
     Raises:
         ValueError: if a step does not fit into the device's memory.
     """
-    batch = data.batch_size // devices
+    batch_per_device = data.batch_size // devices
     windows = 2 if module.uses_strong_view else 1
-    train, loading = _read(data.train_set, batch, BatchPosition("train", 0, 0, windows))
+    train, loading_seconds = _read_timed(
+        data.train_set, batch_per_device, BatchPosition("train", 0, 0, windows)
+    )
     probe = None
     if module.uses_probe:
-        probe, seconds = _read(data.probe_set, batch, BatchPosition("probe", 0, 0, 1))
-        loading += seconds
-    there = memory.available()
+        probe, seconds = _read_timed(
+            data.probe_set, batch_per_device, BatchPosition("probe", 0, 0, 1)
+        )
+        loading_seconds += seconds
+    available_memory = memory.available()
     cost = rehearse(settings, module, data, StepBatches(train, probe))
     workers = data.num_workers
-    step = max(cost.seconds, loading / workers) if workers else cost.seconds + loading
-    images = judging = 0.0
-    for one in data.test_sets.values():
-        if len(one):
-            images += len(one)
-            judging += _read(one, 1, None)[1] * len(one) / max(workers, 1)
-    judging += cost.image_seconds * images
+    seconds_a_step = (
+        max(cost.seconds, loading_seconds / workers) if workers else cost.seconds + loading_seconds
+    )
+    image_count = evaluation_seconds = 0.0
+    for examples in data.test_sets.values():
+        if len(examples):
+            image_count += len(examples)
+            evaluation_seconds += (
+                _read_timed(examples, 1, None)[1] * len(examples) / max(workers, 1)
+            )
+    evaluation_seconds += cost.image_seconds * image_count
     return Estimate(
         cost=cost,
-        loading_seconds=loading,
+        loading_seconds=loading_seconds,
         workers=workers,
-        seconds_a_step=step,
-        training_seconds=step * plan.max_steps,
-        evaluation_seconds=judging / devices * len(plan.evaluate_at),
+        seconds_a_step=seconds_a_step,
+        training_seconds=seconds_a_step * plan.max_steps,
+        evaluation_seconds=evaluation_seconds / devices * len(plan.evaluate_at),
         picture_bytes=_picture_bytes(data),
-        there=there,
-        batch=batch,
+        available_memory=available_memory,
+        batch_per_device=batch_per_device,
         devices=devices,
     )
 
 
-def _read(
+def _read_timed(
     examples: LabelledImages, count: int, position: BatchPosition | None
 ) -> tuple[Batch, float]:
     """Return `count` examples, a few of them repeated, and the seconds it takes to read so many.
 
     Pictures that a run holds in memory take no time.
     """
-    some = np.arange(min(_READ, len(examples)))
-    examples[some[:1]]  # warm up: the first read loads libraries
+    rows = np.arange(min(_PICTURES_TIMED, len(examples)))
+    examples[rows[:1]]  # warm up: the first read loads libraries
     began = time.perf_counter()
-    batch = examples[some] if position is None else examples.for_training(some, position)
-    seconds = (time.perf_counter() - began) / len(some)
+    batch = examples[rows] if position is None else examples.for_training(rows, position)
+    seconds = (time.perf_counter() - began) / len(rows)
     if isinstance(examples.images, WholePictures):
         seconds = 0.0
-    again = torch.arange(count) % len(some)
-    return Batch(*(part[again] for part in batch)), seconds * count
+    repeated_rows = torch.arange(count) % len(rows)
+    return Batch(*(part[repeated_rows] for part in batch)), seconds * count
 
 
 def _picture_bytes(data: NoisyLabelDataModule) -> int:
     """Return the bytes of the whole pictures of the training list and of all test sets."""
-    lists = [one.images for one in (data.train_set, *data.test_sets.values())]
+    lists = [examples.images for examples in (data.train_set, *data.test_sets.values())]
     return sum(
         len(images) * 3 * images.side**2 for images in lists if isinstance(images, WholePictures)
     )

@@ -10,14 +10,14 @@ from datamodules.base import NoisyLabelDataModule
 from datamodules.whole_pictures import WholePictures, check_memory
 from inspection.class_findings import add_classes
 from inspection.duplicates import NOISY, PROBE
+from inspection.estimate_run import estimate_run
 from inspection.findings import Findings
-from inspection.foretell import foretell
-from inspection.looking import MISSING, look_at_all
-from inspection.picture_findings import Pictures
-from inspection.report import CHECK, PROBLEMS, check_folder, show, write
+from inspection.picture_findings import PictureFindings
+from inspection.picture_scan import MISSING, scan_splits
+from inspection.report import CHECK, PROBLEMS, check_folder, print_findings, write_findings
 from runs.ranks import is_first_rank
 from runs.settings import Settings
-from runs.training import Run, announce, prepare, refuse_folder, refuse_network
+from runs.training import Run, check_network_fits, check_run_folder, prepare, print_plan
 
 
 def check(settings: Settings) -> dict[str, Any]:
@@ -35,27 +35,27 @@ def check(settings: Settings) -> dict[str, Any]:
         return {}
     console = Console()
     run = prepare(settings)
-    refuse_folder(run)
+    check_run_folder(run)
     console.print(f"reading {run.data.name}", highlight=False)
     run.data.prepare_data()
     run.data.setup_lazily()
-    announce(run, console)
+    print_plan(run, console)
     folder = check_folder(str(run.data.name))
-    findings = look_through(run, folder, console)
+    findings = collect_findings(run, folder, console)
     facts = {
         "dataset": run.data.name,
         "manifest": run.data.manifest.hash,
         "max_steps": run.plan.max_steps,
     }
-    write(findings, facts, folder)
-    show(findings, folder, console)
-    if findings.blocks:
-        raise ValueError("\nerror: ".join(findings.blocks))
+    write_findings(findings, facts, folder)
+    print_findings(findings, folder, console)
+    if findings.errors:
+        raise ValueError("\nerror: ".join(findings.errors))
     console.print("mode=check: training would start.")
     return {**facts, "check": str(folder / CHECK)}
 
 
-def look_through(run: Run, folder: Path, console: Console) -> Findings:
+def collect_findings(run: Run, folder: Path, console: Console) -> Findings:
     """Return all findings; nothing is written.
 
     Args:
@@ -71,7 +71,7 @@ def look_through(run: Run, folder: Path, console: Console) -> Findings:
     if run.module.uses_probe and not data.num_probe:
         # a list of pictures to label first is made by reading them, so none may be missing
         kind = NoisyLabelDataModule if findings.facts[MISSING] else type(data)
-        findings.blocks.append(kind.advice_without_probe(data))
+        findings.errors.append(kind.advice_without_probe(data))
     else:
         _add_estimate(findings, run, console)
     return findings
@@ -82,7 +82,7 @@ def _add_pictures(
 ) -> None:
     began = time.perf_counter()
     sets = {NOISY: data.train_set, PROBE: data.probe_set, **data.test_sets}
-    found = look_at_all(sets, console)
+    scanned_splits = scan_splits(sets, console)
     seconds = time.perf_counter() - began
     total = sum(map(len, sets.values()))
     findings.facts["pictures"] = total
@@ -91,29 +91,31 @@ def _add_pictures(
         f"looked at {total:,} pictures in {seconds:.1f} s, {total / seconds:,.0f} a second",
         highlight=False,
     )
-    Pictures(findings, found, data.manifest.class_names, folder / PROBLEMS).add()
+    PictureFindings(
+        findings, scanned_splits, data.manifest.class_names, folder / PROBLEMS
+    ).add_all()
 
 
 def _add_memory(findings: Findings, data: NoisyLabelDataModule) -> None:
-    lists = [one.images for one in (data.train_set, *data.test_sets.values())]
-    whole = [images for images in lists if isinstance(images, WholePictures)]
+    lists = [examples.images for examples in (data.train_set, *data.test_sets.values())]
+    whole_pictures = [images for images in lists if isinstance(images, WholePictures)]
     try:
-        if whole:
-            check_memory(sum(map(len, whole)), whole[0].side)
+        if whole_pictures:
+            check_memory(sum(map(len, whole_pictures)), whole_pictures[0].side)
     except ValueError as error:
-        findings.blocks.append(str(error))
+        findings.errors.append(str(error))
 
 
 def _add_estimate(findings: Findings, run: Run, console: Console) -> None:
     console.print("timing a few steps", highlight=False)
     devices = run.trainer.world_size
     try:
-        refuse_network(run)
-        found = foretell(run.folder.settings, run.data, run.module, run.plan, devices)
+        check_network_fits(run)
+        estimate = estimate_run(run.folder.settings, run.data, run.module, run.plan, devices)
     except ValueError as error:
-        findings.blocks.append(str(error))
+        findings.errors.append(str(error))
         return
-    findings.notes += found.describe(run.plan)
-    if shortage := found.shortage():
+    findings.notes += estimate.describe(run.plan)
+    if shortage := estimate.shortage():
         findings.warn(shortage)
-    findings.facts["estimate"] = found.as_json(run.plan)
+    findings.facts["estimate"] = estimate.as_json(run.plan)

@@ -11,55 +11,59 @@ from typing import Any, NamedTuple
 _SHELLS = ("bash", "interactive")
 
 
-class Launched(NamedTuple):
+class Launcher(NamedTuple):
     """The launcher that started this process, and how many processes and nodes it started."""
 
-    by: str
+    name: str
     processes: int
     nodes: int
 
 
-def launched() -> Launched | None:
+def current_launcher() -> Launcher | None:
     """Return the launcher of this process; None: it was neither torchrun nor srun.
 
     An sbatch script or a salloc shell also sees the number of the job's tasks, but is not one of
     them; only srun sets the number of a step's tasks. Ranks that Lightning starts have no launcher.
     """
     if "TORCHELASTIC_RUN_ID" in os.environ:
-        processes = _number("WORLD_SIZE")
-        return Launched("torchrun", processes, processes // _number("LOCAL_WORLD_SIZE"))
+        processes = _environment_number("WORLD_SIZE")
+        return Launcher("torchrun", processes, processes // _environment_number("LOCAL_WORLD_SIZE"))
     if "SLURM_STEP_NUM_TASKS" in os.environ and os.environ.get("SLURM_JOB_NAME") not in _SHELLS:
-        return Launched("srun", _number("SLURM_STEP_NUM_TASKS"), _number("SLURM_STEP_NUM_NODES"))
+        return Launcher(
+            "srun",
+            _environment_number("SLURM_STEP_NUM_TASKS"),
+            _environment_number("SLURM_STEP_NUM_NODES"),
+        )
     return None
 
 
-def check_processes(trainer: dict[str, Any]) -> None:
+def check_launched_processes(trainer: dict[str, Any]) -> None:
     """Raise a `ValueError` unless the settings make one run of a launcher's processes."""
-    found, count = launched(), ranks(trainer)
-    if found is None or count is None or found.processes == count:
+    launcher, rank_count = current_launcher(), count_ranks(trainer)
+    if launcher is None or rank_count is None or launcher.processes == rank_count:
         return
-    devices, nodes = found.processes // found.nodes, trainer.get("num_nodes", 1)
+    devices, nodes = launcher.processes // launcher.nodes, trainer.get("num_nodes", 1)
     advice = f"trainer.devices={devices}"
-    if found.nodes > 1 or nodes != 1:
-        advice += f" trainer.num_nodes={found.nodes}"
-    if found.processes > 1:
+    if launcher.nodes > 1 or nodes != 1:
+        advice += f" trainer.num_nodes={launcher.nodes}"
+    if launcher.processes > 1:
         advice = f"trainer=ddp {advice}"
     raise ValueError(
-        f"{found.by} started {found.processes} process{'es' * (found.processes > 1)}, "
+        f"{launcher.name} started {launcher.processes} process{'es' * (launcher.processes > 1)}, "
         f"trainer.devices={trainer.get('devices', 1)} on trainer.num_nodes={nodes}: give {advice}."
     )
 
 
-def ranks(trainer: dict[str, Any]) -> int | None:
+def count_ranks(trainer: dict[str, Any]) -> int | None:
     """Return the number of ranks that the settings ask for; None: not known yet."""
     devices = trainer.get("devices", 1)
     if isinstance(devices, list):
         devices = len(devices)
     elif devices == "auto" and trainer.get("accelerator") == "cpu":
         devices = 1
-    counted = isinstance(devices, int) and devices > 0
-    return devices * trainer.get("num_nodes", 1) if counted else None
+    is_known = isinstance(devices, int) and devices > 0
+    return devices * trainer.get("num_nodes", 1) if is_known else None
 
 
-def _number(name: str) -> int:
+def _environment_number(name: str) -> int:
     return int(os.environ.get(name, 1))

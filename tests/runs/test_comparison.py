@@ -1,12 +1,12 @@
 import pytest
 
-from runs.apart import told_apart
+from runs.comparison import distinguish_runs
 from tests.runs.folders import row
 
 
 def named(*runs):
     """Return the settings that are named at each run, and what is told once."""
-    compared = told_apart(runs)
+    compared = distinguish_runs(runs)
     return [one["settings"] for one in compared.rows], compared.usual
 
 
@@ -108,7 +108,7 @@ def test_a_key_that_an_earlier_version_lacked_is_as_good_as_null():
 def test_the_same_experiment_counts_once():
     first, again = row("seed=1", run_dir="a"), row("seed=1", "data_dir=/x", run_dir="b")
     other = row("seed=2", run_dir="c")
-    compared = told_apart([first, again, other])
+    compared = distinguish_runs([first, again, other])
     assert [one["run_dir"] for one in compared.counted] == ["a", "c"]
     assert compared.not_counted == ["b: the same experiment as a, which is counted"]
 
@@ -120,7 +120,7 @@ def test_runs_without_a_result_are_told_by_name_and_do_not_take_part():
         row("method=supervised", run_dir="outputs/x", finished=False),
         row("seed=2", "augment=none", run_dir="outputs/y", **{"test/acc_last": None}),
     ]
-    compared = told_apart(runs)
+    compared = distinguish_runs(runs)
     assert [one["settings"] for one in compared.rows] == [""] * 4
     assert len(compared.counted) == 1
     assert compared.not_counted == [

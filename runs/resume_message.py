@@ -15,14 +15,14 @@ from pytorch_lightning.callbacks import Callback
 
 from callbacks.stop_signals import signal_name
 from runs.folder import RunFolder
-from runs.results import saved_step
+from runs.results import last_saved_step
 from runs.settings import command
 
 # The launcher that runs a multirun's jobs in its own process: a signal ends all of them.
-_HERE = "BasicLauncher"
+_IN_PROCESS_LAUNCHER = "BasicLauncher"
 
 
-def last_words(folder: RunFolder, trainer: pl.Trainer, signum: int) -> str:
+def resume_message(folder: RunFolder, trainer: pl.Trainer, signum: int) -> str:
     """Return a message that says what was saved and which command resumes.
 
     Args:
@@ -30,19 +30,23 @@ def last_words(folder: RunFolder, trainer: pl.Trainer, signum: int) -> str:
         trainer: the run's.
         signum: the signal that ended the run; 0: an error did, which ends only this job.
     """
-    state = f"saved after step {saved_step(trainer):,}" if folder.saved else "nothing saved"
-    reason, again = "an error", command()
+    state = (
+        f"saved after step {last_saved_step(trainer):,}"
+        if folder.existing_checkpoints
+        else "nothing saved"
+    )
+    reason, command_to_resume = "an error", command()
     if signum:
-        reason, again = signal_name(signum), _multirun() or again
-    return f"\nstopped by {reason}, {state}; to go on, type\n  {again}"
+        reason, command_to_resume = signal_name(signum), _multirun_command() or command_to_resume
+    return f"\nstopped by {reason}, {state}; to go on, type\n  {command_to_resume}"
 
 
-def _multirun() -> str | None:
+def _multirun_command() -> str | None:
     """Return the command of the multirun whose jobs this process runs, or None."""
     if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.MULTIRUN:
         return None
     hydra = HydraConfig.get()
-    if not hydra.launcher["_target_"].endswith(_HERE):
+    if not hydra.launcher["_target_"].endswith(_IN_PROCESS_LAUNCHER):
         return None
     words = sys.argv[1:]
     if not any(word.startswith("hydra.sweep.dir=") for word in words):
@@ -50,7 +54,7 @@ def _multirun() -> str | None:
     return shlex.join(["python", "train.py", *words])
 
 
-class LastWords(Callback):
+class ResumeMessage(Callback):
     """Says how to resume when a signal ends the process at once, as it does after training.
 
     By then the labels are judged once more, and the results are written. With several ranks it says
@@ -68,13 +72,13 @@ class LastWords(Callback):
         self._trainer, self._process = trainer, os.getpid()
         if trainer.world_size > 1 or threading.current_thread() is not threading.main_thread():
             return
-        for one in (signal.SIGINT, signal.SIGTERM):
-            if signal.getsignal(one) is signal.SIG_DFL:
-                signal.signal(one, self._end)
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(signum) is signal.SIG_DFL:
+                signal.signal(signum, self._end)
 
     def _end(self, signum: int, frame: FrameType | None) -> None:
         if os.getpid() == self._process:  # not in a loader's process
-            text = last_words(self._folder, self._trainer, signum)
+            text = resume_message(self._folder, self._trainer, signum)
             # not print: the signal may have struck inside one
             os.write(2, f"{text}\n".encode(errors="surrogateescape"))
         signal.signal(signum, signal.SIG_DFL)
