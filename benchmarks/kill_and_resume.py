@@ -164,8 +164,7 @@ def main() -> None:
     print(
         f"{equal} of {args.times} ended equal to the run never touched "
         f"({sum(trial.kills_that_struck for trial in trials)} kills struck; {wrong_codes} wrong "
-        "exit codes; "
-        f"ranks={args.ranks} workers={args.workers} signal={args.signal})"
+        f"exit codes; ranks={args.ranks} workers={args.workers} signal={args.signal})"
     )
     sys.exit(equal != args.times or wrong_codes > 0)
 

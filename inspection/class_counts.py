@@ -87,24 +87,20 @@ def probe_advice(probe: Labels, names: Sequence[str], method: str, uses_probe: b
         return [
             f"classes without a trusted example: {len(untrusted_classes)} of {len(names)} "
             f"({first_few(untrusted_classes)}); to method={method} nothing else speaks for a "
-            "class, so trust "
-            f"1 or more of each, {PAPERS_PROBE} as in the paper"
+            f"class, so trust 1 or more of each, {PAPERS_PROBE} as in the paper"
         ]
     advice = []
     smallest, largest = int(probe.min()), int(probe.max())
     if smallest < PAPERS_PROBE:
         advice.append(
             f"the smallest class has {smallest} trusted examples: 1 is enough to train, and the "
-            "paper "
-            f"has {PAPERS_PROBE} of each"
+            f"paper has {PAPERS_PROBE} of each"
         )
     if largest > smallest:
         advice.append(
             f"the probe is not balanced ({smallest} to {largest} of a class), and the probe loss "
-            "of "
-            f"method={method} counts each example once: probe_per_class={smallest} takes as many "
-            "of "
-            "each class"
+            f"of method={method} counts each example once: probe_per_class={smallest} takes as "
+            "many of each class"
         )
     return advice
 

@@ -72,8 +72,7 @@ def add_classes(
     for similar_names in near_names(names):
         findings.warn(
             f"{' and '.join(map(repr, similar_names))} are different classes whose names differ "
-            "by case "
-            "or space alone: if they mean the same, write them in one way"
+            "by case or space alone: if they mean the same, write them in one way"
         )
     if few_examples := nearly_empty_classes(noisy, names):
         findings.warn(

@@ -105,7 +105,6 @@ class Estimate(NamedTuple):
         pictures = f", {byte_size(self.picture_bytes)} of it pictures" if self.picture_bytes else ""
         lines.append(
             f"memory: about {byte_size(self.peak_memory)} {where}, {byte_size(cost.memory)} of it "
-            "for a "
-            f"step{'' if self._on_gpu else pictures}"
+            f"for a step{'' if self._on_gpu else pictures}"
         )
         return lines

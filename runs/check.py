@@ -204,8 +204,7 @@ def _uses_probe(method: dict[str, Any], method_name: str | None) -> bool:
         reason = " ".join(str(error).split())
         raise ValueError(
             f"method._target_={target}, of method={method_name}, cannot be imported ({reason}): "
-            "give the "
-            "class by its module, such as my_methods.MyMethod, where Python finds it."
+            "give the class by its module, such as my_methods.MyMethod, where Python finds it."
         ) from error
     return bool(getattr(method_class, "uses_probe", True))
 

@@ -125,8 +125,7 @@ def merge_settings(
         if not may_differ and given_value != saved_value:
             raise ValueError(
                 f"{path} was made with {key}={saved_value}, not {key}={given_value}: leave {key} "
-                "out, or give "
-                "a checkpoint that fits."
+                "out, or give a checkpoint that fits."
             )
         if key == "data_dir":
             merged["dataset"] = _move_paths(merged["dataset"], saved["data_dir"], given_value)

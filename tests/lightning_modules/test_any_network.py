@@ -130,6 +130,7 @@ def test_all_passes_of_a_step_drop_the_same(compiled: bool) -> None:
     passes.seed = 3
     logits = passes.logits(None, image)
     primal, tangent = passes.jvp(theta, direction, image)
+    # float64, whose last place is 2e-16; sums may be in another order
     torch.testing.assert_close(primal, logits, rtol=1e-12, atol=1e-12)
     step = 1e-6
     moved = [

@@ -75,7 +75,7 @@ def test_pictures_in_files_get_the_classes_of_evaluation(
     confidence, label = network.probability(image).max(dim=1)
     assert [row["label"] for row in table[:9]] == [str(one) for one in label.tolist()]
     told = [float(row["confidence"]) for row in table[:9]]
-    assert told == pytest.approx(confidence.tolist(), abs=1e-4)
+    assert told == pytest.approx(confidence.tolist(), abs=1e-4)  # the table has four digits
     said = capsys.readouterr().out
     most, count = Counter(row["label"] for row in table).most_common(1)[0]
     assert f"500 pictures: {most}: {count}, " in said
