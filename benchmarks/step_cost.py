@@ -53,6 +53,7 @@ class PassCounts(NamedTuple):
     forward: int = 0
     backward: int = 0
     jvp: int = 0  # forward-mode passes
+    jvp_and_forward: int = 0  # of the same batch, sharing convolutions
 
 
 # Suffix of the rows with the settings of `--beside`.
@@ -61,7 +62,7 @@ BESIDE_SUFFIX = " +"
 # name → settings, and the count of passes.
 METHODS: dict[str, tuple[list[str], PassCounts]] = {
     "supervised": (["method=supervised"], PassCounts(3, 1, 1)),
-    "l2r": (["method=l2r"], PassCounts(8, 2, 2, 1)),
+    "l2r": (["method=l2r"], PassCounts(8, 1, 2, jvp_and_forward=1)),
     "l2r double backward": (["method=l2r", "meta.engine=double_backward"], PassCounts(13)),
     "ieg": (["method=ieg"], PassCounts(26, 6, 8, 2)),
     "ieg guess detached": (
@@ -117,6 +118,13 @@ def timed_works(names: list[str], args: argparse.Namespace, data: Batches) -> di
         with batch_statistics_only(net):
             Passes(net).jvp(theta, direction, image)
 
+    def forward_mode_and_forward() -> None:
+        passes = Passes(net)
+        with passes.sharing(image):
+            with batch_statistics_only(net):
+                passes.jvp(theta, direction, image)
+            passes.logits(None, image)
+
     def both_ways() -> None:
         torch.autograd.grad(net(image).sum(), list(theta.values()))
 
@@ -142,6 +150,7 @@ def timed_works(names: list[str], args: argparse.Namespace, data: Batches) -> di
         "forward": in_float32(lambda: net(image)),
         "forward and backward": in_float32(both_ways),
         "forward mode": in_float32(forward_mode),
+        "forward mode and forward": in_float32(forward_mode_and_forward),
     }
     for name in names:
         if name in METHODS:
@@ -211,6 +220,7 @@ def table_row(name: str, seconds: dict[str, float], memory: dict[str, int], batc
         pass_counts.forward * forward_seconds
         + pass_counts.backward * backward
         + pass_counts.jvp * seconds["forward mode"]
+        + pass_counts.jvp_and_forward * seconds["forward mode and forward"]
     )
     cells += [f"{step_seconds / passes - 1:+.0%}" if passes else ""]
     return "| " + " | ".join([name, *cells]) + " |"

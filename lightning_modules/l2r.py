@@ -28,11 +28,11 @@ class L2R(MetaStepModule):
             return LabelLosses(cross_entropy(given_label, logits))
 
         look_ahead = LookAhead(self.meta_step_size)
-        meta_result = self.meta_step(penalty, [train.weak], label_losses_fn, probe, look_ahead)
-
-        # After the meta-step, which does not need this graph, so that it is never in memory
-        # together with the probe's.
-        logits = self.logits(train.weak)
+        with self.passes.sharing(train.weak):
+            meta_result = self.meta_step(penalty, [train.weak], label_losses_fn, probe, look_ahead)
+            # After the meta-step, which does not need this graph, so that it is never in memory
+            # together with the probe's.
+            logits = self.logits(train.weak)
         losses = cross_entropy(given_label, logits)
         return Objective(
             loss=meta_result.weighted_loss(losses) + penalty,

@@ -1,6 +1,7 @@
 """Forward passes through a network, at its own parameters or at given ones."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -8,6 +9,7 @@ from torch.autograd import forward_ad
 from torch.func import functional_call
 
 from lightning_modules.batch_norm_jvp import FusedBatchNormMode
+from lightning_modules.shared_convolutions import SharedConvolutions
 
 Params = Mapping[str, Tensor]
 
@@ -28,14 +30,25 @@ class Passes:
     def __init__(self, net: nn.Module) -> None:
         self.net = net
         self.seed: int | None = None
+        self._shared: dict[int, SharedConvolutions] = {}  # by id of the images
+
+    @contextmanager
+    def sharing(self, image: Tensor) -> Iterator[None]:
+        """Let a pass of these images take the convolutions of a `jvp` before it, at the same θ."""
+        self._shared[id(image)] = SharedConvolutions()
+        try:
+            yield
+        finally:
+            del self._shared[id(image)]
 
     def logits(self, theta: Params | None, image: Tensor) -> Tensor:
         """Return the logits at θ, `(B, C)`; None: at the network's own parameters."""
         self.reseed(image.device)
-        if theta is None:
-            output: Tensor = self.net(image)
-        else:
-            output = functional_call(self.net, dict(theta), (image,))
+        with self._shared.get(id(image), nullcontext()):
+            if theta is None:
+                output: Tensor = self.net(image)
+            else:
+                output = functional_call(self.net, dict(theta), (image,))
         return output.to(image.dtype)
 
     @torch.no_grad()  # builds no graph; tangents propagate all the same
