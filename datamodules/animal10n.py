@@ -74,6 +74,7 @@ class Animal10N(PictureDataModule):
     def read_test_lists(self, manifest: Manifest) -> Mapping[str, LabelledPaths]:
         """Return the testing pictures that are not in the probe set."""
         untaken = exclude_probe(self._testing, self.training_list, manifest, "testing pictures")
+        self.whole_test_list = self._testing
         num_taken = len(self._testing.label) - len(untaken.label)
         if num_taken:
             reason = (

@@ -4,6 +4,8 @@ Test data must not select anything: the validation loaders *are* the test sets, 
 be drawn, and no method, schedule or checkpoint may depend on their results.
 """
 
+import hashlib
+import json
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -175,6 +177,22 @@ class NoisyLabelDataModule(LightningDataModule):
         Each as path, label, and whether the label is known to be right.
         """
         return ()
+
+    def named_test_labels(self) -> tuple[Sequence[str], Labels]:
+        """Return the names and labels of the main test set, (M,); here a name is a position."""
+        label = self.test_sets[self.test_names[0]].label.numpy()
+        return [str(position) for position in range(len(label))], label
+
+    @property
+    def test_set_hash(self) -> str:
+        """Eight hexadecimal digits that tell which main test set it is.
+
+        They follow from names and classes in any order, not from pixels: cheap for any size.
+        """
+        names, label = self.named_test_labels()
+        classes = [self.manifest.class_names[index] for index in label.tolist()]
+        listed = json.dumps(sorted(zip(names, classes, strict=True)))
+        return hashlib.sha256(listed.encode()).hexdigest()[:8]
 
     def _set_data(self, images: Images, manifest: Manifest, tests: Mapping[str, TestSet]) -> None:
         trusted = manifest.probe_label

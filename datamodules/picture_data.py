@@ -2,7 +2,7 @@
 
 import os
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,13 @@ from datamodules.large_views import LargeViews
 from datamodules.manifest import Manifest
 from datamodules.noise import Labels
 from datamodules.phrases import first_few
-from datamodules.picture_lists import LabelledPaths, PicturePaths, TrainingList, check_files_exist
+from datamodules.picture_lists import (
+    LabelledPaths,
+    PicturePaths,
+    TrainingList,
+    check_files_exist,
+    portable_path,
+)
 from datamodules.pictures import PictureFiles
 from datamodules.split import Candidates, Checked, Mask
 from datamodules.whole_pictures import WholePictures, read_into_memory
@@ -50,12 +56,14 @@ class PictureDataModule(NoisyLabelDataModule):
     Attributes:
         notes: messages for the user, one sentence each.
         probe_list: the user's own list of trusted pictures, where a data set takes one.
+        whole_test_list: what the main test set is, where the probe set may be taken out of it.
 
     Raises:
         ValueError: if lists are missing or damaged, or a setting is impossible.
     """
 
     probe_list: str | None = None
+    whole_test_list: LabelledPaths | None = None
 
     def __init__(
         self,
@@ -227,6 +235,14 @@ class PictureDataModule(NoisyLabelDataModule):
     def setup_lazily(self) -> None:
         """Like `setup`, but no picture is looked for or read before it is needed."""
         self._set_data(*self._open_all(lambda files, what: self._lazy_images(files)))
+
+    def named_test_labels(self) -> tuple[Sequence[str], Labels]:
+        """Return the paths and labels of the main test set.
+
+        Pictures that are in the probe set are included, or each seed's would be another test set.
+        """
+        listed = self.whole_test_list or self.test_lists[self.test_names[0]]
+        return [portable_path(path) for path in listed.paths], listed.label
 
     def original_labels(self, rows: Labels) -> Labels:
         """Return the labels that the lists give to training rows, -1 where they give none."""

@@ -108,6 +108,7 @@ class WebVision(PictureDataModule):
 
     def read_test_lists(self, manifest: Manifest) -> Mapping[str, LabelledPaths]:
         """Return ImageNet's validation pictures, if they are there, and WebVision's."""
+        self.whole_test_list = self._val if self._imagenet is None else self._imagenet
         val = exclude_probe(
             self._val, self.training_list, manifest, "of WebVision's validation pictures"
         )

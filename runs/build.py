@@ -29,6 +29,7 @@ from datamodules.base import NoisyLabelDataModule
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.schedules import Schedule
 from runs.folder import RunFolder
+from runs.resume_message import ResumeMessage
 from runs.settings import Settings, command
 
 # Most evaluations by default, beside those at cycle ends: epochs of small data sets are short.
@@ -165,6 +166,7 @@ def build_callbacks(
     log = TrainingLog(settings["log_every"])
     return [
         signals,
+        ResumeMessage(folder),  # before LabelAudit, whose `on_fit_end` takes long
         Identity(settings, data),
         FiniteLoss(min(settings["log_every"], MOST_STEPS_UNSEEN)),
         log,

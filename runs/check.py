@@ -4,7 +4,6 @@ Data sets, methods and schedules check their own settings in their constructors;
 belong to none of them, or to several.
 """
 
-import os
 from importlib.util import find_spec
 from typing import Any
 
@@ -19,7 +18,7 @@ from datamodules.config_checks import (
 )
 from datamodules.noise import check_rate
 from runs.compiler import missing_for_compiling
-from runs.launcher import check_launched_processes, count_ranks
+from runs.launcher import check_launched_processes, count_ranks, ranks_are_started
 from runs.modes import MODES
 from runs.settings import Settings
 from runs.trainer_arguments import check_trainer
@@ -103,7 +102,7 @@ def check_settings(settings: Settings, sweeping: bool = False) -> None:
     if settings["mode"] not in ("audit", "predict"):  # there one process does everything
         check_launched_processes(settings["trainer"])
     _check_meta(settings)
-    if sweeping and settings["trainer"].get("devices", 1) != 1 and not _is_one_of_several_ranks():
+    if sweeping and settings["trainer"].get("devices", 1) != 1 and not ranks_are_started():
         # Lightning starts the other ranks by rerunning this command, which is the whole sweep
         raise ValueError(
             f"trainer.devices={settings['trainer']['devices']} in a multirun would start the whole "
@@ -130,11 +129,6 @@ def _check_model(settings: Settings) -> None:
             f"model={settings['choices'].get('model')} says no model.{', no model.'.join(lacking)}"
             ": write it into the model's file, as in conf/model/resnet11.yaml."
         )
-
-
-def _is_one_of_several_ranks() -> bool:
-    """Return whether torchrun or SLURM started this process as one of several ranks."""
-    return "LOCAL_RANK" in os.environ or int(os.environ.get("SLURM_NTASKS", 1)) > 1
 
 
 def _check_logger(settings: Settings) -> None:

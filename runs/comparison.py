@@ -3,7 +3,11 @@
 Some settings follow from others: a method has factors of its own, a data set its number of steps.
 So a setting is compared only among the runs on the same data set and, if it belongs to a method, a
 model or a schedule, among those that chose the same one. If it differs within such a group, each
-run names its value, except those with the majority's value, which is stated once for all of them.
+run names its value, except those with the usual value, which is stated once for all of them. It is
+the default: what most of the runs have whose commands do not give the setting. Where all commands
+give it, all runs name it.
+
+Runs on different test sets are told apart by these too: see `runs.tested_on`.
 """
 
 import json
@@ -17,8 +21,10 @@ from runs.settings import (
     LENGTH_KEYS,
     identity,
     is_outside_identity,
+    keys_given,
     value_before_added,
 )
+from runs.tested_on import TEST_SET, describe_test_sets, different_test_sets, which_test_set
 
 # Settings with columns of their own.
 SETTING_COLUMNS = ("dataset", "noise", "method", "model")
@@ -35,10 +41,12 @@ class Comparison(NamedTuple):
             with `error` if it does not count.
         usual: for each data set (and method and so on), the values that hold where `settings` does
             not name others.
+        test_sets: for each data set whose runs have different test sets, which these are.
     """
 
     rows: list[Row]
     usual: list[str]
+    test_sets: Sequence[str] = ()
 
     @property
     def counted(self) -> list[Row]:
@@ -60,6 +68,12 @@ def distinguish_runs(rows: Sequence[Mapping[str, Any]]) -> Comparison:
     settings_of_rows = [
         _comparable_settings(row) if why_not_counted(row) is None else {} for row in rows
     ]
+    test_sets = different_test_sets(
+        row for row, settings in zip(rows, settings_of_rows, strict=True) if settings
+    )
+    for row, settings in zip(rows, settings_of_rows, strict=True):
+        if settings and row.get("dataset") in test_sets:
+            settings[TEST_SET] = which_test_set(row)
     usual = _usual_values(rows, settings_of_rows)
     keys = dict.fromkeys(key for key, *_ in usual)
     first_positions: dict[str, int] = {}
@@ -67,7 +81,7 @@ def distinguish_runs(rows: Sequence[Mapping[str, Any]]) -> Comparison:
     for position, (row, settings) in enumerate(zip(rows, settings_of_rows, strict=True)):
         named = {}
         for key in keys if settings else ():
-            scope, value = _setting_scope(row, key), settings.get(key, _value_if_absent(key, row))
+            scope, value = _setting_scope(row, key), _value(key, row, settings)
             if scope in usual and usual[scope] != value:
                 named[key] = value
         labelled_row: Row = {**row, "settings": _as_overrides(named)}
@@ -81,7 +95,7 @@ def distinguish_runs(rows: Sequence[Mapping[str, Any]]) -> Comparison:
                     f"the same experiment as {run_label(rows[first_position])}, which is counted"
                 )
         result.append(labelled_row)
-    return Comparison(result, _usual_value_lines(usual))
+    return Comparison(result, _usual_value_lines(usual), describe_test_sets(test_sets))
 
 
 def not_counted(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -97,19 +111,30 @@ def run_label(row: Mapping[str, Any]) -> str:
 def _usual_values(
     rows: Sequence[Mapping[str, Any]], settings_of_rows: Sequence[Mapping[str, str]]
 ) -> dict[_SettingScope, str | None]:
-    """Return the settings that differ among their runs, with the majority's value or None."""
+    """Return the settings that differ among their runs, with the usual value or None."""
     keys = dict.fromkeys(key for settings in settings_of_rows for key in settings)
+    given_keys_of_rows = [_given_keys(row) for row in rows]
+    # of each value, the number of runs that have it without being given it
     values: dict[_SettingScope, Counter[str]] = defaultdict(Counter)
     for key in keys:
-        for row, settings in zip(rows, settings_of_rows, strict=True):
+        for row, settings, given_keys in zip(
+            rows, settings_of_rows, given_keys_of_rows, strict=True
+        ):
             if settings:
-                values[_setting_scope(row, key)][settings.get(key, _value_if_absent(key, row))] += 1
+                scope, value = _setting_scope(row, key), _value(key, row, settings)
+                values[scope][value] += key not in given_keys
     usual: dict[_SettingScope, str | None] = {}
     for scope, counts in values.items():
         value, count = counts.most_common(1)[0]
         if len(counts) > 1:
             usual[scope] = value if 2 * count > counts.total() else None
     return usual
+
+
+def _given_keys(row: Mapping[str, Any]) -> set[str]:
+    """Return the keys that a run's command gives; none where the command is not known."""
+    given_keys = keys_given(row.get("command")) | {TEST_SET}  # each run names its test set
+    return given_keys | {"max_steps"} if given_keys.intersection(LENGTH_KEYS) else given_keys
 
 
 def _usual_value_lines(usual: Mapping[_SettingScope, str | None]) -> list[str]:
@@ -162,9 +187,20 @@ def _comparable_settings(row: Mapping[str, Any]) -> dict[str, str]:
     return comparable
 
 
-def _value_if_absent(key: str, row: Mapping[str, Any]) -> str:
-    """Return the value that a run without this key had: the one before it was added, else null."""
-    return _as_typed(value_before_added(key, row["settings"]) if key in LATER_ADDED_KEYS else None)
+def _value(key: str, row: Mapping[str, Any], settings: Mapping[str, str]) -> str:
+    """Return a run's value of a setting that is compared, perhaps only because of other runs.
+
+    There it may repeat another key, or an earlier version may have lacked it: then it is what the
+    key stood for before it was added, else null.
+    """
+    if key in settings:
+        return settings[key]
+    value: Any = row["settings"]
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    if value is None and key in LATER_ADDED_KEYS:
+        value = value_before_added(key, row["settings"])
+    return _as_typed(None if isinstance(value, Mapping) else value)
 
 
 def _as_typed(value: Any) -> str:

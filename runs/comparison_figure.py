@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from datamodules.phrases import printable
 from report.figures import CYCLE, canvas, save
+from runs.settings import keys_given
 from runs.table import natural_order
 
 if TYPE_CHECKING:
@@ -204,14 +205,18 @@ def _on_short_lines(name: str) -> str:
 
 
 def _with_line_names(rows: Sequence[Row]) -> list[tuple[str, Row]]:
-    """Return each run with its line's name, which omits the usual model of a data set."""
+    """Return each run with its line's name, which omits the usual model of a data set.
+
+    What is usual is decided as in `runs.comparison`; a model that all runs have is omitted too.
+    """
     models: dict[Any, Counter[str]] = defaultdict(Counter)
     for row in rows:
-        models[row["dataset"]][row["model"]] += 1
+        models[row["dataset"]][row["model"]] += "model" not in keys_given(row.get("command"))
     named = []
     for row in rows:
         count = models[row["dataset"]]
-        model = "" if 2 * count[row["model"]] > count.total() else row["model"]
+        is_usual = len(count) == 1 or 2 * count[row["model"]] > count.total()
+        model = "" if is_usual else row["model"]
         parts = (row["method"], model, row.get("settings", ""))
         named.append((printable(", ".join(str(part) for part in parts if part)), row))
     return named

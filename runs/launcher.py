@@ -37,6 +37,11 @@ def current_launcher() -> Launcher | None:
     return None
 
 
+def ranks_are_started() -> bool:
+    """Return whether a run's ranks are started already; else Lightning starts the others."""
+    return current_launcher() is not None or "LOCAL_RANK" in os.environ
+
+
 def check_launched_processes(trainer: dict[str, Any]) -> None:
     """Raise a `ValueError` unless the settings make one run of a launcher's processes."""
     launcher, rank_count = current_launcher(), count_ranks(trainer)

@@ -119,11 +119,12 @@ def write_run_results(
 
 
 def _test_set_facts(data: NoisyLabelDataModule) -> Results:
-    """Return how large the main test set is, and how many of its labels the user checked."""
+    """Return which the main test set is, its size, and how many labels of it the user checked."""
     pictures = data.tested_pictures()
     return {
         "data/tested": len(data.test_sets[data.test_names[0]]),
         "data/tested_checked": sum(is_right for *_, is_right in pictures) if pictures else None,
+        "data/tested_hash": data.test_set_hash,
     }
 
 
@@ -163,11 +164,6 @@ def process_facts(device: torch.device) -> Results:
             **{package: version(package) for package in PACKAGES},
         },
     }
-
-
-def last_saved_step(trainer: pl.Trainer) -> int:
-    """Return the step of the run's last checkpoint."""
-    return int(_find_callback(trainer, Evaluations).saved_step)
 
 
 def _find_callback(trainer: pl.Trainer, callback_class: type[Any]) -> Any:

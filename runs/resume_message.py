@@ -13,9 +13,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from pytorch_lightning.callbacks import Callback
 
+from callbacks.evaluations import Evaluations
 from callbacks.stop_signals import signal_name
 from runs.folder import RunFolder
-from runs.results import last_saved_step
 from runs.settings import command
 
 # The launcher that runs a multirun's jobs in its own process: a signal ends all of them.
@@ -31,7 +31,7 @@ def resume_message(folder: RunFolder, trainer: pl.Trainer, signum: int) -> str:
         signum: the signal that ended the run; 0: an error did, which ends only this job.
     """
     state = (
-        f"saved after step {last_saved_step(trainer):,}"
+        f"saved after step {_last_saved_step(trainer):,}"
         if folder.existing_checkpoints
         else "nothing saved"
     )
@@ -39,6 +39,11 @@ def resume_message(folder: RunFolder, trainer: pl.Trainer, signum: int) -> str:
     if signum:
         reason, command_to_resume = signal_name(signum), _multirun_command() or command_to_resume
     return f"\nstopped by {reason}, {state}; to go on, type\n  {command_to_resume}"
+
+
+def _last_saved_step(trainer: pl.Trainer) -> int:
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]
+    return int(next(one.saved_step for one in callbacks if isinstance(one, Evaluations)))
 
 
 def _multirun_command() -> str | None:

@@ -66,6 +66,19 @@ def key_of(override: str) -> str:
     return override.lstrip("+~").partition("=")[0]
 
 
+def keys_given(command: Any) -> set[str]:
+    """Return the keys that a run's `command` gives; none if it cannot be read.
+
+    Args:
+        command: the words after `python train.py` are overrides.
+    """
+    try:
+        words = shlex.split(command)[2:] if isinstance(command, str) else []
+    except ValueError:  # a quote without its other half
+        words = []
+    return {key_of(word) for word in words}
+
+
 def overrides() -> list[str]:
     """Return the overrides of this run or multirun job, such as `["noise=0.2"]`."""
     return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else sys.argv[1:]

@@ -19,6 +19,8 @@ from runs.rows import Row
 
 Entry = dict[str, Any]
 
+_TEST_SETS = "Accuracies on different test sets do not compare"
+
 _GROUPED_BY = (*SETTING_COLUMNS, "settings")
 # What is measured: its column head, its format, and whether its standard deviation is shown.
 _MEASURES = {
@@ -92,7 +94,7 @@ def _cell(entry: Entry, name: str) -> str:
 
 
 def markdown(compared: Comparison) -> str:
-    """Return the table, the usual settings and the runs that do not count, as Markdown."""
+    """Return the table, the usual settings, and what does not compare or count, as Markdown."""
     heads, lines = _heads_and_lines(summarise(compared.counted))
     parts = []
     if lines:
@@ -101,6 +103,8 @@ def markdown(compared: Comparison) -> str:
         parts.append("Fractions: mean ± sample standard deviation over n seeds.")
     if compared.usual:
         parts.append(_markdown_list("Where no setting is named", compared.usual))
+    if compared.test_sets:
+        parts.append(_markdown_list(_TEST_SETS, compared.test_sets))
     if compared.not_counted:
         parts.append(_markdown_list("Not counted", compared.not_counted))
     return "\n\n".join(parts) + "\n"
@@ -128,6 +132,7 @@ def print_table(compared: Comparison, console: Console) -> None:
     for head, lines in (
         ("Too wide for here, but in table.md", hidden and ["; ".join(hidden)]),
         ("Where no setting is named", compared.usual),
+        (_TEST_SETS, compared.test_sets),
         ("Not counted", compared.not_counted),
     ):
         for line in map(printable, lines):

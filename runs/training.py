@@ -34,7 +34,7 @@ from runs.loggers import build_loggers
 from runs.ranks import first_rank_first, is_first_rank, skip_group_shutdown_at_exit
 from runs.results import RunOutcome, process_facts, write_run_results
 from runs.resume import check_length, rename_damaged_checkpoints
-from runs.resume_message import ResumeMessage, resume_message
+from runs.resume_message import resume_message
 from runs.settings import Settings
 from runs.wandb_page import log_finished_run
 from runs.wandb_run import is_sweep_run
@@ -179,9 +179,6 @@ def prepare(settings: Settings) -> Run:
         raise ValueError(data.advice_without_probe())
     signals = StopSignals()
     callbacks = build_callbacks(settings, data, plan, folder, signals)
-    callbacks.insert(
-        1, ResumeMessage(folder)
-    )  # so that its `on_fit_end` runs before `LabelAudit`'s
     trainer = build_trainer(settings, plan.max_steps, callbacks)
     if module.recorded_step is not None:
         check_recordable(trainer)

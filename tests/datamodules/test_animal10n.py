@@ -66,6 +66,15 @@ def test_the_probe_is_left_out_of_the_test_and_this_is_said(untouched):
     )
 
 
+def test_whatever_probe_is_drawn_it_is_the_same_test_set(untouched):
+    """So a comparison takes means over seeds, and compares with runs without a probe set."""
+    modules = [made(untouched, seed=seed) for seed in (1, 4)] + [made(untouched, probe_per_class=0)]
+    for data in modules:
+        data.setup()
+    assert modules[0].test_lists["test"].paths != modules[1].test_lists["test"].paths
+    assert len({data.test_set_hash for data in modules}) == 1
+
+
 def test_without_a_probe_all_is_tested_on(untouched):
     data = made(untouched, probe_per_class=0)
     assert len(data.test_lists["test"].label) == 20

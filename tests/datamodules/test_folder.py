@@ -1,4 +1,5 @@
 import csv
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,45 @@ def test_folders_are_classes(zoo: Path) -> None:
     tested = set(data.test_lists["test"].files.paths)
     assert not tested & set(data.training_list.files.paths)
     assert tested == set(folder(zoo, seed=2).test_lists["test"].files.paths)
+
+
+def hash_of_test_set(path: Path, **changes) -> str:
+    data = folder(path, **changes)
+    data.setup()
+    return data.test_set_hash
+
+
+def test_the_hash_says_which_pictures_are_tested_on_and_as_what(zoo: Path, tmp_path: Path) -> None:
+    head, tested = "path,label,split", ["ape/0.png,ape,test", "bee/6.png,bee,test"]
+    train = ["ape/1.png,ape,train", "bee/7.png,bee,train", "cow/11.png,cow,train"]
+
+    def hash_of(*rows: str, path: Path = zoo, **changes) -> str:
+        labels = table(tmp_path / "labels.csv", head, *rows)
+        return hash_of_test_set(path, labels=str(labels), **changes)
+
+    known = hash_of(*tested, *train)
+    listed = b'[["ape/0.png", "ape"], ["bee/6.png", "bee"]]'
+    assert known == hashlib.sha256(listed).hexdigest()[:8]
+    assert known == hash_of(*train[::-1], *tested[::-1], seed=2, image_size=9)
+    # another class, which comes first, gives each class another number
+    picture(zoo / "ant" / "1.png", 1)
+    assert known == hash_of(*tested, *train, "ant/1.png,ant,train")
+    zoo.rename(tmp_path / "moved")
+    assert known == hash_of(*tested, *train, path=tmp_path / "moved")
+    (tmp_path / "moved").rename(zoo)
+    assert known != hash_of(tested[0], "bee/6.png,ape,test", *train)
+    assert known != hash_of(*tested, "cow/12.png,cow,test", *train)
+    assert known != hash_of(tested[0], "bee/8.png,bee,test", *train)
+
+
+def test_the_hash_is_that_of_what_is_held_out(zoo: Path, tmp_path: Path) -> None:
+    assert hash_of_test_set(zoo) == hash_of_test_set(zoo, seed=2)
+    assert hash_of_test_set(zoo) != hash_of_test_set(zoo, test_share=0.5)
+    data = folder(zoo)
+    data.setup()
+    data.save_for_evaluation(tmp_path)
+    kept = hash_of_test_set(zoo, kept=tmp_path / "listing.json")
+    assert kept == data.test_set_hash
 
 
 def test_a_class_of_one_picture_is_trained_on(zoo: Path) -> None:

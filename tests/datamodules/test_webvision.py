@@ -109,6 +109,18 @@ def test_or_from_the_validation_pictures_which_is_said(folder):
     check_labels(data)
 
 
+def test_it_is_another_test_set_with_imagenets_validation_but_not_with_another_seed(folder):
+    def hash_of_test_set(**changes):
+        data = made(folder, **changes)
+        data.setup_lazily()
+        return data.test_set_hash
+
+    before = hash_of_test_set()
+    assert before == hash_of_test_set(seed=7)
+    imagenet_val(folder / "imagenet", "number")
+    assert before != hash_of_test_set() == hash_of_test_set(seed=7)
+
+
 def test_with_imagenets_validation_the_fallback_is_said_too(folder):
     imagenet_val(folder / "imagenet", "number")
     data = made(folder)

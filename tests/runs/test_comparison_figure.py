@@ -95,6 +95,25 @@ def test_the_model_is_named_only_where_it_tells_runs_apart(tmp_path):
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ieg", "ieg, large"]
 
 
+def test_the_model_that_no_command_gave_is_not_named(tmp_path):
+    """Unless all commands name one: then each line is named by its own, or none if it is one."""
+    default = job(noise=0.2, command="python train.py noise=0.2")
+    large = [
+        job(model="large", noise=noise, command=f"python train.py model=large noise={noise}")
+        for noise in (0.2, 0.4)
+    ]
+    for rows, names in (
+        ([default, *large], ["ieg", "ieg, large"]),
+        (
+            [{**default, "command": "python train.py model=small"}, *large],
+            ["ieg, large", "ieg, small"],
+        ),
+        (large, ["ieg"]),
+    ):
+        _, figure = drawn(rows, tmp_path)
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == names
+
+
 def test_nothing_overlaps(tmp_path):
     """The longest settings, as they are laid out: panels, names below them, and the legend."""
     long = "augment=randaugment_per_example method.consistency_factor=20"

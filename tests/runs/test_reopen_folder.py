@@ -107,6 +107,16 @@ def test_labels_of_images_in_memory_are_kept_too(
     assert judged["test/acc"] == before["test/acc_last"]
 
 
+def test_results_say_which_test_set_it_was(photos: None) -> None:
+    first = trained("first", "dataset.trusted=checked.csv")["data/tested_hash"]
+    assert first == trained("seeded", "dataset.trusted=checked.csv", "seed=2")["data/tested_hash"]
+    # what was cleaned is tested on the same pictures, as the same classes
+    assert first == trained("cleaned", "labels=first/labels_cleaned.csv")["data/tested_hash"]
+    grown()
+    assert first == command(audit, "mode=audit", "checkpoint=first")["data/tested_hash"]
+    assert first != trained("grown", "dataset.trusted=checked.csv")["data/tested_hash"]
+
+
 def test_results_say_on_how_many_checked_pictures_it_was_tested(
     photos: None, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,7 +6,13 @@ from hydra.utils import get_class
 
 from lightning_modules.supervised import Supervised
 from runs.check import _USES_PROBE, check_settings
-from runs.settings import LATER_ADDED_KEYS, default_run_dir, differences, identity
+from runs.settings import (
+    LATER_ADDED_KEYS,
+    default_run_dir,
+    differences,
+    identity,
+    keys_given,
+)
 from tests.compose import CONF, settings
 
 
@@ -141,9 +147,12 @@ def test_a_sweep_of_jobs_on_many_devices_is_refused(monkeypatch: pytest.MonkeyPa
         check_settings(made, sweeping=True)
     check_settings(made)
     check_settings(settings(), sweeping=True)
-    monkeypatch.setenv("SLURM_NTASKS", "2")
+    monkeypatch.setenv("SLURM_NTASKS", "2")  # also seen by a script that starts one process
+    with pytest.raises(ValueError, match=r"trainer\.devices=2 in a multirun"):
+        check_settings(made, sweeping=True)
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")  # srun started two
     check_settings(made, sweeping=True)
-    monkeypatch.delenv("SLURM_NTASKS")
+    monkeypatch.delenv("SLURM_STEP_NUM_TASKS")
     monkeypatch.setenv("LOCAL_RANK", "0")
     check_settings(made, sweeping=True)
 
@@ -248,6 +257,13 @@ def test_under_bfloat16_earlier_versions_did_what_is_a_switch_now() -> None:
     ]
     as_before = settings("trainer.precision=bf16-mixed", "meta.float32=false")
     assert differences(without_what_was_added(now), as_before) == []
+
+
+def test_keys_given_by_a_command() -> None:
+    command = "python train.py noise=0.2 +trainer.profiler=simple ~augment 'labels=a b.csv'"
+    assert keys_given(command) == {"noise", "trainer.profiler", "augment", "labels"}
+    for unreadable in (None, 3, [], "", "python train.py 'labels=a"):
+        assert keys_given(unreadable) == set()
 
 
 def test_identity_is_flat_and_plain() -> None:

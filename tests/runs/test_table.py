@@ -65,6 +65,7 @@ COMPARED = Comparison(
         {"job": "a=1", "error": "E"},
     ],
     ["digits_asym: augment=autoaugment"],
+    ["digits_asym: test_set=aa (9 images), test_set=bb (10 images)"],
 )
 
 
@@ -82,6 +83,10 @@ def test_markdown_by_hand():
         "Where no setting is named:",
         "",
         "- digits_asym: augment=autoaugment",
+        "",
+        "Accuracies on different test sets do not compare:",
+        "",
+        "- digits_asym: test_set=aa (9 images), test_set=bb (10 images)",
         "",
         "Not counted:",
         "",
