@@ -11,7 +11,7 @@ network says. Any other knowledge of true labels, as of drawn noise, is not used
 cleaning is worth.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 from audit.record import Audit, Integers, Mask
 from datamodules.batch import KNOWN_WRONG, UNKNOWN
 from datamodules.manifest import Manifest
-from datamodules.split import NONE_CHECKED, Checked
+from datamodules.split import NONE_CHECKED, Checked, Unlabelled
 
 LEFT_OUT = -1
 
 TRUSTED = "trusted"
+LEFT_OUT_ACTION = "left out"
 
 Objects = NDArray[np.object_]
 
@@ -85,7 +86,9 @@ def build_cleaned_list(
     label, clean = manifest.given.copy(), manifest.clean.copy()
     label[seen] = cleaned.label
     action = np.full(len(rows), "not seen", dtype=object)
-    action[seen] = np.select([cleaned.replaced, cleaned.left_out], ["replaced", "left out"], "kept")
+    action[seen] = np.select(
+        [cleaned.replaced, cleaned.left_out], ["replaced", LEFT_OUT_ACTION], "kept"
+    )
     label_of_row = np.full(max(rows.max(initial=0), checked.row.max(initial=0)) + 1, UNKNOWN)
     label_of_row[checked.row] = checked.label
     is_checked = label_of_row[rows] >= 0
@@ -112,7 +115,7 @@ def summary(cleaned: CleanedLabels, audit: Audit, cleaned_list: CleanedList) -> 
     expected = float(audit.confidence[replaced].mean()) if replaced.any() else None
     results: dict[str, Any] = {
         "cleaned/replaced": int(replaced.sum()),
-        "cleaned/left_out": int((cleaned_list.action == "left out").sum()),
+        "cleaned/left_out": int((cleaned_list.action == LEFT_OUT_ACTION).sum()),
         "cleaned/expected_precision": expected,
     }
     right = cleaned.label == audit.clean
@@ -157,6 +160,7 @@ def columns(
     manifest: Manifest,
     files: Sequence[str] | None,
     test_pictures: HeldOutPictures = (),
+    tested: Audit | None = None,
 ) -> dict[str, Any]:
     """Return the columns of a table: the audited noisy examples, the probe set, the test pictures.
 
@@ -167,6 +171,7 @@ def columns(
         files: path of each row of the training list, if it has files: `dataset=folder labels=` can
             then read the table, and does not train on a row without a label.
         test_pictures: path and label of each, and whether the label is known to be right.
+        tested: the audit of those that nobody checked; None: none was judged. Their labels stay.
     """
     other_checked = cleaned_list.other_checked
     probe_label = np.concatenate([manifest.probe_label, other_checked.label])
@@ -185,12 +190,16 @@ def columns(
     def per_group(*values: str) -> Objects:
         return np.repeat(np.array(values, dtype=object), group_sizes)
 
-    no_label = np.full(sum(group_sizes[1:]), UNKNOWN)
+    given = np.concatenate([manifest.given, np.full(sum(group_sizes[1:]), UNKNOWN)])
     action = per_group("", TRUSTED, "tested on")
     action[: group_sizes[0]] = cleaned_list.action
     confidence, suggested = np.full(sum(group_sizes), np.nan), np.full(sum(group_sizes), UNKNOWN)
     confidence[: group_sizes[0]][cleaned_list.seen] = audit.confidence
     suggested[: group_sizes[0]][cleaned_list.seen] = audit.suggested
+    if tested is not None:
+        places = sum(group_sizes[:2]) + tested.index
+        given[places] = tested.given
+        suggested[places], confidence[places] = tested.suggested, tested.confidence
     return {
         "index" if files is None else "path": [*locations, *pictures],
         "label": class_names(cleaned_list.label, probe_label, test_label),
@@ -199,8 +208,30 @@ def columns(
         "true_label": class_names(
             cleaned_list.clean, probe_label, np.where(is_right, test_label, UNKNOWN)
         ),
-        "given_label": class_names(manifest.given, no_label),
+        "given_label": class_names(given),
         "suggested_label": class_names(suggested),
         "confidence": confidence,  # of the suggestion
         "action": action,
     }
+
+
+def with_unlabelled(
+    table: Mapping[str, Any], pictures: Sequence[Unlabelled]
+) -> dict[str, Sequence[Any]]:
+    """Return the table with pictures added that had no label, as what an earlier round left out.
+
+    They stay in the lists of all later rounds, so that none is lost from sight.
+    """
+    if not pictures:
+        return dict(table)
+    added: dict[str, list[Any]] = {
+        "path": [picture.path for picture in pictures],
+        "split": [picture.split for picture in pictures],
+        "true_label": [picture.true_label for picture in pictures],
+        "given_label": [picture.given_label for picture in pictures],
+        "trusted": ["no"] * len(pictures),
+        "confidence": [np.nan] * len(pictures),
+        "action": [LEFT_OUT_ACTION] * len(pictures),
+    }
+    nothing: list[Any] = [""] * len(pictures)
+    return {name: [*column, *added.get(name, nothing)] for name, column in table.items()}

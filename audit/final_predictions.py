@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from rich.console import Console
@@ -11,11 +12,12 @@ from torch import Tensor
 
 from audit.clean_posterior import CleanPosterior, fit_clean_posterior
 from audit.confidence import BayesTerms, bayes_terms, label_posterior
-from audit.record import Floats
+from audit.record import Floats, Integers
 from audit.trust import levelled
 from datamodules.augment import normalise
 from datamodules.base import NoisyLabelDataModule
 from datamodules.batch import Batch
+from datamodules.labelled_images import LabelledImages
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.cpu_collectives import all_gather_object
 
@@ -26,23 +28,42 @@ Probability = Callable[[Batch], Tensor]
 class FinalPredictions(NamedTuple):
     """What the network predicts for M examples, on the CPU."""
 
-    index: Tensor  # type: ignore[assignment]  # (M,) int64, rows of the training list
+    index: Tensor  # type: ignore[assignment]  # (M,) int64, rows of the examples' list
     suggested: Tensor  # (M,) int64, the likeliest class
     confidence: Tensor  # (M,) float32, probability of that; see `audit.confidence`
     p_right: Tensor  # (M,) float32, probability that the given label is right
     p_right_full_transition: Tensor  # (M,) float32, the same with all of T believed
 
+    def of_rows(self, rows: Integers) -> tuple[Integers, Floats, Floats, Floats]:
+        """Return all but the index, (B,) each, for rows (B,) of the examples' list."""
+        position = np.empty(int(self.index.max()) + 1, dtype=np.int64)
+        position[self.index.numpy()] = np.arange(len(self.index))
+        places = position[rows]
+        confidence, p_right, p_right_full_transition = (
+            part.double().numpy()[places]
+            for part in (self.confidence, self.p_right, self.p_right_full_transition)
+        )
+        return self.suggested.numpy()[places], confidence, p_right, p_right_full_transition
 
-def predict_noisy_examples(
+
+class FinalPass(NamedTuple):
+    """The final predictions of a run."""
+
+    noisy: FinalPredictions  # of all noisy examples
+    tested: FinalPredictions | None  # of test pictures whose labels nobody checked; None: no such
+
+
+def predict_labels(
     module: NoisyLabelModule,
     data: NoisyLabelDataModule,
     trainer: pl.Trainer,
     level: Tensor,
     transition_matrix: Floats,
-) -> FinalPredictions:
-    """Return what the averaged network predicts for every noisy example; ranks share the work.
+) -> FinalPass:
+    """Return what the averaged network predicts for every label in doubt; ranks share the work.
 
-    Predictions are calibrated on the probe set, unless the method trains on its labels.
+    Predictions are calibrated on the probe set, unless the method trains on its labels. Test labels
+    are judged as noisy ones are, but by themselves: s (see `audit.confidence`) is fitted to each.
 
     Args:
         module: the method.
@@ -58,21 +79,29 @@ def predict_noisy_examples(
         return levelled(raw, level.to(raw.device))
 
     console = Console(quiet=not trainer.is_global_zero)
-    console.print(f"looking at every label once more, {data.num_train:,} in all", highlight=False)
+    tested = data.unchecked_test_set()
+    count = data.num_train + len(tested)
+    console.print(f"looking at every label once more, {count:,} in all", highlight=False)
     transition_tensor = torch.from_numpy(transition_matrix).float().to(trainer.strategy.root_device)
     posterior = CleanPosterior()
     if data.num_probe and not module.learns_probe:
         trusted = data.evaluation_loader(data.probe_set, shared=False)
         posterior = fit_clean_posterior(*logits_of(trusted, logits), transition_tensor)
-    noisy: Any = data.evaluation_loader(data.train_set)
-    progress = track(noisy, "", console=console, transient=True, disable=not console.is_terminal)
-    per_rank = all_gather_object(
-        collect_bayes_terms(progress, lambda batch: posterior(logits(batch)), transition_tensor)
-    )
-    index, given, terms = concatenate(per_rank)
-    return FinalPredictions(
-        index, terms.suggested, *label_posterior(terms, given, transition_matrix)
-    )
+
+    def predict(examples: LabelledImages) -> FinalPredictions:
+        batches: Any = data.evaluation_loader(examples)
+        progress = track(
+            batches, "", console=console, transient=True, disable=not console.is_terminal
+        )
+        per_rank = all_gather_object(
+            collect_bayes_terms(progress, lambda batch: posterior(logits(batch)), transition_tensor)
+        )
+        index, given, terms = concatenate(per_rank)
+        return FinalPredictions(
+            index, terms.suggested, *label_posterior(terms, given, transition_matrix)
+        )
+
+    return FinalPass(predict(data.train_set), predict(tested) if len(tested) else None)
 
 
 def evaluator(module: NoisyLabelModule, trainer: pl.Trainer) -> Logits:

@@ -31,11 +31,9 @@ its own mean probability, and so do levels. `benchmarks/audit_scores.py` compare
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-Floats = NDArray[np.float64]
-
+from audit.record import SUSPICIOUS, Floats
 
 # No class is raised by more than this factor, relative to the one with the highest level.
 MAX_LEVEL_RATIO = 1e3
@@ -106,3 +104,19 @@ def trust(margins: Floats, visits: Floats, p_right: Floats | None) -> Floats:
         return visit_score
     visit_weight = (1 - 1 / count) / 2
     return visit_weight * visit_score + (1 - visit_weight) * p_right
+
+
+def final_trust(
+    margins: Floats, visits: Floats, p_right: Floats, p_right_full_transition: Floats
+) -> Floats:
+    """Return the trust score (N,) of labels that final predictions were made for.
+
+    Args:
+        margins: sum over the visits (N,).
+        visits: how many there were (N,); without a visit, the end decides.
+        p_right: P at the end, with the likeliest s (N,): says how many labels to doubt.
+        p_right_full_transition: P with s = 1 (N,): says in which order.
+    """
+    suspicious = trust(margins, visits, p_right) < SUSPICIOUS
+    score = trust(margins, visits, p_right_full_transition)
+    return calibrated(score, int(suspicious.sum()))

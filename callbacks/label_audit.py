@@ -15,9 +15,10 @@ from torch import Tensor
 
 from audit.confidence import confidence_lower_bound, estimate_transition_matrix
 from audit.detection import detection
-from audit.final_predictions import FinalPredictions, predict_noisy_examples
-from audit.record import SUSPICIOUS, Audit
-from audit.trust import calibrated, levelled, levels, margin, trust
+from audit.final_predictions import FinalPredictions, predict_labels
+from audit.record import Audit
+from audit.tested import audit_tested
+from audit.trust import final_trust, levelled, levels, margin, trust
 from datamodules.base import NoisyLabelDataModule
 from lightning_modules.base import NoisyLabelModule
 from lightning_modules.cpu_collectives import all_gather_object, all_reduce_sum, own_entry
@@ -37,7 +38,8 @@ class LabelAudit(Callback):
         num_classes: C.
 
     Attributes:
-        final: the final predictions, if there are any.
+        final: the final predictions of noisy examples, if there are any.
+        final_tested: those of test pictures whose labels nobody checked, if there are any.
     """
 
     def __init__(self, size: int, num_classes: int) -> None:
@@ -46,6 +48,7 @@ class LabelAudit(Callback):
         # since the epoch began, by given label: sum of its probability, and number of examples
         self._epoch_sums = torch.zeros(2, num_classes)
         self.final: FinalPredictions | None = None
+        self.final_tested: FinalPredictions | None = None
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Move the table to the device."""
@@ -116,14 +119,16 @@ class LabelAudit(Callback):
     def run_final_pass(
         self, module: NoisyLabelModule, data: NoisyLabelDataModule, trainer: pl.Trainer
     ) -> None:
-        """Predict every example; the ranks' tables must be merged already."""
+        """Predict every label in doubt; the ranks' tables must be merged already."""
         manifest = data.manifest
         visits, suggested = self._table[[0, len(_SUMMED_ROWS)]].numpy()[:, manifest.train_rows]
         seen = visits > 0
         transition_matrix = estimate_transition_matrix(
             suggested[seen].astype(np.int64), manifest.given[seen], data.num_classes
         )
-        self.final = predict_noisy_examples(module, data, trainer, self._level, transition_matrix)
+        self.final, self.final_tested = predict_labels(
+            module, data, trainer, self._level, transition_matrix
+        )
 
     def audit(self, data: NoisyLabelDataModule) -> Audit:
         """Return the audit of all noisy examples or, without final predictions, of those visited.
@@ -148,15 +153,8 @@ class LabelAudit(Callback):
             )
             score = trust(margins, visits, None)
         else:
-            position = np.empty(self._table.shape[1], dtype=np.int64)
-            position[final.index.numpy()] = np.arange(len(final.index))
-            p_right_full, p_right, confidence = (
-                part.double().numpy()[position[rows]]
-                for part in (final.p_right_full_transition, final.p_right, final.confidence)
-            )
-            suggested = final.suggested.numpy()[position[rows]]
-            suspicious = trust(margins, visits, p_right) < SUSPICIOUS
-            score = calibrated(trust(margins, visits, p_right_full), int(suspicious.sum()))
+            suggested, confidence, p_right, p_right_full = final.of_rows(rows)
+            score = final_trust(margins, visits, p_right, p_right_full)
         return Audit(
             index=rows,
             given=given,
@@ -169,6 +167,10 @@ class LabelAudit(Callback):
             zero_share=np.where(np.isnan(weight), np.nan, zero),
             visits=visits.astype(np.int64),
         )
+
+    def audit_tested(self, data: NoisyLabelDataModule) -> Audit:
+        """Return the audit of the test labels that nobody checked; see `audit.tested`."""
+        return audit_tested(self.final_tested, data)
 
     def state_dict(self) -> dict[str, Any]:
         """Return every rank's table and open sums, and the levels, which are the same for all."""

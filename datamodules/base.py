@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from datamodules.augment import normalise
 from datamodules.augment_draws import WHOLE_BATCH, BatchShard
-from datamodules.batch import Batch, Step, Views
+from datamodules.batch import UNKNOWN, Batch, Step, Views
 from datamodules.config_checks import check_integer
 from datamodules.images import Images
 from datamodules.labelled_images import LabelledImages
@@ -33,7 +33,7 @@ from datamodules.samplers import (
     TrainingSteps,
     shard_batches,
 )
-from datamodules.split import NONE_CHECKED, Checked, Mask
+from datamodules.split import NONE_CHECKED, Checked, Mask, Unlabelled
 from datamodules.unreadable import Unreadable
 from datamodules.workers import leave_signals_to_parent
 
@@ -164,6 +164,10 @@ class NoisyLabelDataModule(LightningDataModule):
         """Return which rows of the training list are pictures that could not be read so far."""
         return np.zeros(len(rows), dtype=np.bool_)
 
+    def unread_tests(self, rows: Labels) -> Mask:
+        """Return which rows of the main test set are pictures that could not be read so far."""
+        return np.zeros(len(rows), dtype=np.bool_)
+
     def checked(self) -> Checked:
         """Return the rows of the training list that the user checked, with their true classes.
 
@@ -193,6 +197,20 @@ class NoisyLabelDataModule(LightningDataModule):
         classes = [self.manifest.class_names[index] for index in label.tolist()]
         listed = json.dumps(sorted(zip(names, classes, strict=True)))
         return hashlib.sha256(listed.encode()).hexdigest()[:8]
+
+    def unlabelled_pictures(self) -> Sequence[Unlabelled]:
+        """Return the user's own pictures without a label, neither trained nor tested on."""
+        return ()
+
+    def unchecked_test_set(self) -> LabelledImages:
+        """Return those of `tested_pictures` whose labels nobody checked.
+
+        Their index is the row of the main test set.
+        """
+        is_right = np.array([is_right for *_, is_right in self.tested_pictures()], dtype=np.bool_)
+        rows, tested = np.flatnonzero(~is_right), self.test_sets[self.test_names[0]]
+        unknown = np.full(len(rows), UNKNOWN)
+        return LabelledImages(tested.images, tested.label.numpy()[rows], unknown, rows)
 
     def _set_data(self, images: Images, manifest: Manifest, tests: Mapping[str, TestSet]) -> None:
         trusted = manifest.probe_label

@@ -14,6 +14,7 @@ from datamodules.folder_rows import (
     PictureRow,
     mark_trusted,
     natural_sort_key,
+    note_lost_classes,
     note_true_only_classes,
     read_folder_rows,
     read_table_rows,
@@ -24,7 +25,7 @@ from datamodules.noise import Labels
 from datamodules.phrases import as_shell_argument, counted, first_few
 from datamodules.picture_data import PictureDataModule
 from datamodules.picture_lists import LabelledPaths, PicturePaths, TrainingList, portable_path
-from datamodules.split import Checked, Mask
+from datamodules.split import Checked, Mask, Unlabelled
 from datamodules.tables import as_paths, has_entries, is_utf8, read_table, table_writer
 
 # How many labels of each class to check for a first probe set.
@@ -40,7 +41,9 @@ class Folder(PictureDataModule):
     The test set is the test split, if there is one. Otherwise it is about `test_share` of the
     trusted rows if that is at least one in half of the classes, else of all labelled rows; a note
     says so. It does not depend on the seed, and a picture in it stays there when more labels are
-    checked.
+    checked. If lists of checked pictures say that some of them were tested on, it is about
+    `test_share` of all labelled rows, and those: to be tested on no others than doubtful pictures
+    that were checked would say little.
 
     Args:
         folder: the folder of the pictures; unlike other data sets' `data_dir`, it identifies them.
@@ -107,6 +110,11 @@ class Folder(PictureDataModule):
         if unused := int((~test & ~train).sum()):
             self.notes.append(f"{counted(unused, 'row')} of the table without a label: not used")
         tested = test & ((true >= 0) | (given >= 0))
+        self._unlabelled = [
+            Unlabelled(row.path, "test" if row.test else "train", row.true_label, row.given_label)
+            for row, is_used in zip(rows, train | tested, strict=True)
+            if not is_used
+        ]
         self._test_is_trusted = (true >= 0)[tested]
         self._test_list = LabelledPaths(
             *self._paths_of(rows, tested), np.where(true >= 0, true, given)[tested]
@@ -123,9 +131,11 @@ class Folder(PictureDataModule):
             rows = read_table_rows(Path(self.table).expanduser().absolute(), "labels")
             self._check_encoding(rows)
             self.notes += note_true_only_classes(rows)
-        return mark_trusted(
+        rows = mark_trusted(
             rows, [Path(checked).expanduser().absolute() for checked in self.trusted]
         )
+        self.notes += note_lost_classes(rows)
+        return rows
 
     def save_for_evaluation(self, folder: Path) -> None:
         """Write down which pictures there are and what is said of them, for `kept`."""
@@ -159,7 +169,9 @@ class Folder(PictureDataModule):
                 )
             return test
         count = np.bincount(label[trusted], minlength=len(names))
-        from_trusted = bool((count * self.test_share >= 1).mean() >= 0.5)
+        was_tested = np.array([row.was_tested for row in rows]) & (label >= 0)
+        has_enough = bool((count * self.test_share >= 1).mean() >= 0.5)
+        from_trusted = has_enough and not was_tested.any()
         candidate = trusted if from_trusted else label >= 0
         untested = []
         for class_index, name in enumerate(names):
@@ -170,6 +182,7 @@ class Folder(PictureDataModule):
             test[class_rows[np.argsort(name_hash)[: max(num_test, 0)]]] = True
             if num_test < 1:
                 untested.append(name)
+        test |= was_tested
         num_known = int((test & trusted).sum())
         self.notes.append(
             f"no test split is given: {test.sum():,} pictures are held out of training to test on, "
@@ -196,6 +209,10 @@ class Folder(PictureDataModule):
         """Return each test picture's path, label, and whether the label is known to be right."""
         paths, label = self._test_list.files.paths, self._test_list.label
         return list(zip(paths, label.tolist(), self._test_is_trusted.tolist(), strict=True))
+
+    def unlabelled_pictures(self) -> Sequence[Unlabelled]:
+        """Return the rows of the table without a label, neither trained nor tested on."""
+        return self._unlabelled
 
     def advice_without_probe(self) -> str:
         """Write a list of labels to check first; return advice on how to use it.
@@ -252,4 +269,14 @@ def _name_hash(path: str) -> float:
 
 
 def _read_listing(file: Path) -> list[PictureRow]:
-    return [PictureRow(*row) for row in json.loads(file.read_text(encoding="utf-8"))]
+    try:
+        rows = [PictureRow(*row) for row in json.loads(file.read_text(encoding="utf-8"))]
+        if rows and all(isinstance(row.path, str) for row in rows):
+            return rows
+        reason = "it names no pictures"
+    except (OSError, TypeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+    raise ValueError(
+        f"{file} is damaged ({reason}): put it back, or take it away; then the lists and folders "
+        "that the run's settings name are read again, if they are as they were."
+    )

@@ -4,7 +4,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,12 +30,15 @@ class PictureRow(NamedTuple):
     test: bool = False
     trusted: bool = False
     true_label: str = ""  # "": unknown
+    was_tested: bool = False  # whether a list of checked pictures says that it was tested on
+    given_label: str = ""  # in a cleaned list: the label that it came with
 
 
 def read_table_rows(file: Path, key: str) -> list[PictureRow]:
     """Read a table with `path`, `label` and, optionally, `split`, `trusted`, `true_label`.
 
     A row is trusted where `trusted` says so; without that column, where there is a `true_label`.
+    Of a cleaned list, `given_label` is kept too.
 
     Args:
         file: `.csv` or `.parquet`.
@@ -55,14 +58,16 @@ def read_table_rows(file: Path, key: str) -> list[PictureRow]:
             _parse_flag(split, _TEST, ("", *_TRAIN), f"split, row {number}", key, file),
             _parse_flag(trusted, _YES, _NO, f"trusted, row {number}", key, file),
             normalise_name(true_label),
+            given_label=normalise_name(given_label),
         )
-        for number, (path, label, split, trusted, true_label) in enumerate(
+        for number, (path, label, split, trusted, true_label, given_label) in enumerate(
             zip(
                 table["path"],
                 table["label"],
                 table.get("split", empty),
                 trusted_cells,
                 true,
+                table.get("given_label", empty),
                 strict=True,
             ),
             start=1,
@@ -95,6 +100,18 @@ def note_true_only_classes(rows: Sequence[PictureRow]) -> list[str]:
     ]
 
 
+def note_lost_classes(rows: Sequence[PictureRow]) -> list[str]:
+    """Return a note if a cleaned list left out all pictures of a class, which then is none here."""
+    named = {name for row in rows for name in (row.label, row.true_label)}
+    lost = {row.given_label for row in rows if not row.label} - named - {""}
+    if not lost:
+        return []
+    return [
+        "NOTE: the table left out all pictures of these classes, which are no classes any more: "
+        f"{first_few(sorted(lost, key=natural_sort_key))}; check some (dataset.trusted) to keep one"
+    ]
+
+
 def read_folder_rows(folder: Path) -> tuple[list[PictureRow], list[str]]:
     """Read class folders: `<class>/…`, or `train/<class>/…` and `test/<class>/…`.
 
@@ -117,14 +134,11 @@ def read_folder_rows(folder: Path) -> tuple[list[PictureRow], list[str]]:
     rows, other_files = [], Counter[str]()
     for split, test in splits.items():
         for path in files_below(folder / split):
-            parts = path.relative_to(folder / split).parts
             suffix = path.suffix.lower()
-            if len(parts) < 2 or any(part.startswith(".") for part in parts):
+            if len(path.parts) < 2:
                 continue
             if suffix in PICTURE_SUFFIXES:
-                rows.append(
-                    PictureRow(str(path.relative_to(folder)), normalise_name(parts[0]), test)
-                )
+                rows.append(PictureRow(str(Path(split, path)), normalise_name(path.parts[0]), test))
             else:
                 other_files[suffix or "no suffix"] += 1
     if not rows:
@@ -143,12 +157,15 @@ def read_folder_rows(folder: Path) -> tuple[list[PictureRow], list[str]]:
 
 
 def files_below(folder: Path) -> list[Path]:
-    """Return all files below a folder, sorted; a folder that is linked twice counts once."""
-    paths = []
+    """Return the paths of all files below a folder, from there, sorted; none that is hidden.
+
+    A folder that is linked twice counts once.
+    """
+    paths: list[Path] = []
     for subfolder, subfolders, files in walk(folder):
         subfolders.sort()
-        paths += [subfolder / file for file in files]
-    return sorted(paths)
+        paths += [(subfolder / file).relative_to(folder) for file in files]
+    return sorted(path for path in paths if not any(part.startswith(".") for part in path.parts))
 
 
 def normalise_name(name: str) -> str:
@@ -166,6 +183,8 @@ def mark_trusted(rows: Sequence[PictureRow], files: Sequence[Path]) -> list[Pict
         rows: the data set's.
         files: lists, each a text file with one path per line, or a table (`.csv`, `.tsv` or
             `.parquet`) with `path` and `true_label`, whose rows without `true_label` are skipped.
+            A column `tested`, as in `label_next.csv`, says which pictures were tested on, skipped
+            ones too.
 
     Raises:
         ValueError: if a list is missing, names a picture that is not among the rows or has no
@@ -173,31 +192,36 @@ def mark_trusted(rows: Sequence[PictureRow], files: Sequence[Path]) -> list[Pict
             twice; or if two lists disagree about a picture.
     """
     checked: dict[str, tuple[str, Path]] = {}
+    tested: set[str] = set()
     for file in files:
-        for path, name in _checked_classes(rows, file).items():
+        listed = _read_checked_list(rows, file, "dataset.trusted")
+        tested |= listed.tested
+        _check_classes(rows, file, listed.class_of)
+        for path, name in listed.class_of.items():
             earlier_name, earlier_file = checked.setdefault(path, (name, file))
             if earlier_name != name:
                 raise ValueError(
                     f"dataset.trusted: {path} is {earlier_name!r} in {earlier_file} and {name!r} "
                     f"in {file}: mend one of them."
                 )
+    rows = [row._replace(was_tested=row.path in tested) for row in rows]
     return [
         row._replace(trusted=True, true_label=checked[row.path][0]) if row.path in checked else row
         for row in rows
     ]
 
 
-def _checked_classes(rows: Sequence[PictureRow], file: Path) -> dict[str, str]:
-    """Return path → class of the pictures that a list says were checked; see `mark_trusted`."""
+def _check_classes(rows: Sequence[PictureRow], file: Path, checked: Mapping[str, str]) -> None:
+    """Check path → class of the pictures that a list says were checked; see `mark_trusted`."""
     key = "dataset.trusted"
-    checked = _read_checked_list(rows, file, key)
     unknown = checked.keys() - {row.path for row in rows}
     if unknown:
         raise ValueError(
             f"{key}={file} names {len(unknown)} pictures that are not in the data set, such as "
             f"{min(unknown)}: write paths as the table or the folder has them."
         )
-    classes = {name for row in rows for name in (row.label, row.true_label)} - {""}
+    names = {name for row in rows for name in (row.label, row.true_label, row.given_label)}
+    classes = names - {""}
     for path, name in checked.items():
         if not name:
             raise ValueError(
@@ -209,22 +233,33 @@ def _checked_classes(rows: Sequence[PictureRow], file: Path) -> dict[str, str]:
                 f"{key}={file} gives {path} the class {name!r}, which no picture has: give one of "
                 f"{first_few(sorted(classes, key=natural_sort_key))}."
             )
-    return checked
 
 
-def _read_checked_list(rows: Sequence[PictureRow], file: Path, key: str) -> dict[str, str]:
+class _CheckedList(NamedTuple):
+    class_of: dict[str, str]  # path → class of the pictures that were checked
+    tested: set[str]  # paths of those that were tested on, checked or not
+
+
+def _read_checked_list(rows: Sequence[PictureRow], file: Path, key: str) -> _CheckedList:
     if file.suffix.lower() in (".csv", ".tsv", ".parquet"):
         table = read_table(file, key, ("path", "true_label"))
-        pairs = zip(table["path"], table["true_label"], strict=True)
-        filled = [(os.path.normpath(path), normalise_name(name)) for path, name in pairs if name]
+        paths = [os.path.normpath(path) for path in table["path"]]
+        pairs = zip(paths, table["true_label"], strict=True)
+        filled = [(path, normalise_name(name)) for path, name in pairs if name]
         check_unique([path for path, _ in filled], f"{key}={file}")
-        return dict(filled)
+        flags = zip(paths, table.get("tested", [""] * len(paths)), strict=True)
+        tested = {
+            path
+            for number, (path, flag) in enumerate(flags, start=1)
+            if _parse_flag(flag, _YES, _NO, f"tested, row {number}", key, file)
+        }
+        return _CheckedList(dict(filled), tested)
     if not file.is_file():
         raise ValueError(f"{key}={file} is not there: give a list of checked pictures.")
     lines = file.read_text(encoding="utf-8-sig", errors="surrogateescape").splitlines()
     label = {row.path: row.true_label or row.label for row in rows}
-    paths = (os.path.normpath(line.strip()) for line in lines if line.strip())
-    return {path: label.get(path, "") for path in paths}
+    named = (os.path.normpath(line.strip()) for line in lines if line.strip())
+    return _CheckedList({path: label.get(path, "") for path in named}, set())
 
 
 def natural_sort_key(name: str) -> list[tuple[int, int, str]]:

@@ -250,9 +250,16 @@ class PictureDataModule(NoisyLabelDataModule):
 
     def unread(self, rows: Labels) -> Mask:
         """Return which rows of the training list are pictures that could not be read so far."""
-        noted, (root, paths) = self.unreadable.noted(), self.training_list.files
+        return self._unread(self.training_list.files, rows)
+
+    def unread_tests(self, rows: Labels) -> Mask:
+        """Return which rows of the main test set are pictures that could not be read so far."""
+        return self._unread(self.test_lists[self.test_names[0]].files, rows)
+
+    def _unread(self, files: PicturePaths, rows: Labels) -> Mask:
+        noted, (root, paths) = self.unreadable.noted(), files
         if not noted:
-            return super().unread(rows)
+            return np.zeros(len(rows), dtype=np.bool_)
         return np.array([os.fspath(Path(root, paths[row])) in noted for row in rows], dtype=bool)
 
     def checked(self) -> Checked:

@@ -90,7 +90,11 @@ class PictureFiles:
 
     def for_evaluation(self, rows: Tensor) -> Tensor:
         """Return the centre windows of rows (B,): (B, 3, side, side) uint8."""
-        return torch.stack([self._read_windows(row, None, 1)[0] for row in rows.tolist()])
+        # not stacked: a rank's share of a few pictures may be none
+        images = torch.empty((len(rows), 3, self.side, self.side), dtype=torch.uint8)
+        for place, row in enumerate(rows.tolist()):
+            images[place] = self._read_windows(row, None, 1)[0]
+        return images
 
     def for_training(self, rows: Tensor, position: BatchPosition) -> Tensor:
         """Return random windows of rows (B,): (B, position.windows, 3, side, side) uint8."""

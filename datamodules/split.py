@@ -63,6 +63,15 @@ class Checked(NamedTuple):
     label: Labels  # (K,) the true class
 
 
+class Unlabelled(NamedTuple):
+    """A picture of the user's own without a label, as one that a cleaned list left out."""
+
+    path: str
+    split: str  # train or test
+    true_label: str  # the class it is known to have; "": unknown
+    given_label: str  # the label that it once came with; "": unknown
+
+
 NONE_CHECKED = Checked(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
 
 

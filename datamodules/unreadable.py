@@ -5,7 +5,7 @@ import fcntl
 import os
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 COLUMNS = ("path", "reason")
 FILE = "unreadable.csv"
@@ -27,7 +27,7 @@ class Unreadable:
         self.folder: Path | None = None
         self.seen: dict[str, str] = {}
         # what stands in the file, as far as this process has read it
-        self._written: set[str] = set()
+        self._written: dict[str, str] = {}
         self._read_to = 0
 
     def note(self, path: Path, error: Exception) -> None:
@@ -42,29 +42,39 @@ class Unreadable:
     def write_to(self, folder: Path) -> None:
         """Write all records, past and future, to a folder."""
         self.folder = folder
-        self._written, self._read_to = set(), 0
+        self._written, self._read_to = {}, 0
         if self.seen:
             self._append(folder, self.seen)
 
     def noted(self) -> dict[str, str]:
-        """Return path → reason of all that this process noted, and any other in the folder."""
-        written = {} if self.folder is None else read_unreadable(self.folder)
-        return {**self.seen, **written}
+        """Return path → reason of all that this process noted, and any other in the folder.
+
+        Of the file only that is read which is new.
+        """
+        if self.folder is not None and (self.folder / FILE).exists():
+            with (self.folder / FILE).open(newline="", **_ANY_NAME) as file:
+                fcntl.flock(file, fcntl.LOCK_SH)  # no row is half written
+                self._read_on(file)
+        return {**self.seen, **self._written}
+
+    def _read_on(self, file: TextIO) -> None:
+        file.seek(self._read_to)
+        self._written |= _rows(file.read())
+        self._read_to = file.tell()
 
     def _append(self, folder: Path, noted: dict[str, str]) -> None:
         """Write rows at the file's end, but for pictures that another process wrote down."""
         with (folder / FILE).open("a+", newline="", **_ANY_NAME) as file:
             # One after the other, threads too, which lockf would not keep apart.
             fcntl.flock(file, fcntl.LOCK_EX)
-            file.seek(self._read_to)
-            self._written |= _rows(file.read()).keys()
+            self._read_on(file)
             writer = csv.writer(file, lineterminator="\n")
             if file.tell() == 0:
                 writer.writerow(COLUMNS)
             for name, reason in noted.items():
                 if name not in self._written:
                     writer.writerow([name, " ".join(reason.split())])
-                    self._written.add(name)
+                    self._written[name] = " ".join(reason.split())
             self._read_to = file.tell()
 
 

@@ -13,13 +13,14 @@ from report.report_data import ReportData
 from report.thumbnails import Thumbnail, thumbnails
 
 MAX_LEAST_TRUSTED = 60
+MAX_TESTED = 12
 MAX_CORRECTIONS, MAX_PER_CLASS = 100, 10
 
 
 class Example(NamedTuple):
     """A card: a picture, its given label, and the run's judgement of it."""
 
-    row: int  # of the training list
+    row: int  # of the training list, or of the test set
     given: str
     suggested: str | None  # None: the network agrees
     suspicious: bool  # whether the label is suspicious; else it is kept, whatever is suggested
@@ -30,6 +31,7 @@ class Example(NamedTuple):
     right: bool | None  # whether the suggestion is right, where the true class is known
     picture: Thumbnail | None
     file: str | None
+    tested: bool = False
 
 
 class Corrections(NamedTuple):
@@ -48,7 +50,7 @@ class SelectedExamples(NamedTuple):
 
 
 def select_examples(data: ReportData) -> SelectedExamples:
-    """Return the cards; all pictures are fetched in one call."""
+    """Return the cards of training examples; all pictures are fetched in one call."""
     audit = data.audit
     least_trusted = audit.order[:MAX_LEAST_TRUSTED]
     by_class = surest_corrections(audit)
@@ -60,7 +62,10 @@ def select_examples(data: ReportData) -> SelectedExamples:
     if data.pictures is not None and len(rows):
         images = thumbnails(data.pictures(torch.from_numpy(rows)))
         pictures = dict(zip(rows.tolist(), images, strict=True))
-    cards = {int(position): _example(data, int(position), pictures) for position in positions}
+    cards = {
+        int(position): _example(audit, data.class_names, data.files, int(position), pictures)
+        for position in positions
+    }
     return SelectedExamples(
         [cards[int(position)] for position in least_trusted],
         [
@@ -70,6 +75,21 @@ def select_examples(data: ReportData) -> SelectedExamples:
             for class_index, (top, count) in by_class.items()
         ],
     )
+
+
+def least_trusted_tests(data: ReportData) -> list[Example]:
+    """Return the cards of the least trusted test labels, the worst first."""
+    if data.tested is None:
+        return []
+    audit, pictures_of, files = data.tested
+    positions = audit.order[:MAX_TESTED]
+    rows = audit.index[positions]
+    images = thumbnails(pictures_of(torch.from_numpy(rows)))
+    pictures = dict(zip(rows.tolist(), images, strict=True))
+    return [
+        _example(audit, data.class_names, files, position, pictures)._replace(tested=True)
+        for position in positions.tolist()
+    ]
 
 
 def truth_summary(examples: Sequence[Example]) -> str:
@@ -107,8 +127,13 @@ def surest_corrections(audit: Audit) -> dict[int, tuple[NDArray[np.int64], int]]
     }
 
 
-def _example(data: ReportData, position: int, pictures: dict[int, Thumbnail]) -> Example:
-    audit, names = data.audit, data.class_names
+def _example(
+    audit: Audit,
+    names: Sequence[str],
+    files: Sequence[str] | None,
+    position: int,
+    pictures: dict[int, Thumbnail],
+) -> Example:
     given, suggested = int(audit.given[position]), int(audit.suggested[position])
     estimated_class = int(audit.estimated_class[position])
     row, clean = int(audit.index[position]), int(audit.clean[position])
@@ -123,7 +148,7 @@ def _example(data: ReportData, position: int, pictures: dict[int, Thumbnail]) ->
         wrong=None if clean == UNKNOWN else clean != given,
         right=estimated_class == clean if clean >= 0 else None,
         picture=pictures.get(row),
-        file=None if data.files is None else data.files[row],
+        file=None if files is None else files[row],
     )
 
 

@@ -89,11 +89,17 @@ def _accuracy(data: ReportData) -> Fact:
 
 
 def tested_on(results: Mapping[str, Any]) -> str:
-    """Return how large the test set is, and how many of its labels were checked, if known."""
-    size, checked = results.get("data/tested"), results.get("data/tested_checked")
+    """Return how large the test set is, and how many labels were checked or doubted, if known."""
+    size, checked, suspicious = (
+        results.get(f"data/tested{part}") for part in ("", "_checked", "_suspicious")
+    )
     if size is None:
         return ""
-    return f"of {size:,} images" + ("" if checked is None else f", {checked:,} with checked labels")
+    return (
+        f"of {size:,} images"
+        + ("" if checked is None else f", {checked:,} with checked labels")
+        + ("" if suspicious is None else f", {suspicious:,} with suspicious ones")
+    )
 
 
 def _detection(data: ReportData) -> Fact:

@@ -5,7 +5,7 @@ from pathlib import Path
 from audit.files import part_seen
 from datamodules.atomic import atomic_replace
 from report import confusions, curves, distributions, headline
-from report.examples import select_examples, truth_summary
+from report.examples import least_trusted_tests, select_examples, truth_summary
 from report.report_data import ReportData
 
 
@@ -13,7 +13,7 @@ def write_report(path: str | Path, data: ReportData) -> None:
     """Write the page of a run.
 
     Args:
-        path: of the file to write; it links to `labels.csv` in the same folder.
+        path: of the file to write; it links to lists of labels in the same folder.
         data: what to show.
     """
     page = render(data).encode("utf-8", "backslashreplace")  # file names may be any bytes
@@ -62,6 +62,8 @@ def render(data: ReportData) -> str:
         any_known=bool((data.audit.clean >= 0).any()),
         examples=examples,
         truth_summary=truth_summary(examples.least_trusted),
+        tested=data.tested.audit if data.tested else None,
+        least_trusted_tests=least_trusted_tests(data),
         visited=len(data.audit.index),
         part=part_seen(data.results),
         memory=curves.memory(data.metrics),

@@ -9,6 +9,18 @@ from audit.record import Audit
 
 Curve = list[tuple[int, float]]
 
+# Rows of a list, (B,) int64 → their pictures, (B, 3, H, W) uint8, as from `Images.for_evaluation`;
+# called for the few that are shown.
+Pictures = Callable[[Tensor], Tensor]
+
+
+class UncheckedTests(NamedTuple):
+    """Test labels that nobody checked."""
+
+    audit: Audit  # its index is the test set's row
+    pictures: Pictures  # of rows of the test set
+    files: Sequence[str]  # path of each row of the test set
+
 
 class WeightHistory(NamedTuple):
     """Histograms of the example weights, one entry per evaluation.
@@ -33,9 +45,8 @@ class ReportData(NamedTuple):
     command: str  # what runs it again
     settings: Mapping[str, Any]  # the resolved config
     next_steps: Sequence[tuple[str, str]] = ()  # what can be done next: purpose and command
-    # rows of the training list, (B,) int64 → their pictures, (B, 3, H, W) uint8, as from
-    # `Images.for_evaluation`; called once, for the few that are shown; None: the pictures are not
-    # available
-    pictures: Callable[[Tensor], Tensor] | None = None
+    # rows of the training list → their pictures; called once; None: not available
+    pictures: Pictures | None = None
     files: Sequence[str] | None = None  # path of each row of the training list, if it has files
     weights: WeightHistory | None = None
+    tested: UncheckedTests | None = None  # test labels that nobody checked, if any were judged

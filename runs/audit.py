@@ -48,7 +48,11 @@ def audit(settings: Settings) -> Results:
     state = reopened.saved["callbacks"].get("LabelAudit")
     label_audit = LabelAudit.saved(state, str(reopened.path))
     label_audit.run_final_pass(reopened.module, reopened.data, trainer)
-    outcome = RunOutcome.from_checkpoint(reopened.saved, label_audit.audit(reopened.data))
+    outcome = RunOutcome.from_checkpoint(
+        reopened.saved,
+        label_audit.audit(reopened.data),
+        label_audit.audit_tested(reopened.data),
+    )
     facts_of_process = process_facts(trainer.strategy.root_device)
     measured_facts = _measured_facts(folder, reopened.saved, facts_of_process)
     results = write_run_results(

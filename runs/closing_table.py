@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from audit.files import CLEANED, LABELS, NEXT, part_seen
+from audit.files import CLEANED, LABELS, NEXT, TESTED, part_seen
 from datamodules.unreadable import FILE as UNREADABLE
 from report.headline import tested_on
 from runs.loggers import sync_hint
@@ -51,6 +51,8 @@ def print_closing_table(results: Results, folder: Path, console: Console | None 
     table.add_row("picture", str(folder / "figures" / "run.png"))
     table.add_row("report", str(folder / "report.html"))
     table.add_row("suspicious labels", str(folder / LABELS))
+    if results.get("data/tested_suspicious") is not None:
+        table.add_row("unchecked test labels", str(folder / TESTED))
     table.add_row("cleaned labels", str(folder / CLEANED))
     table.add_row("labels to check next", str(folder / NEXT))
     table.add_row("everything", str(folder))

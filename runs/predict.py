@@ -89,13 +89,7 @@ def _find_pictures(given: Path) -> tuple[Path, list[str]]:
         return given.parent, [given.name]
     if not given.is_dir():
         raise ValueError(f"pictures={given} is not there: give a folder of pictures, or a picture.")
-    files_below_given = [path.relative_to(given) for path in files_below(given)]
-    paths = [
-        str(path)
-        for path in files_below_given
-        if path.suffix.lower() in PICTURE_SUFFIXES
-        and not any(part.startswith(".") for part in path.parts)
-    ]
+    paths = [str(path) for path in files_below(given) if path.suffix.lower() in PICTURE_SUFFIXES]
     if not paths:
         raise ValueError(f"pictures={given} holds no pictures: give a folder that does.")
     return given, paths

@@ -21,7 +21,7 @@ from datamodules.base import NoisyLabelDataModule
 from datamodules.unreadable import read_unreadable
 from report.figures import draw_run
 from report.page import write_report
-from report.report_data import ReportData, WeightHistory
+from report.report_data import ReportData, UncheckedTests, WeightHistory
 from runs.build import Plan
 from runs.folder import RunFolder
 from runs.next_steps import next_steps
@@ -42,27 +42,31 @@ class RunOutcome(NamedTuple):
     seconds: float  # of training
     history: list[dict[str, float]]  # of evaluations
     audit: Audit
+    tested: Audit  # of the test labels that nobody checked
     weights: list[WeightHistogram]
 
     @classmethod
     def from_trainer(cls, trainer: pl.Trainer, data: NoisyLabelDataModule) -> "RunOutcome":
         """Return what the callbacks noted, after `fit`."""
         evaluations = _find_callback(trainer, Evaluations)
+        label_audit: LabelAudit = _find_callback(trainer, LabelAudit)
         return cls(
             trainer.global_step,
             evaluations.seconds,
             evaluations.history,
-            _find_callback(trainer, LabelAudit).audit(data),
+            label_audit.audit(data),
+            label_audit.audit_tested(data),
             _find_callback(trainer, BeliefsOverTime).weights,
         )
 
     @classmethod
-    def from_checkpoint(cls, saved: Mapping[str, Any], audit: Audit) -> "RunOutcome":
+    def from_checkpoint(cls, saved: Mapping[str, Any], audit: Audit, tested: Audit) -> "RunOutcome":
         """Return what the callbacks had noted when a checkpoint was saved.
 
         Args:
             saved: content of the checkpoint.
             audit: of the labels, with final predictions by the checkpoint's network.
+            tested: of the test labels that nobody checked, by the same network.
         """
         callback_states = saved["callbacks"]
         evaluations = callback_states["Evaluations"]
@@ -71,7 +75,7 @@ class RunOutcome(NamedTuple):
             for saved_weights in callback_states["BeliefsOverTime"]["weights"]
         ]
         steps, seconds = saved["global_step"], evaluations["seconds"]
-        return cls(steps, seconds, evaluations["history"], audit, weights)
+        return cls(steps, seconds, evaluations["history"], audit, tested, weights)
 
 
 def write_run_results(
@@ -92,14 +96,14 @@ def write_run_results(
         metrics: logged during training, for curves.
         measured_facts: from `process_facts`.
     """
-    audit = outcome.audit
+    audit, tested = outcome.audit, outcome.tested
     results: Results = {
         **_run_names(folder),
         **_accuracies(outcome.history, plan),
         "noise/nominal_rate": data.noise,
         "noise/effective_rate": data.manifest.effective_noise,
-        **write_audit(audit, data, folder.path, folder.settings["audit"]),
-        **_test_set_facts(data),
+        **write_audit(audit, data, folder.path, folder.settings["audit"], tested),
+        **_test_set_facts(data, tested),
         "data/unreadable": len(read_unreadable(folder.path)),
         "steps": outcome.steps,
         "epochs": round(data.epochs(outcome.steps), 3),
@@ -118,13 +122,14 @@ def write_run_results(
     return results
 
 
-def _test_set_facts(data: NoisyLabelDataModule) -> Results:
-    """Return which the main test set is, its size, and how many labels of it the user checked."""
+def _test_set_facts(data: NoisyLabelDataModule, tested: Audit) -> Results:
+    """Return which the main test set is, its size, and how many labels are checked or doubted."""
     pictures = data.tested_pictures()
     return {
         "data/tested": len(data.test_sets[data.test_names[0]]),
         "data/tested_checked": sum(is_right for *_, is_right in pictures) if pictures else None,
         "data/tested_hash": data.test_set_hash,
+        "data/tested_suspicious": int(tested.suspicious.sum()) if len(tested.index) else None,
     }
 
 
@@ -135,6 +140,11 @@ def _report_story(
     folder: RunFolder,
     results: Results,
 ) -> ReportData:
+    tested = None
+    if len(outcome.tested.index):
+        pictures = data.test_sets[data.test_names[0]].images.for_evaluation
+        paths = [path for path, *_ in data.tested_pictures()]
+        tested = UncheckedTests(outcome.tested, pictures, paths)
     return ReportData(
         results=results,
         metrics=metrics,
@@ -146,6 +156,7 @@ def _report_story(
         pictures=data.train_set.images.for_evaluation,
         files=data.paths,
         weights=WeightHistory(BIN_UPPER[:-1], outcome.weights) if outcome.weights else None,
+        tested=tested,
     )
 
 

@@ -318,6 +318,138 @@ def test_what_cannot_be_read_is_in_no_list_to_check_and_not_trained_on(
         assert not broken & {again.paths[row] for row in again.drawn_manifest.train_rows}
 
 
+def test_what_was_left_out_stays_in_the_list_round_after_round(zoo: Path, tmp_path: Path) -> None:
+    """A class that is left out altogether is none any more, which is said; and may be checked."""
+    first = folder(zoo)
+    first.setup()
+    audit = audit_of(first)
+    cows = audit.given == 2
+    audit = audit._replace(
+        trust=np.where(cows, 0.1, audit.trust), confidence=np.where(cows, 0.2, audit.confidence)
+    )
+    write_audit(audit, first, tmp_path, OPTIONS)
+    listed = (tmp_path / "labels_cleaned.csv").read_text(**ANY_NAME)
+    # nothing else is called a cow either, but in the test set
+    lines = [
+        line
+        for line in csv.DictReader(listed.splitlines())
+        if "cow" not in (line["label"], line["true_label"])
+    ]
+    with (tmp_path / "round1.csv").open("w", newline="", **ANY_NAME) as file:
+        writer = csv.DictWriter(file, list(lines[0]))
+        writer.writeheader()
+        writer.writerows(lines)
+    left_out = {line["path"]: line["given_label"] for line in lines if not line["label"]}
+    assert set(left_out.values()) == {"ape", "bee", "cow"}
+
+    def next_round(labels: Path) -> tuple[Any, dict[str, dict[str, str]]]:
+        again = folder(zoo, labels=str(labels))
+        again.setup()
+        assert again.class_names == ("ape", "bee")
+        assert any("left out all pictures of these classes" in note for note in again.notes)
+        write_audit(audit_of(again), again, tmp_path, OPTIONS)
+        file = (tmp_path / "labels_cleaned.csv").read_text(**ANY_NAME)
+        return again, {row["path"]: row for row in csv.DictReader(file.splitlines())}
+
+    second, rows = next_round(tmp_path / "round1.csv")
+    assert not set(left_out) & set(second.paths)
+    for path, given in left_out.items():
+        assert list(rows[path].values()) == [
+            path, "", "train", "no", "", given, "", "", "left out"
+        ]  # fmt: skip
+    assert set(rows) == {line["path"] for line in lines}
+    (tmp_path / "labels_cleaned.csv").rename(tmp_path / "round2.csv")
+    _, third = next_round(tmp_path / "round2.csv")
+    assert {path: third[path] for path in left_out} == {path: rows[path] for path in left_out}
+    cow = next(path for path, given in left_out.items() if given == "cow")
+    with (tmp_path / "checked.csv").open("w", newline="", **ANY_NAME) as file:
+        csv.writer(file).writerows([["path", "true_label"], [cow, "cow"]])
+    back = folder(zoo, labels=f"{tmp_path}/round2.csv", trusted=f"{tmp_path}/checked.csv")
+    assert back.class_names == ("ape", "bee", "cow")
+    assert not any("left out all" in note for note in back.notes)
+
+
+def audit_of_tests(data: NoisyLabelDataModule) -> Audit:
+    """Return one that doubts every test label that nobody checked, and is sure of another."""
+    examples = data.unchecked_test_set()
+    index, given = examples.index.numpy(), examples.label.numpy()
+    return some_audit(
+        len(index),
+        index=index,
+        given=given,
+        clean=np.full(len(index), UNKNOWN),
+        suggested=(given + 1) % data.num_classes,
+        trust=np.linspace(0.1, 0.3, len(index)),
+        confidence=np.full(len(index), 0.99),
+    )
+
+
+def test_doubtful_test_labels_are_listed_checked_and_tested_on_still(
+    zoo: Path, tmp_path: Path
+) -> None:
+    names = ("ape", "bee", "cow")
+    first = folder(zoo)
+    first.setup()
+    tested, before = (
+        audit_of_tests(first),
+        {path: label for path, label, _ in first.tested_pictures()},
+    )
+    assert len(tested.index) == len(before) > 6
+    write_audit(audit_of(first), first, tmp_path, {**OPTIONS, "label_next": 30}, tested)
+    doubted = [
+        row["path"] for row in csv.DictReader((tmp_path / "labels_test.csv").open(**ANY_NAME))
+    ]
+    assert set(doubted) == set(before)
+    cleaned = {
+        row["path"]: row
+        for row in csv.DictReader((tmp_path / "labels_cleaned.csv").open(**ANY_NAME))
+    }
+    for path, label in before.items():  # suggested something, and kept
+        row, other = cleaned[path], names[(label + 1) % 3]
+        assert (row["action"], row["split"], row["trusted"]) == ("tested on", "test", "no")
+        assert (row["label"], row["given_label"], row["true_label"]) == (*[names[label]] * 2, "")
+        assert (row["suggested_label"], row["confidence"]) == (other, "0.9900")
+    uncorrected = folder(zoo, labels=f"{tmp_path}/labels_cleaned.csv")
+    assert {path: label for path, label, _ in uncorrected.tested_pictures()} == before
+    listed = list(csv.DictReader((tmp_path / "label_next.csv").open(**ANY_NAME)))
+    assert len(listed) == 30
+    marked = [row["path"] for row in listed if row["tested"] == "yes"]
+    assert marked == doubted[:6]
+    # all turn out to be bees
+    fill_in(tmp_path / "label_next.csv", {row["path"]: "bee" for row in listed})
+    trusted = f"{tmp_path}/label_next.csv"
+    for again in (
+        folder(zoo, trusted=trusted),
+        folder(zoo, trusted=trusted, labels=f"{tmp_path}/labels_cleaned.csv"),
+    ):
+        again.setup()
+        found = {path: (label, right) for path, label, right in again.tested_pictures()}
+        assert set(found) >= set(before)
+        assert {path for path, (_, right) in found.items() if right} == set(marked)
+        assert all(found[path] == (1, True) for path in marked)
+        assert all(found[path][0] == before[path] for path in set(before) - set(marked))
+        trained = {again.paths[row] for row in again.manifest.train_rows}
+        probe = {again.paths[row] for row in again.manifest.probe_rows}
+        assert not (trained | probe) & set(found)
+        assert probe <= {row["path"] for row in listed} - set(marked)
+        assert set(np.asarray(again.test_sets["test"].label)) <= {0, 1, 2}
+        left = {row.item() for row in again.unchecked_test_set().index}
+        assert left == {
+            row for row, (_, _, right) in enumerate(again.tested_pictures()) if not right
+        }
+
+
+def test_a_list_of_test_labels_goes_when_no_test_label_is_judged(zoo: Path, tmp_path: Path) -> None:
+    data = folder(zoo)
+    data.setup()
+    parquet = {**OPTIONS, "parquet": True}
+    write_audit(audit_of(data), data, tmp_path, parquet, audit_of_tests(data))
+    assert {"labels_test.csv", "labels_test.parquet"} <= {path.name for path in tmp_path.iterdir()}
+    write_audit(audit_of(data), data, tmp_path, OPTIONS)
+    assert not list(tmp_path.glob("labels_test.*"))
+    assert "tested" not in (tmp_path / "label_next.csv").read_text(**ANY_NAME).splitlines()[0]
+
+
 def test_the_truth_of_drawn_noise_is_not_used(tmp_path: Path) -> None:
     data = digits()
     assert len(data.checked().row) == 0

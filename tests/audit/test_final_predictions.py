@@ -9,7 +9,7 @@ from audit import final_predictions
 from audit.final_predictions import (
     collect_bayes_terms,
     logits_of,
-    predict_noisy_examples,
+    predict_labels,
 )
 from datamodules.batch import Batch
 from datamodules.noise import corrupt
@@ -68,11 +68,13 @@ def test_what_a_network_foretells_is_undone_where_it_did_not_learn_the_probe(
         train_set=noisy,
         probe_set=trusted,
         evaluation_loader=lambda some, shared=True: some,
+        unchecked_test_set=list,
     )
     module: Any = SimpleNamespace(learns_probe=learns_probe)
     strategy = SimpleNamespace(root_device=torch.device("cpu"))
     trainer: Any = SimpleNamespace(strategy=strategy, is_global_zero=False)
-    predictions = predict_noisy_examples(module, data, trainer, torch.ones(5), FLIPS)
+    predictions, tested = predict_labels(module, data, trainer, torch.ones(5), FLIPS)
+    assert tested is None
     wrong = float((given != true)[:5_000].mean())
     doubted = float((predictions.p_right < 0.5).double().mean())
     if learns_probe:  # taken as it stands, the network explains the wrong labels by itself

@@ -146,6 +146,39 @@ def test_who_checks_more_labels_is_tested_on_what_he_was(tmp_path: Path) -> None
     assert not set(data.test_lists["test"].files.paths) <= set(few.read_text().split())
 
 
+def test_checked_test_pictures_do_not_become_the_whole_test_set(tmp_path: Path) -> None:
+    for number in range(120):
+        picture(tmp_path / "zoo" / "abc"[number % 3] / f"{number}.png", number)
+    picture(tmp_path / "zoo" / "d" / "0.png", 1)
+    picture(tmp_path / "zoo" / "d" / "1.png", 2)
+    before = folder(tmp_path / "zoo")
+    tested = {path: label for path, label, _ in before.tested_pictures()}
+    forced = next(path for path in tested if path[0] == "d")
+    corrected = {**dict.fromkeys(list(tested)[:6], "b"), forced: "a"}
+    # enough training pictures are checked for a test set of checked ones alone
+    rows = [f"{path},{path[0]},no" for path in before.paths[::2] if path[0] != "d"]
+    rows += [f"{path},{name},yes" for path, name in corrected.items()]
+    rows += [f"{path},,yes" for path in list(tested)[6:8]]
+    listed = table(tmp_path / "next.csv", "path,true_label,tested", *rows)
+    again = folder(tmp_path / "zoo", trusted=str(listed))
+    found = {path: (label, right) for path, label, right in again.tested_pictures()}
+    assert found.keys() == tested.keys()
+    for path, (label, right) in found.items():
+        assert right == (path in corrected)
+        assert again.class_names[label] == corrected.get(path, path[0])
+    assert not set(found) & set(again.paths)
+    # a list that does not say so: a test set of checked pictures, as ever
+    rows = [row.rpartition(",")[0] for row in rows]
+    plain = table(tmp_path / "plain.csv", "path,true_label", *rows)
+    alone = folder(tmp_path / "zoo", trusted=str(plain)).tested_pictures()
+    assert all(right for *_, right in alone)
+    with pytest.raises(ValueError, match=r"says 'perhaps' in column tested, row 1: give one of"):
+        folder(
+            tmp_path / "zoo",
+            trusted=str(table(tmp_path / "x.csv", "path,true_label,tested", "a/0.png,a,perhaps")),
+        )
+
+
 def test_what_was_kept_is_the_same_whatever_became_of_the_lists(zoo: Path, tmp_path: Path) -> None:
     (zoo / "ape" / "1.png").rename(zoo / "ape" / " 1\udcff,\n.png ")
     rows = [f"{path.parent.name}/{path.name}" for path in sorted(zoo.rglob("*.png*"))]

@@ -34,6 +34,8 @@ def test_evaluation_sees_the_centre(files: PictureFiles) -> None:
     assert torch.equal(seen[0], resized_crop(picture, centre_window(30, 40), 16))
     assert torch.equal(seen[0], seen[1])
     assert not torch.equal(seen[0], seen[2])
+    # the share of a rank for which no picture is left
+    assert files.for_evaluation(torch.tensor([], dtype=torch.int64)).shape == (0, 3, 16, 16)
 
 
 def test_training_sees_windows_that_seed_step_and_place_decide(files: PictureFiles) -> None:

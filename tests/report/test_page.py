@@ -14,7 +14,21 @@ from datamodules.phrases import byte_size
 from report import headline
 from report.marks import DEEPEST
 from report.page import render, write_report
+from report.report_data import UncheckedTests
 from tests.report.sample_data import HOSTILE, Page, audit, empty_data, sample_data
+
+LISTS = ("labels.csv", "labels_test.csv")
+
+UNCHECKED = audit(
+    index=[2, 5, 7, 9],
+    given=[1, 0, 3, 2],
+    suggested=[0, 0, 1, 2],
+    trust=[0.2, 0.8, 0.1, 0.3],
+    confidence=[0.6, 0.9, 0.7, 0.5],
+)
+TEST_FILES = [f"test/{row}.png" for row in range(10)]
+GREYS = torch.arange(10, dtype=torch.uint8)[:, None, None, None].mul(20).expand(10, 3, 8, 8)
+TESTED = UncheckedTests(UNCHECKED, lambda rows: GREYS[rows], TEST_FILES)
 
 REPORTS = {
     "everything": sample_data(),
@@ -26,6 +40,7 @@ REPORTS = {
     "one evaluation": sample_data(metrics={"test/acc": [(30, 0.5)], "train/acc": [(30, np.inf)]}),
     "no pictures": sample_data(pictures=None),
     "all right": sample_data(audit=audit(given=[0, 1], clean=[0, 1])),
+    "unchecked test labels": sample_data(tested=TESTED),
     "nothing": empty_data(),
 }
 
@@ -43,7 +58,7 @@ def test_a_page_is_whole_and_stands_alone(text):
         for name, value in attributes.items()
         if name in ("src", "href", "srcset", "poster", "action", "data") or "xlink" in name
     ]
-    assert all(link.startswith(("data:", "#")) or link == "labels.csv" for link in linked)
+    assert all(link.startswith(("data:", "#")) or link in LISTS for link in linked)
     assert not re.search(r"url\(|@import|javascript:", text)
     assert {"script", "iframe", "object"}.isdisjoint(name for name, _, _ in page.elements)
     assert not any(name.startswith("on") for _, given, _ in page.elements for name in given)
@@ -64,6 +79,21 @@ def test_a_page_is_accessible(text):
         assert drawing.get("aria-label") if "role" in drawing else drawing["aria-hidden"] == "true"
     names = {given["id"] for _, given, _ in page.elements if "id" in given}
     assert {link["href"][1:] for link in page.all("a") if link["href"][0] == "#"} == names
+
+
+def test_doubtful_test_labels_are_shown_the_worst_first():
+    page = Page(render(sample_data(size=20, tested=TESTED)))
+    pictures = [one for one in page.all("img") if one["alt"].startswith("test picture")]
+    assert [one["alt"].split()[-1] for one in pictures] == ["7", "2", "9", "5"]
+    shown = Image.open(io.BytesIO(base64.b64decode(pictures[0]["src"].partition(",")[2])))
+    assert shown.convert("RGB").getpixel((4, 4)) == (140, 140, 140)
+    (lead,) = [text for text in page.texts("p", "lead") if "nobody checked" in text]
+    assert "rests on 4 labels that nobody checked, and 3 of them are suspicious" in lead
+    assert "7.png" in "".join(page.texts("p", "file"))
+    # beside them, all that is shown is as it was
+    without = Page(render(sample_data(size=20)))
+    assert not [text for text in without.texts("h2") if "test labels" in text]
+    assert [one for one in page.all("img") if one not in pictures] == without.all("img")
 
 
 def test_headline_by_hand():

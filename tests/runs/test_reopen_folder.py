@@ -86,6 +86,20 @@ def test_what_another_run_drew_or_cleaned_may_be_written_anew(photos: None) -> N
         )
 
 
+def test_a_damaged_listing_is_told(photos: None) -> None:
+    trained("run")
+    listing = Path("run/listing.json")
+    cut_short = listing.read_text()[:50]
+    for damage in (cut_short, "", "{}", "[]", "[5]", "[[1, 2]]", "[null]", '[["a"]]'):
+        listing.write_text(damage)
+        with pytest.raises(
+            ValueError, match=r"run/listing\.json is damaged \(.+\): put it back, or"
+        ):
+            command(evaluate, "mode=evaluate", "checkpoint=run")
+    listing.unlink()  # as the message says
+    assert command(evaluate, "mode=evaluate", "checkpoint=run")["steps"] == 4
+
+
 def test_without_the_runs_folder_a_change_is_told(photos: None) -> None:
     trained("run")
     shutil.copy("run/checkpoints/last.ckpt", "alone.ckpt")
@@ -128,3 +142,38 @@ def test_results_say_on_how_many_checked_pictures_it_was_tested(
     said = capsys.readouterr().out
     assert f"of {size} images, {checked} with checked labels" in said
     assert f"{size} pictures are held out of training to test on, {checked} of them" in said
+
+
+def listed_tests(run_dir: str) -> list[dict[str, str]]:
+    with Path(run_dir, "labels_test.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_unchecked_test_labels_are_judged_by_training_and_by_an_audit(
+    photos: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = trained("first", "max_steps=6")
+    lists = ("labels_test.csv", "label_next.csv", "labels_cleaned.csv")
+    written = {name: Path("first", name).read_bytes() for name in lists}
+    for name in lists:
+        Path("first", name).unlink()
+    again = command(audit, "mode=audit", "checkpoint=first")
+    assert {name: Path("first", name).read_bytes() for name in lists} == written
+    listed = listed_tests("first")
+    assert len(listed) == again["data/tested"]
+    doubted = sum(float(row["trust"]) < 0.5 for row in listed)
+    assert again["data/tested_suspicious"] == shown["data/tested_suspicious"] == doubted
+    assert f", {doubted} with suspicious ones" in capsys.readouterr().out
+    assert "Doubtful test labels" in Path("first/report.html").read_text()
+    # a picture that cannot be read any more is not judged
+    Path("photos", listed[0]["path"]).write_bytes(b"no picture")
+    command(audit, "mode=audit", "checkpoint=first")
+    left = {row["path"] for row in listed_tests("first")}
+    assert left == {row["path"] for row in listed[1:]}
+
+
+def test_a_run_that_saw_only_a_part_judges_no_test_label(photos: None) -> None:
+    assert trained("short", "max_steps=1")["data/tested_suspicious"] is None
+    assert not Path("short/labels_test.csv").exists()
+    judged = command(audit, "mode=audit", "checkpoint=short")
+    assert len(listed_tests("short")) == judged["data/tested"]
