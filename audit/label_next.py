@@ -16,7 +16,7 @@ from typing import Any
 
 from audit.record import Audit, Integers
 from datamodules.randomness import numpy_generator
-from datamodules.split import interleave_classes
+from datamodules.split import insert_every, interleave_classes
 from datamodules.tables import table_writer
 
 # Of so many labels to check, one is a test label, if there are any that nobody checked.
@@ -84,7 +84,6 @@ def write_csv(path: Path, key: str, training: Sequence[Entry], tested: Sequence[
     if tested:
         columns.append("tested")
         entries = [[*entry, "no"] for entry in training]
-        for place, entry in enumerate(tested, start=1):
-            entries.insert(TESTED_EVERY * place - 1, [*entry, "yes"])
+        entries = insert_every(TESTED_EVERY, [[*entry, "yes"] for entry in tested], entries)
     with table_writer(path, columns) as table:
         table.writerows(entries)

@@ -25,7 +25,7 @@ from datamodules.noise import Labels
 from datamodules.phrases import as_shell_argument, counted, first_few
 from datamodules.picture_data import PictureDataModule
 from datamodules.picture_lists import LabelledPaths, PicturePaths, TrainingList, portable_path
-from datamodules.split import Checked, Mask, Unlabelled
+from datamodules.split import Checked, Mask, Unlabelled, insert_every
 from datamodules.tables import as_paths, has_entries, is_utf8, read_table, table_writer
 
 # How many labels of each class to check for a first probe set.
@@ -102,6 +102,7 @@ class Folder(PictureDataModule):
         true = np.array([class_of[row.true_label] for row in rows], dtype=np.int64)
         trusted = np.array([row.trusted for row in rows])
         true = np.where(trusted & (true < 0), given, true)
+        self._has_test_split = any(row.test for row in rows)
         test = self._test_rows(rows, np.where(true >= 0, true, given), trusted, names)
         self._listing_rows = [
             row._replace(test=bool(is_test)) for row, is_test in zip(rows, test, strict=True)
@@ -224,7 +225,6 @@ class Folder(PictureDataModule):
                 f"dataset.trusted={', '.join(self.trusted)} trusts no picture to train with: fill "
                 "in true_label of some that are not in the test split."
             )
-        training_list = self.training_list
         path = self._suggestions_file()
         if has_entries(path, "true_label"):
             return (
@@ -232,19 +232,42 @@ class Folder(PictureDataModule):
                 f"filled in: give {as_shell_argument('dataset.trusted', path)}; or move it away "
                 "for a new list."
             )
-        images = self._checked_images(training_list.files, "training")
+        suggested = self._suggest()
         path.parent.mkdir(exist_ok=True)
         with table_writer(path, ["path", "label", "true_label"]) as rows:
-            given = training_list.given
-            for row in suggest(images, given, SUGGESTED_PER_CLASS, self.unread).tolist():
-                name = training_list.class_names[given[row]]
-                rows.writerow([training_list.files.paths[row], name, ""])
+            for picture, label in suggested:
+                rows.writerow([picture, self.training_list.class_names[label], ""])
         return (
             f"No label in {self.data_dir} is trusted, and this method needs some: "
             f"{SUGGESTED_PER_CLASS} of each class are a good start. {path} lists which to check "
             f"first; write the right class into its column true_label, as many as you can, and "
             f"give {as_shell_argument('dataset.trusted', path)}. method=supervised needs none."
         )
+
+    def _suggest(self) -> list[tuple[str, int]]:
+        """Return path and label of pictures to check first.
+
+        Without a test split a share of them is held out of training, as once enough labels are
+        trusted the network is tested on trusted ones alone.
+        """
+        of_tests = 0
+        if not self._has_test_split:
+            of_tests = round(SUGGESTED_PER_CLASS * self.test_share)
+            of_tests = min(max(1, of_tests), SUGGESTED_PER_CLASS - 1)
+
+        def of(
+            files: PicturePaths, label: Labels, per_class: int, what: str
+        ) -> list[tuple[str, int]]:
+            if not per_class or not len(label):
+                return []
+            images = self._checked_images(files, what)
+            rows = suggest(images, label, per_class, lambda rows: self._unread(files, rows))
+            return [(files.paths[row], int(label[row])) for row in rows.tolist()]
+
+        training, test = self.training_list, self._test_list
+        held_out = of(test.files, test.label, of_tests, "test")
+        others = of(training.files, training.given, SUGGESTED_PER_CLASS - of_tests, "training")
+        return insert_every(SUGGESTED_PER_CLASS // max(1, of_tests), held_out, others)
 
     def _suggestions_file(self) -> Path:
         """Return where that list goes; a folder of the same name may have one there."""
@@ -253,7 +276,8 @@ class Folder(PictureDataModule):
         if not path.exists():
             return path
         try:
-            foreign = set(read_table(path, "list", ("path",))["path"]) - set(self.paths or ())
+            own = {*self.training_list.files.paths, *self._test_list.paths}
+            foreign = set(read_table(path, "list", ("path",))["path"]) - own
         except ValueError:  # somebody works at it
             foreign = set()
         if not foreign:

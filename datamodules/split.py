@@ -1,6 +1,7 @@
 """The class-balanced probe set, drawn from the trusted examples."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +9,7 @@ import numpy.typing as npt
 from datamodules.noise import Labels, rows_by_class
 
 Mask = npt.NDArray[np.bool_]
+T = TypeVar("T")
 
 
 def check_probe_per_class(per_class: int, smallest_class: int) -> None:
@@ -46,6 +48,14 @@ def draw_probe(
         for rows in rows_by_class(label, num_classes)
     ]
     return np.stack(chosen, axis=1).ravel()
+
+
+def insert_every(distance: int, added: Sequence[T], entries: Sequence[T]) -> list[T]:
+    """Return the entries with one of the added at every so many places, as far as these last."""
+    result = list(entries)
+    for number, entry in enumerate(added, start=1):
+        result.insert(distance * number - 1, entry)
+    return result
 
 
 class Candidates(NamedTuple):

@@ -26,6 +26,9 @@ SETTINGS = {
 }
 
 
+FIRST = Path("outputs/zoo-label_these_first.csv")
+
+
 def folder(path: Path, **changes) -> Folder:
     return Folder(folder=path, **{**SETTINGS, **changes})
 
@@ -323,13 +326,11 @@ def test_what_to_label_first_is_written_down(
     (zoo / "ape" / "0.png").rename(zoo / "ape" / "0\udcff.png")  # any bytes can be a name
     data = folder(zoo)
     said = data.advice_without_probe()
-    path = Path("outputs/zoo-label_these_first.csv")
+    path = FIRST
     assert f"dataset.trusted={path}" in said
     rows = list(csv.DictReader(path.open(encoding="utf-8", errors="surrogateescape")))
     assert [row["label"] for row in rows[:3]] == ["ape", "bee", "cow"]
-    assert (
-        len({row["path"] for row in rows}) == len(rows) == 12
-    )  # all there are, at most 10 of each
+    assert len({row["path"] for row in rows}) == len(rows) == 15  # all there are, held-out ones too
     assert {row["true_label"] for row in rows} == {""}
     (tmp_path / "other" / "zoo").mkdir(parents=True)
     for name in ("ox", "pig"):
@@ -343,6 +344,39 @@ def test_what_to_label_first_is_written_down(
     assert "trusts no picture to train with" in unfilled.advice_without_probe()
 
 
+def test_who_checks_the_suggested_pictures_is_tested_on_a_fifth_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number in range(120):
+        picture(tmp_path / "zoo" / "abc"[number % 3] / f"{number}.png", number)
+    folder(tmp_path / "zoo").advice_without_probe()
+    listed = list(csv.DictReader(FIRST.read_text().splitlines()))
+    for checked_per_class in (10, 5):  # half of the list will do, from its top
+        checked = [f"{row['path']},{row['label']}" for row in listed[: 3 * checked_per_class]]
+        data = folder(
+            tmp_path / "zoo", trusted=str(table(tmp_path / "c.csv", "path,true_label", *checked))
+        )
+        tested, share = data.test_lists["test"].label, checked_per_class // 5
+        assert np.bincount(tested).tolist() == [share] * 3
+        assert all(right for *_, right in data.tested_pictures())
+        assert data.num_probe == 3 * (checked_per_class - share)
+
+
+def test_a_test_split_that_is_given_is_not_to_be_labelled_first(
+    zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        f"{path},{path[:3]},{'test' if path in ('ape/0.png', 'bee/6.png') else 'train'}"
+        for path in ("ape/0.png", "ape/1.png", "bee/6.png", "bee/7.png", "bee/8.png")
+    ]
+    data = folder(zoo, labels=str(table(tmp_path / "l.csv", "path,label,split", *rows)))
+    data.advice_without_probe()
+    listed = csv.DictReader(FIRST.read_text().splitlines())
+    assert {row["path"] for row in listed} == {"ape/1.png", "bee/7.png", "bee/8.png"}
+
+
 @pytest.mark.parametrize("pictures", ["whole", "windows"])
 def test_what_cannot_be_read_is_not_to_be_labelled_first(
     zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pictures: str
@@ -353,9 +387,9 @@ def test_what_cannot_be_read_is_not_to_be_labelled_first(
         (zoo / path).write_bytes(b"\x89PNG\r\n\x1a\n broken")
     data = folder(zoo, pictures=pictures)
     data.advice_without_probe()
-    with Path("outputs/zoo-label_these_first.csv").open() as file:
+    with FIRST.open() as file:
         listed = {row["path"] for row in csv.DictReader(file)}
-    assert listed == set(data.paths) - broken
+    assert listed == {*data.paths, *data.test_lists["test"].paths} - broken
 
 
 def test_a_list_of_what_to_label_first_that_is_filled_in_stays(
@@ -364,7 +398,7 @@ def test_a_list_of_what_to_label_first_that_is_filled_in_stays(
     monkeypatch.chdir(tmp_path)
     data = folder(zoo)
     data.advice_without_probe()
-    path = Path("outputs/zoo-label_these_first.csv")
+    path = FIRST
     path.write_text(path.read_text().replace("bee,\n", "bee,bee\n", 1))
     work = path.read_text()
     assert ",bee,bee" in work
