@@ -78,6 +78,7 @@ class LabelAudit(Callback):
             [ones, margin(probability, given), weight, weight**2, (weight <= 0).float()]
         )
         last = torch.stack([suggested.to(confidence.dtype), confidence])
+        last = last[:, last_occurrence(examples.index)]
         self._table[: len(_SUMMED_ROWS)].index_add_(1, examples.index, sums)
         self._table[len(_SUMMED_ROWS) :].index_copy_(1, examples.index, last)
         p_given = logits.softmax(dim=1).gather(1, given[:, None])[:, 0]
@@ -217,6 +218,19 @@ def _tables(state: Mapping[str, Any] | None, checkpoint: str) -> list[Tensor]:
             "(fresh=true sets the old run aside)."
         )
     return tables
+
+
+def last_occurrence(index: Tensor) -> Tensor:
+    """Return for each row of a batch the place, (B,), where it occurs last; mostly its own.
+
+    Written with the values of that place, a row has the same values wherever it occurs. A GPU
+    writes in any order, so otherwise it would be left to chance which of them stay.
+
+    Args:
+        index: rows, (B,), int64.
+    """
+    ordered, place = index.sort(stable=True)
+    return place[torch.searchsorted(ordered, index, right=True) - 1]
 
 
 def merge_tables(tables: Sequence[Tensor]) -> Tensor:

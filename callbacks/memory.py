@@ -5,6 +5,8 @@ import resource
 import sys
 from pathlib import Path
 
+import torch
+
 _STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _SYSTEM = Path("/proc/meminfo")
 _RESET_PEAK = "5"
@@ -35,6 +37,13 @@ def peak_of_life() -> int:
     # kilobytes, except on macOS
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def forget_gpu_peak(device: torch.device) -> None:
+    """Reset the peak of the bytes allocated on a GPU; do nothing on another device."""
+    # before its first use there is no peak yet, and torch raises an error
+    if device.type == "cuda" and torch.cuda.is_initialized():
+        torch.cuda.reset_peak_memory_stats(device)
 
 
 def available() -> int | None:

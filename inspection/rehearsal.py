@@ -105,7 +105,8 @@ def rehearse(
         MeasuredStep(small, watch.seconds[-1], watch.peak_memory[-1] - first.memory_before),
     ]
     steps = 1
-    for next_size in (middle, size):
+    # each once: a recorded step is lost when its Trainer ends, which moves the weights
+    for next_size in dict.fromkeys((middle, size)):
         if next_size == size:
             module.passes, module.recorded_step = passes, recorded_step
         seconds, needed = scaled(points, next_size)

@@ -154,6 +154,10 @@ class NoisyLabelModule(pl.LightningModule):
         else:
             self.averaged.copy_buffers(self.net)
 
+    def on_train_end(self) -> None:
+        """Drop the recorded step: it keeps a step's memory, and the weights move away from it."""
+        self.recorded_step = None
+
     def _optimiser(self) -> LightningOptimizer:
         """Return the optimiser in Lightning's wrapper, whose steps `global_step` counts."""
         optimiser = self.optimizers()

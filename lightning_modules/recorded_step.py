@@ -37,14 +37,16 @@ class CudaGraph:
 
     def __init__(self) -> None:
         self._graph = torch.cuda.CUDAGraph()
+        # one for all warm-ups: what one of them frees is only for its own stream to use again
+        self._side_stream = torch.cuda.Stream()
 
     def warm_up(self, function: Callable[[], Objective]) -> Objective:
         """Run the function on a side stream, because the default stream cannot be recorded."""
-        current_stream, side_stream = torch.cuda.current_stream(), torch.cuda.Stream()
-        side_stream.wait_stream(current_stream)
-        with torch.cuda.stream(side_stream):
+        current_stream = torch.cuda.current_stream()
+        self._side_stream.wait_stream(current_stream)
+        with torch.cuda.stream(self._side_stream):
             output = function()
-        current_stream.wait_stream(side_stream)
+        current_stream.wait_stream(self._side_stream)
         return output
 
     def record(self, function: Callable[[], Objective]) -> Objective:

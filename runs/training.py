@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.loggers import Logger, WandbLogger
 from rich.console import Console
 
+from callbacks import memory
 from callbacks.csv_log import read_metrics
 from callbacks.stop_signals import Stopped, StopSignals
 from callbacks.wandb_log import WandbLog
@@ -87,8 +87,7 @@ def train(settings: Settings) -> Results:
     run.data.unreadable.write_to(run.folder.path)
     print_plan(run, console)
     device = run.trainer.strategy.root_device
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
+    memory.forget_gpu_peak(device)
     logged_facts = {"effective_noise": run.data.manifest.effective_noise}
     loggers = run.trainer.loggers = build_loggers(settings, run.folder.path, logged_facts)
     resume_from = next(iter(run.folder.existing_checkpoints), None)

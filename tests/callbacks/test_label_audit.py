@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves
 from audit.final_predictions import FinalPredictions
 from audit.record import Audit
 from audit.trust import calibrated
-from callbacks.label_audit import LabelAudit, merge_tables
+from callbacks.label_audit import LabelAudit, last_occurrence, merge_tables
 from datamodules.batch import UNKNOWN, Batch
 from datamodules.images import ArrayImages
 from datamodules.labelled_images import LabelledImages
@@ -139,6 +139,31 @@ def test_an_example_twice_in_a_batch_counts_twice() -> None:
     found = audit.audit(data([0], [1], [1]))
     assert found.visits.tolist() == [3]
     assert found.trust.tolist() == pytest.approx([0.4])
+
+
+def test_the_last_occurrence_by_hand() -> None:
+    assert last_occurrence(torch.tensor([5, 2, 5, 0, 2, 5])).tolist() == [5, 4, 5, 3, 4, 5]
+    assert last_occurrence(torch.arange(3)).tolist() == [0, 1, 2]
+
+
+def test_of_an_example_twice_in_a_batch_the_last_visit_stays_whatever_is_written_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A GPU writes in any order."""
+    copy, index = torch.Tensor.index_copy_, torch.tensor([3, 1, 3, 0, 1, 3])
+
+    def shuffled(table: torch.Tensor, dim: int, rows: torch.Tensor, values: torch.Tensor) -> Any:
+        order = torch.randperm(len(rows), generator=generator)
+        return copy(table, dim, rows[order], values[:, order])
+
+    monkeypatch.setattr(torch.Tensor, "index_copy_", shuffled)
+    for seed in range(20):
+        generator = torch.Generator().manual_seed(seed)
+        audit = LabelAudit(size=4, num_classes=2)
+        visit(audit, index.tolist(), [1] * 6, [0.1, 0.9, 0.2, 0.7, 0.6, 0.8], None)
+        suggested, confidence = audit._table[-2:]
+        assert suggested.tolist() == [1, 1, 0, 1]
+        assert confidence.tolist() == pytest.approx([0.7, 0.6, 0, 0.8])
 
 
 def test_state_goes_on_where_it_was(tmp_path: Path) -> None:

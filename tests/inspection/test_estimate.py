@@ -89,7 +89,12 @@ def test_scaling_by_hand() -> None:
     assert scaled([two, four, MeasuredStep(4, 1.2, 30.0)], 6)[0] == pytest.approx(1.2 + 2 * 0.1)
 
 
-def test_the_module_learns_by_real_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("size", "steps"), [(24, [2, 2, 4, 16, *[24] * 4]), (16, [2, 2, 4, *[16] * 4])]
+)
+def test_the_module_learns_by_real_steps(
+    size: int, steps: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As many as are counted, at the sizes that are said."""
     seen: list[int] = []
     step = rehearsal.Stopwatch.on_train_batch_end
@@ -103,8 +108,8 @@ def test_the_module_learns_by_real_steps(monkeypatch: pytest.MonkeyPatch) -> Non
         step(self, trainer, module, outputs, batch, at)
 
     monkeypatch.setattr(rehearsal.Stopwatch, "on_train_batch_end", spy)
-    of("method=ieg", "batch_size=24")
-    assert seen == [2, 2, 4, 16, 24, 24, 24, 24]
+    of("method=ieg", f"batch_size={size}")
+    assert seen == steps
 
 
 def test_too_little_memory_of_a_device_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,6 +231,12 @@ def test_the_peak_of_memory_is_seen_and_forgotten() -> None:
     held.close()
     assert memory.peak() - before > 60 * 2**20
     assert memory.resident() <= memory.peak()
+
+
+def test_the_peak_of_a_gpu_that_was_not_used_yet_need_not_be_forgotten() -> None:
+    """torch knows of no peak before its first use of a GPU, and raises an error."""
+    memory.forget_gpu_peak(torch.device("cuda:0"))
+    memory.forget_gpu_peak(torch.device("cpu"))
 
 
 def test_many_classes_are_cut_to_the_smallest() -> None:

@@ -73,14 +73,13 @@ def replay(
 def fit(module: NoisyLabelModule, steps: list[Step], **trainer: Any) -> None:
     """Take the steps by a Trainer."""
     pl.Trainer(
-        accelerator="cpu",
         max_steps=len(steps),
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
-        **trainer,
+        **{"accelerator": "cpu", **trainer},
     ).fit(module, DataLoader(cast(Any, steps), batch_size=None))
 
 

@@ -35,7 +35,9 @@ def test_a_run_with_beliefs_has_three_panels(tmp_path):
     wrong = np.array([True, True, False, False, False, True])
     draw_run(metrics, "a run", tmp_path / "new" / "run.png", trust=trust, wrong=wrong)
     draw_run(metrics, "a run", tmp_path / "two.png")
-    assert width(tmp_path / "new" / "run.png") == pytest.approx(1.5 * width(tmp_path / "two.png"))
+    # matplotlib 3.10.0 makes the wide one a pixel narrower than 3.11 does
+    wanted = pytest.approx(1.5 * width(tmp_path / "two.png"), abs=1)
+    assert width(tmp_path / "new" / "run.png") == wanted
     assert pixels(tmp_path / "two.png", BLUE) > 100
     assert pixels(tmp_path / "two.png", ORANGE) > 100
 
@@ -49,7 +51,8 @@ def test_missing_curves_are_left_out(tmp_path):
 def test_trust_where_nobody_knows_the_truth(tmp_path):
     draw_run({}, "", tmp_path / "run.png", trust=np.linspace(0, 1, 50))
     draw_run({}, "", tmp_path / "none.png")
-    assert width(tmp_path / "run.png") == pytest.approx(1.5 * width(tmp_path / "none.png"))
+    wanted = pytest.approx(1.5 * width(tmp_path / "none.png"), abs=1)
+    assert width(tmp_path / "run.png") == wanted
     with Image.open(tmp_path / "run.png") as image:
         drawn = np.asarray(image.convert("RGB")).astype(int)
     pale_purple = 0.55 * np.array([0xCC, 0x79, 0xA7]) + 0.45 * 255
