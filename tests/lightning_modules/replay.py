@@ -12,6 +12,7 @@ independent float64 implementation differs from the same records, are the golden
 """
 
 import argparse
+import gc
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -72,6 +73,9 @@ def replay(
 
 def fit(module: NoisyLabelModule, steps: list[Step], **trainer: Any) -> None:
     """Take the steps by a Trainer."""
+    # Trainer and module refer to each other: left to Python, those of the tests before, with the
+    # graphs of their last steps, pile up to gigabytes.
+    gc.collect()
     pl.Trainer(
         max_steps=len(steps),
         logger=False,
