@@ -3,6 +3,7 @@
 python train.py dataset=cifar10_asym noise=0.4 method=ieg
 """
 
+import gc
 import os
 import signal
 import sys
@@ -34,6 +35,7 @@ def run(cfg: DictConfig) -> Results:
     """
     end_with_first_rank()
     keep_freed_memory()
+    gc.collect()  # a job before, whose Trainer, network and data refer to one another
     settings = plain_settings(cfg)
     check_settings(settings, sweeping=HydraConfig.get().mode == RunMode.MULTIRUN)
     if settings["mode"] != "compare":

@@ -1,18 +1,23 @@
 """The main job through its modes, in this process: train, come back, evaluate."""
 
 import csv
+import gc
 import json
 import re
 import shutil
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 import torch
+from omegaconf import DictConfig
 from PIL import Image
 
+import train as entry_point
 from callbacks.checkpoint_file import load
 from callbacks.csv_log import read_metrics
 from callbacks.weight_histogram import GROUPS
@@ -538,3 +543,26 @@ def test_a_network_that_does_not_fit_is_told_and_nothing_is_opened(tmp_path: Pat
     with pytest.raises(ValueError, match="cannot be trained on pictures of 8x8"):
         train(quick(tmp_path / "run", *net))
     assert not (tmp_path / "run").exists()
+
+
+def test_a_job_begins_without_what_the_one_before_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Data:
+        def __init__(self) -> None:
+            self.trainer = self
+
+    left: list[weakref.ref[Data]] = []
+
+    def job(settings: dict[str, Any]) -> dict[str, Any]:
+        alive = sum(data() is not None for data in left)
+        left.append(weakref.ref(Data()))
+        return {"alive": alive}
+
+    monkeypatch.setattr(entry_point, "plain_settings", lambda _: {"mode": "compare"})
+    monkeypatch.setattr(entry_point, "check_settings", lambda *_, **__: None)
+    monkeypatch.setattr(entry_point, "HydraConfig", mock.Mock())
+    monkeypatch.setattr(entry_point, "get_method", lambda _: job)
+    gc.disable()
+    try:
+        assert [entry_point.run(DictConfig({})) for _ in range(3)] == [{"alive": 0}] * 3
+    finally:
+        gc.enable()
