@@ -116,7 +116,7 @@ def evaluator(module: NoisyLabelModule, trainer: pl.Trainer) -> Logits:
     return logits
 
 
-# Rows of the training list, given labels, and what Bayes' rule needs of the predictions.
+# Rows of the examples' list, given labels, and what Bayes' rule needs of the predictions.
 IndexedTerms = tuple[Tensor, Tensor, BayesTerms]
 
 

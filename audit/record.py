@@ -16,9 +16,9 @@ SUSPICIOUS = 0.5
 
 
 class Audit(NamedTuple):
-    """The audit of M noisy examples, in order of the data set's training list."""
+    """The audit of M noisy examples, in order of the training list; or of M test labels."""
 
-    index: Integers  # type: ignore[assignment]  # (M,) row in the data set's training list
+    index: Integers  # type: ignore[assignment]  # (M,) row in that list
     given: Integers  # (M,) the given label
     clean: Integers  # (M,) the true one, UNKNOWN, or KNOWN_WRONG
     suggested: Integers  # (M,) the class the network thinks likeliest

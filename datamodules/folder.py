@@ -41,9 +41,9 @@ class Folder(PictureDataModule):
     The test set is the test split, if there is one. Otherwise it is about `test_share` of the
     trusted rows if that is at least one in half of the classes, else of all labelled rows; a note
     says so. It does not depend on the seed, and a picture in it stays there when more labels are
-    checked. If lists of checked pictures say that some of them were tested on, it is about
-    `test_share` of all labelled rows, and those: to be tested on no others than doubtful pictures
-    that were checked would say little.
+    checked, unless only now they are enough for a test set of trusted rows. If lists of checked
+    pictures say that some of them were tested on, it is about `test_share` of all labelled rows,
+    and those: to be tested on no others than doubtful pictures that were checked would say little.
 
     Args:
         folder: the folder of the pictures; unlike other data sets' `data_dir`, it identifies them.
@@ -174,16 +174,18 @@ class Folder(PictureDataModule):
         has_enough = bool((count * self.test_share >= 1).mean() >= 0.5)
         from_trusted = has_enough and not was_tested.any()
         candidate = trusted if from_trusted else label >= 0
+        test |= was_tested
         untested = []
         for class_index, name in enumerate(names):
             class_rows = np.flatnonzero(candidate & (label == class_index))
             name_hash = np.array([_name_hash(rows[row].path) for row in class_rows.tolist()])
-            num_wanted = max(1, int((name_hash < self.test_share).sum()))
+            is_tested = test[class_rows]
+            num_wanted = max(1, int((is_tested | (name_hash < self.test_share)).sum()))
             num_test = min(num_wanted, len(class_rows) - 1)  # one at least is trained on
-            test[class_rows[np.argsort(name_hash)[: max(num_test, 0)]]] = True
-            if num_test < 1:
+            tested_first = np.lexsort((name_hash, ~is_tested))
+            test[class_rows[tested_first[: max(num_test, 0)]]] = True
+            if not test[class_rows].any():
                 untested.append(name)
-        test |= was_tested
         num_known = int((test & trusted).sum())
         self.notes.append(
             f"no test split is given: {test.sum():,} pictures are held out of training to test on, "
@@ -250,24 +252,27 @@ class Folder(PictureDataModule):
         Without a test split a share of them is held out of training, as once enough labels are
         trusted the network is tested on trusted ones alone.
         """
-        of_tests = 0
+        num_held_out = 0  # of each class
         if not self._has_test_split:
-            of_tests = round(SUGGESTED_PER_CLASS * self.test_share)
-            of_tests = min(max(1, of_tests), SUGGESTED_PER_CLASS - 1)
+            num_held_out = round(SUGGESTED_PER_CLASS * self.test_share)
+            num_held_out = min(max(1, num_held_out), SUGGESTED_PER_CLASS - 1)
 
-        def of(
-            files: PicturePaths, label: Labels, per_class: int, what: str
+        def choose(
+            files: PicturePaths, label: Labels, per_class: int, description: str
         ) -> list[tuple[str, int]]:
             if not per_class or not len(label):
                 return []
-            images = self._checked_images(files, what)
+            images = self._checked_images(files, description)
             rows = suggest(images, label, per_class, lambda rows: self._unread(files, rows))
             return [(files.paths[row], int(label[row])) for row in rows.tolist()]
 
         training, test = self.training_list, self._test_list
-        held_out = of(test.files, test.label, of_tests, "test")
-        others = of(training.files, training.given, SUGGESTED_PER_CLASS - of_tests, "training")
-        return insert_every(SUGGESTED_PER_CLASS // max(1, of_tests), held_out, others)
+        num_others = SUGGESTED_PER_CLASS - num_held_out
+        held_out = choose(test.files, test.label, num_held_out, "test")
+        others = choose(training.files, training.given, num_others, "training")
+        # not all held-out ones first, however large their share is
+        distance = max(2, SUGGESTED_PER_CLASS // max(1, num_held_out))
+        return insert_every(distance, held_out, others)
 
     def _suggestions_file(self) -> Path:
         """Return where that list goes; a folder of the same name may have one there."""

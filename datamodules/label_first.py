@@ -25,7 +25,7 @@ def suggest(
     cluster's centre is chosen, the largest cluster first.
 
     Args:
-        images: the N images of the training list.
+        images: the N images of a list.
         given: their labels (N,), -1 where there is none.
         per_class: the most rows of each class.
         unread: of rows that were opened, tells which could not be read: nobody can check these.

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from datamodules.folder import Folder
+from datamodules.folder import Folder, _name_hash
 from datamodules.manifest import Manifest
 
 SETTINGS = {
@@ -180,6 +180,50 @@ def test_checked_test_pictures_do_not_become_the_whole_test_set(tmp_path: Path) 
             tmp_path / "zoo",
             trusted=str(table(tmp_path / "x.csv", "path,true_label,tested", "a/0.png,a,perhaps")),
         )
+
+
+def test_tested_pictures_stay_whichever_of_several_lists_names_them(tmp_path: Path) -> None:
+    for number in range(120):
+        picture(tmp_path / "zoo" / "abc"[number % 3] / f"{number}.png", number)
+    before = folder(tmp_path / "zoo")
+    tested = [path for path, *_ in before.tested_pictures()]
+    plain = [f"{path},{path[0]}" for path in before.paths[::2]]
+    marked = [f"{path},{path[0]},yes" for path in tested[:4]]
+    lists = {
+        "plain": table(tmp_path / "plain.csv", "path,true_label", *plain),
+        "marked": table(tmp_path / "marked.csv", "path,true_label,tested", *marked),
+        "more": table(tmp_path / "more.csv", "path,true_label,tested", f"{tested[5]},,yes"),
+    }
+    for order in (("plain", "marked", "more"), ("marked", "more", "plain"), ("more", "plain")):
+        again = folder(tmp_path / "zoo", trusted=[str(lists[name]) for name in order])
+        assert [path for path, *_ in again.tested_pictures()] == tested
+
+
+def test_a_corrected_test_picture_leaves_its_class_one_to_train_on(tmp_path: Path) -> None:
+    for number in range(60):
+        picture(tmp_path / "zoo" / "abc"[number % 3] / f"{number}.png", number)
+    alone = min((f"d/{number}.png" for number in range(100)), key=_name_hash)
+    picture(tmp_path / "zoo" / alone, 1)
+    before = folder(tmp_path / "zoo")
+    assert "NOTE: 1 of 4 classes have too few pictures to test on: d" in before.notes
+    tested = [path for path, *_ in before.tested_pictures()]
+    assert _name_hash(alone) < min(map(_name_hash, tested))
+    listed = table(tmp_path / "next.csv", "path,true_label,tested", f"{tested[0]},d,yes")
+    again = folder(tmp_path / "zoo", trusted=str(listed))
+    assert [path for path, *_ in again.tested_pictures()] == tested
+    assert alone in again.paths
+    assert not [note for note in again.notes if "too few" in note or "no picture" in note]
+
+
+def test_rows_without_a_label_keep_their_split(zoo: Path, tmp_path: Path) -> None:
+    rows = ["ape/0.png,ape,test,", "ape/1.png,ape,,", "bee/6.png,bee,,", "ape/2.png,,test,bee"]
+    labels = table(
+        tmp_path / "l.csv", "path,label,split,given_label", *rows, "ape/3.png,,train,cow"
+    )
+    assert folder(zoo, labels=str(labels)).unlabelled_pictures() == [
+        ("ape/2.png", "test", "", "bee"),
+        ("ape/3.png", "train", "", "cow"),
+    ]
 
 
 def test_what_was_kept_is_the_same_whatever_became_of_the_lists(zoo: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from lightning_modules.passes import Passes
 from lightning_modules.shared_convolutions import _KnownConvolution
 from models.resnet_cifar import ResNetCifar
 from models.wide_resnet import WideResNet
+from tests.lightning_modules.test_methods import batch, module_of
 
 
 class CountConvolutions(TorchDispatchMode):
@@ -130,6 +131,20 @@ def test_nothing_is_shared_under_autocast() -> None:
             found = passes.logits(None, image)
     assert torch.equal(found, expected)
     assert not torch.equal(found, in_float32)
+
+
+def test_the_step_of_l2r_computes_the_convolutions_of_its_noisy_batch_once() -> None:
+    """In forward mode; beside them, only those of the probe's pass."""
+    module: Any = module_of("l2r")
+    train, probe = batch(False, 1), batch(False, 2)
+    with CountConvolutions() as once:
+        forward_mode(module.passes, train.weak)
+    with CountConvolutions() as for_probe:
+        module.passes.logits(None, probe.weak)
+    with CountConvolutions() as step:
+        module.objective(train, probe)
+    assert once.count > 0 < for_probe.count
+    assert step.count == once.count + for_probe.count
 
 
 @pytest.mark.parametrize("geometry", [(1, 0, 1, 1), ((2, 1), (1, 2), (1, 2), 2)], ids=str)

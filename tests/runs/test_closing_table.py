@@ -51,6 +51,19 @@ def test_every_test_set_has_its_rows(capsys: pytest.CaptureFixture[str]) -> None
     assert rows["val accuracy, top 5"] == "87.50%"
 
 
+def test_unchecked_test_labels_have_a_row_if_any_were_judged(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tested = {"data/tested": 40, "data/tested_checked": 30}
+    for suspicious in (0, 3):
+        rows = shown(capsys, **tested, **{"data/tested_suspicious": suspicious})
+        assert rows["test accuracy, last"] == (
+            f"50.00%  of 40 images, 30 with checked labels, {suspicious} with suspicious ones"
+        )
+        assert rows["unchecked test labels"] == "run/labels_test.csv"
+    assert "unchecked test labels" not in shown(capsys, **tested)
+
+
 def test_it_goes_where_its_console_writes(capsys: pytest.CaptureFixture[str]) -> None:
     print_closing_table(
         RESULTS, Path("run"), Console(quiet=True)
