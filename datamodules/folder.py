@@ -25,7 +25,7 @@ from datamodules.noise import Labels
 from datamodules.phrases import as_shell_argument, counted, first_few
 from datamodules.picture_data import PictureDataModule
 from datamodules.picture_lists import LabelledPaths, PicturePaths, TrainingList, portable_path
-from datamodules.split import Checked, Mask, Unlabelled, insert_every
+from datamodules.split import CHECKED, Checked, Mask, Unlabelled, insert_every
 from datamodules.tables import as_paths, has_entries, is_utf8, read_table, table_writer
 
 # How many labels of each class to check for a first probe set.
@@ -44,6 +44,7 @@ class Folder(PictureDataModule):
     checked, unless only now they are enough for a test set of trusted rows. If lists of checked
     pictures say that some of them were tested on, it is about `test_share` of all labelled rows,
     and those: to be tested on no others than doubtful pictures that were checked would say little.
+    If the labels of a part of it are known to be right, that part is a second test set, `checked`.
 
     Args:
         folder: the folder of the pictures; unlike other data sets' `data_dir`, it identifies them.
@@ -205,8 +206,13 @@ class Folder(PictureDataModule):
         return Checked(np.flatnonzero(trusted), self.training_list.true[trusted])
 
     def read_test_lists(self, manifest: Manifest) -> Mapping[str, LabelledPaths]:
-        """Return the test set."""
-        return {"test": self._test_list}
+        """Return the test set and, if only a part of it is known to be right, that part."""
+        test_list, right = self._test_list, np.flatnonzero(self._test_is_trusted).tolist()
+        lists = {"test": test_list}
+        if 0 < len(right) < len(test_list.paths):
+            paths = [test_list.paths[row] for row in right]
+            lists[CHECKED] = LabelledPaths(test_list.root, paths, test_list.label[right])
+        return lists
 
     def tested_pictures(self) -> Sequence[tuple[str, int, bool]]:
         """Return each test picture's path, label, and whether the label is known to be right."""
@@ -236,9 +242,11 @@ class Folder(PictureDataModule):
             )
         suggested = self._suggest()
         path.parent.mkdir(exist_ok=True)
-        with table_writer(path, ["path", "label", "true_label"]) as rows:
+        tested = set(self._test_list.paths)
+        with table_writer(path, ["path", "label", "true_label", "tested"]) as rows:
             for picture, label in suggested:
-                rows.writerow([picture, self.training_list.class_names[label], ""])
+                name, is_tested = self.training_list.class_names[label], picture in tested
+                rows.writerow([picture, name, "", "yes" if is_tested else "no"])
         return (
             f"No label in {self.data_dir} is trusted, and this method needs some: "
             f"{SUGGESTED_PER_CLASS} of each class are a good start. {path} lists which to check "

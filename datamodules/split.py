@@ -9,6 +9,8 @@ import numpy.typing as npt
 from datamodules.noise import Labels, rows_by_class
 
 Mask = npt.NDArray[np.bool_]
+# Name of a test set that is a part of the main one: what has labels that are known to be right.
+CHECKED = "checked"
 T = TypeVar("T")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from datamodules.base import NoisyLabelDataModule
+from datamodules.split import CHECKED
 from datamodules.whole_pictures import WholePictures, check_memory
 from inspection.class_findings import add_classes
 from inspection.duplicates import NOISY, PROBE
@@ -82,6 +83,7 @@ def _add_pictures(
 ) -> None:
     began = time.perf_counter()
     sets = {NOISY: data.train_set, PROBE: data.probe_set, **data.test_sets}
+    sets.pop(CHECKED, None)  # a part of another
     scanned_splits = scan_splits(sets, console)
     seconds = time.perf_counter() - began
     total = sum(map(len, sets.values()))

@@ -5,6 +5,7 @@ import numpy as np
 from datamodules.base import NoisyLabelDataModule
 from datamodules.noise import effective_rate
 from datamodules.phrases import first_few
+from datamodules.split import CHECKED
 from inspection.class_counts import (
     FEW_EXAMPLES,
     PAPERS_PROBE,
@@ -64,7 +65,7 @@ def add_classes(
                 f"There is no picture in {name}, so nothing could be judged: give a test split "
                 "with labels."
             )
-        elif untested := empty_classes(columns[name], names):
+        elif name != CHECKED and (untested := empty_classes(columns[name], names)):
             findings.warn(
                 f"classes that are not in {name}, which will say nothing of them: "
                 f"{len(untested)} of {classes} ({first_few(untested)})"

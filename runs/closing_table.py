@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from audit.files import CLEANED, LABELS, NEXT, TESTED, part_seen
+from datamodules.split import CHECKED
 from datamodules.unreadable import FILE as UNREADABLE
 from report.headline import tested_on
 from runs.loggers import sync_hint
@@ -35,7 +36,10 @@ def print_closing_table(results: Results, folder: Path, console: Console | None 
     for key in results:
         name, _, metric = key.partition("/")
         if name != "test" and metric in ("acc_last", "top5_last"):
-            add_row(f"{name} accuracy, {'last' if metric == 'acc_last' else 'top 5'}", key)
+            note = f"  of {results['data/tested_checked']:,} images" if name == CHECKED else ""
+            add_row(
+                f"{name} accuracy, {'last' if metric == 'acc_last' else 'top 5'}", key, note=note
+            )
     if results.get("test/step_cycle_end") not in (None, results["steps"]):
         note = f"  (step {results['test/step_cycle_end']}, cycle_end.ckpt)"
         add_row("… at the last cycle's end", "test/acc_cycle_end", note=note)

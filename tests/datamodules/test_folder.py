@@ -407,6 +407,31 @@ def test_who_checks_the_suggested_pictures_is_tested_on_a_fifth_of_them(
         assert data.num_probe == 3 * (checked_per_class - share)
 
 
+def test_the_test_set_stays_when_the_first_list_is_filled_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what was checked of it is a test set too."""
+    monkeypatch.chdir(tmp_path)
+    for number in range(120):
+        picture(tmp_path / "zoo" / "abc"[number % 3] / f"{number}.png", number)
+    before = folder(tmp_path / "zoo")
+    assert list(before.test_lists) == ["test"]
+    before.advice_without_probe()
+    rows = list(csv.DictReader(FIRST.read_text().splitlines()))
+    for count in (6, 25, 30):
+        filled = [f"{row['path']},{row['label']},{row['tested']}" for row in rows[:count]]
+        checked = table(tmp_path / "c.csv", "path,true_label,tested", *filled)
+        data = folder(tmp_path / "zoo", trusted=str(checked))
+        assert data.test_lists["test"].paths == before.test_lists["test"].paths
+        expected = {row["path"] for row in rows[:count] if row["tested"] == "yes"}
+        assert set(data.test_lists["checked"].paths) == expected
+        assert len(expected) == count // 5
+        data.setup()
+        assert data.test_sets["checked"].label.tolist() == [
+            "abc".index(path[0]) for path in data.test_lists["checked"].paths
+        ]
+
+
 def test_a_test_split_that_is_given_is_not_to_be_labelled_first(
     zoo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -443,7 +468,7 @@ def test_a_list_of_what_to_label_first_that_is_filled_in_stays(
     data = folder(zoo)
     data.advice_without_probe()
     path = FIRST
-    path.write_text(path.read_text().replace("bee,\n", "bee,bee\n", 1))
+    path.write_text(path.read_text().replace("bee,,no\n", "bee,bee,no\n", 1))
     work = path.read_text()
     assert ",bee,bee" in work
     assert f"is filled in: give dataset.trusted={path}" in data.advice_without_probe()
