@@ -165,11 +165,11 @@ def test_wandb_runs_offline_without_a_key_and_says_how_to_sync(tmp_path: Path) -
 
 
 CTRL_C = """
-import os, runpy, signal, sys
+import runpy, signal, sys
 from lightning_modules.base import NoisyLabelModule
 
 def press(*_):
-    os.kill(os.getpid(), signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)  # to this thread: it is answered before the next line
     raise AssertionError("it went on")
 
 NoisyLabelModule.forward = press
