@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,21 +76,41 @@ def cell(values: Sequence[float]) -> str:
     return f"{mean:.3f}{spread}"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def print_table(
+    description: str,
+    heads: Sequence[str],
+    measure: Callable[[Path, str, int, Sequence[str]], Sequence[float]],
+) -> None:
+    """Print what is measured for each method and seed of the command line, a method a row.
+
+    Args:
+        description: of the benchmark.
+        heads: the column heads; the first is the methods'.
+        measure: maps an empty folder, a method, a seed and other overrides to the values of all
+            other columns.
+    """
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--methods", nargs="+", default=["supervised", "l2r", "ieg"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     args, other_overrides = parser.parse_known_args()
-    print(f"| cleaned by | n | {' | '.join(COLUMNS.values())} |")
-    print("|---" * (len(COLUMNS) + 2) + "|")
+    print(f"| {' | '.join([heads[0], 'n', *heads[1:]])} |")
+    print("|---" * (len(heads) + 1) + "|")
     for method in args.methods:
         with tempfile.TemporaryDirectory() as folder:
             rows = [
-                circle(Path(folder) / str(seed), method, seed, other_overrides)
+                measure(Path(folder) / str(seed), method, seed, other_overrides)
                 for seed in args.seeds
             ]
-        cells = [cell([row[name] for row in rows]) for name in COLUMNS]
+        cells = [cell(values) for values in zip(*rows, strict=True)]
         print(f"| {method} | {len(rows)} | {' | '.join(cells)} |", flush=True)
+
+
+def main() -> None:
+    def measure(*arguments: Any) -> list[float]:
+        row = circle(*arguments)
+        return [row[name] for name in COLUMNS]
+
+    print_table(__doc__.splitlines()[0], ["cleaned by", *COLUMNS.values()], measure)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,12 @@
 
 Writes scikit-learn's digits as a folder of pictures, of which three in ten are the test split. In
 both splits 40 % of the 7s, 2s, 5s, 6s and 3s lie in the folder of a look-alike. Ten training
-pictures of each class are checked. The truth is kept from the run, and compared with what
-`labels_test.csv` says. Other overrides go to every run.
+pictures of each class are checked. A seed draws all of this. The truth is kept from the run, and
+compared with what `labels_test.csv` says. Other overrides go to every run.
 """
 
-import argparse
 import csv
-import tempfile
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,9 +19,11 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from audit.detection import auroc, average_precision
 from audit.record import SUSPICIOUS
-from benchmarks.circle import cell, train
+from benchmarks.circle import print_table, train
 
 LOOK_ALIKE = {7: 1, 2: 7, 5: 6, 6: 5, 3: 8}
 RATE, TEST_SHARE, CHECKED_PER_CLASS = 0.4, 0.3, 10
@@ -77,21 +78,5 @@ def measure(folder: Path, method: str, seed: int, overrides: Sequence[str]) -> l
     return [float("nan" if value is None else value) for value in values]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--methods", nargs="+", default=["supervised", "l2r", "ieg"])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
-    args, overrides = parser.parse_known_args()
-    print(f"| method | n | {' | '.join(COLUMNS)} |")
-    print("|---" * (len(COLUMNS) + 2) + "|")
-    for method in args.methods:
-        with tempfile.TemporaryDirectory() as folder:
-            rows = [
-                measure(Path(folder) / str(seed), method, seed, overrides) for seed in args.seeds
-            ]
-        cells = [cell(values) for values in zip(*rows, strict=True)]
-        print(f"| {method} | {len(rows)} | {' | '.join(cells)} |", flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    print_table(__doc__.splitlines()[0], ["method", *COLUMNS], measure)
