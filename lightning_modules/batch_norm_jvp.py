@@ -8,32 +8,27 @@ The Jacobian of x̂ is symmetric, so the first term is what the backward pass re
 gradient ẋ. torch's own rule takes a dozen passes over x; this one takes three.
 """
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
+
+from lightning_modules.replaced_function import ReplacedFunctionMode
 
 
-class FusedBatchNormMode(TorchFunctionMode):
+class FusedBatchNormMode(ReplacedFunctionMode):
     """Context in which BatchNorm by batch statistics runs as `_BatchNormFunction`.
 
     For passes that need tangents but no gradients: `_BatchNormFunction` has no backward pass.
     """
 
-    def __torch_function__(
-        self,
-        func: Any,
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func is F.batch_norm:
-            return _batch_norm(*args, **kwargs)
-        return func(*args, **kwargs)
+    def __init__(self) -> None:
+        super().__init__(F.batch_norm)
+
+    def replacement(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the normalised batch; see `F.batch_norm` for the arguments."""
+        return _batch_norm(*args, **kwargs)
 
 
 def _batch_norm(

@@ -9,14 +9,15 @@ probe's are in memory.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
+
+from lightning_modules.replaced_function import ReplacedFunctionMode
 
 
 class _KeptOutput(NamedTuple):
@@ -34,7 +35,7 @@ class _KeptOutput(NamedTuple):
         return self.value._version != self.version
 
 
-class SharedConvolutions(TorchFunctionMode):
+class SharedConvolutions(ReplacedFunctionMode):
     """Context of a pass: the first pass in it, without a graph, keeps what the second one takes.
 
     A convolution is computed again if its output was overwritten, and under autocast, which rounds
@@ -42,7 +43,7 @@ class SharedConvolutions(TorchFunctionMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(F.conv2d)
         self._is_second_pass = False
         self._kept: deque[_KeptOutput] = deque()  # of each convolution, in the order of the calls
 
@@ -51,19 +52,7 @@ class SharedConvolutions(TorchFunctionMode):
         super().__exit__(*exception)
         self._is_second_pass = True
 
-    def __torch_function__(
-        self,
-        func: Any,
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
-        if func is F.conv2d:
-            return self._convolution(*args, **kwargs)
-        return func(*args, **kwargs)
-
-    def _convolution(
+    def replacement(
         self,
         input: Tensor,
         weight: Tensor,
@@ -73,6 +62,7 @@ class SharedConvolutions(TorchFunctionMode):
         dilation: Any = 1,
         groups: int = 1,
     ) -> Tensor:
+        """Return the convolution, kept by the first pass or computed."""
         arguments = (input, weight, bias, stride, padding, dilation, groups)
         if self._is_second_pass and self._kept:
             kept = self._kept.popleft()
