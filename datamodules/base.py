@@ -62,6 +62,7 @@ class TestSet(NamedTuple):
 
     images: Images
     label: Labels  # (M,) int64
+    rows: Labels | None = None  # (M,) int64, of the images; None: all, in order
 
 
 class NoisyLabelDataModule(LightningDataModule):
@@ -212,13 +213,21 @@ class NoisyLabelDataModule(LightningDataModule):
         unknown = np.full(len(rows), UNKNOWN)
         return LabelledImages(tested.images, tested.label.numpy()[rows], unknown, rows)
 
+    @property
+    def all_images(self) -> list[Images]:
+        """The images of the training list and of all test sets, each once."""
+        lists = [examples.images for examples in (self.train_set, *self.test_sets.values())]
+        return list({id(images): images for images in lists}.values())
+
     def _set_data(self, images: Images, manifest: Manifest, tests: Mapping[str, TestSet]) -> None:
         trusted = manifest.probe_label
         self.train_set = LabelledImages(images, manifest.given, manifest.clean, manifest.train_rows)
         self.probe_set = LabelledImages(images, trusted, trusted, manifest.probe_rows)
         self.test_sets = {
-            name: LabelledImages(images, label, label, np.arange(len(label)))
-            for name, (images, label) in tests.items()
+            name: LabelledImages(
+                images, label, label, np.arange(len(label)) if rows is None else rows
+            )
+            for name, (images, label, rows) in tests.items()
         }
         self.manifest = manifest
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from datamodules.atomic import write_text
+from datamodules.base import TEST, TestSet
 from datamodules.config_checks import is_number
 from datamodules.folder_rows import (
     PictureRow,
@@ -19,12 +20,14 @@ from datamodules.folder_rows import (
     read_folder_rows,
     read_table_rows,
 )
+from datamodules.held_out import choose_held_out
+from datamodules.images import Images
 from datamodules.label_first import suggest
 from datamodules.manifest import Manifest
 from datamodules.noise import Labels
-from datamodules.phrases import as_shell_argument, counted, first_few
+from datamodules.phrases import as_shell_argument, counted
 from datamodules.picture_data import PictureDataModule
-from datamodules.picture_lists import LabelledPaths, PicturePaths, TrainingList, portable_path
+from datamodules.picture_lists import LabelledPaths, PicturePaths, TrainingList
 from datamodules.split import CHECKED, Checked, Mask, Unlabelled, insert_every
 from datamodules.tables import as_paths, has_entries, is_utf8, read_table, table_writer
 
@@ -82,6 +85,9 @@ class Folder(PictureDataModule):
         self.test_share = test_share
         self._kept_file = kept
         super().__init__(data_dir=folder, labels=labels if is_manifest else None, **rest)
+        self._checked_tests = np.flatnonzero(self._test_is_trusted)
+        if 0 < len(self._checked_tests) < len(self._test_is_trusted):
+            self.test_names += (CHECKED,)
 
     def read_training_list(self) -> TrainingList:
         """Read the table, or look through the folders."""
@@ -161,8 +167,8 @@ class Folder(PictureDataModule):
     def _test_rows(
         self, rows: Sequence[PictureRow], label: Labels, trusted: Mask, names: Sequence[str]
     ) -> Mask:
-        test = np.array([row.test for row in rows])
-        if test.any():
+        if self._has_test_split:
+            test = np.array([row.test for row in rows])
             num_known = sum(row.test and (row.trusted or row.true_label != "") for row in rows)
             if num_known < test.sum() and (num_known or self.table):  # nobody checks folders
                 self.notes.append(
@@ -170,34 +176,8 @@ class Folder(PictureDataModule):
                     "checked; the others may be labelled wrongly"
                 )
             return test
-        count = np.bincount(label[trusted], minlength=len(names))
-        was_tested = np.array([row.was_tested for row in rows]) & (label >= 0)
-        has_enough = bool((count * self.test_share >= 1).mean() >= 0.5)
-        from_trusted = has_enough and not was_tested.any()
-        candidate = trusted if from_trusted else label >= 0
-        test |= was_tested
-        untested = []
-        for class_index, name in enumerate(names):
-            class_rows = np.flatnonzero(candidate & (label == class_index))
-            name_hash = np.array([_name_hash(rows[row].path) for row in class_rows.tolist()])
-            is_tested = test[class_rows]
-            num_wanted = max(1, int((is_tested | (name_hash < self.test_share)).sum()))
-            num_test = min(num_wanted, len(class_rows) - 1)  # one at least is trained on
-            tested_first = np.lexsort((name_hash, ~is_tested))
-            test[class_rows[tested_first[: max(num_test, 0)]]] = True
-            if not test[class_rows].any():
-                untested.append(name)
-        num_known = int((test & trusted).sum())
-        self.notes.append(
-            f"no test split is given: {test.sum():,} pictures are held out of training to test on, "
-            f"{num_known:,} of them with trusted labels"
-            + ("" if num_known == test.sum() else "; the others may be labelled wrongly")
-        )
-        if untested:
-            self.notes.append(
-                f"NOTE: {len(untested)} of {len(names)} classes have too few pictures to test on: "
-                f"{first_few(untested)}"
-            )
+        test, notes = choose_held_out(rows, label, trusted, names, self.test_share)
+        self.notes += notes
         return test
 
     def checked(self) -> Checked:
@@ -206,13 +186,14 @@ class Folder(PictureDataModule):
         return Checked(np.flatnonzero(trusted), self.training_list.true[trusted])
 
     def read_test_lists(self, manifest: Manifest) -> Mapping[str, LabelledPaths]:
-        """Return the test set and, if only a part of it is known to be right, that part."""
-        test_list, right = self._test_list, np.flatnonzero(self._test_is_trusted).tolist()
-        lists = {"test": test_list}
-        if 0 < len(right) < len(test_list.paths):
-            paths = [test_list.paths[row] for row in right]
-            lists[CHECKED] = LabelledPaths(test_list.root, paths, test_list.label[right])
-        return lists
+        """Return the test set."""
+        return {TEST: self._test_list}
+
+    def _set_data(self, images: Images, manifest: Manifest, tests: Mapping[str, TestSet]) -> None:
+        if CHECKED in self.test_names:
+            rows, label = self._checked_tests, self._test_list.label
+            tests = {**tests, CHECKED: TestSet(tests[TEST].images, label[rows], rows)}
+        super()._set_data(images, manifest, tests)
 
     def tested_pictures(self) -> Sequence[tuple[str, int, bool]]:
         """Return each test picture's path, label, and whether the label is known to be right."""
@@ -242,11 +223,8 @@ class Folder(PictureDataModule):
             )
         suggested = self._suggest()
         path.parent.mkdir(exist_ok=True)
-        tested = set(self._test_list.paths)
         with table_writer(path, ["path", "label", "true_label", "tested"]) as rows:
-            for picture, label in suggested:
-                name, is_tested = self.training_list.class_names[label], picture in tested
-                rows.writerow([picture, name, "", "yes" if is_tested else "no"])
+            rows.writerows(suggested)
         return (
             f"No label in {self.data_dir} is trusted, and this method needs some: "
             f"{SUGGESTED_PER_CLASS} of each class are a good start. {path} lists which to check "
@@ -254,11 +232,11 @@ class Folder(PictureDataModule):
             f"give {as_shell_argument('dataset.trusted', path)}. method=supervised needs none."
         )
 
-    def _suggest(self) -> list[tuple[str, int]]:
-        """Return path and label of pictures to check first.
+    def _suggest(self) -> list[list[str]]:
+        """Return the rows of a list of pictures to check first.
 
-        Without a test split a share of them is held out of training, as once enough labels are
-        trusted the network is tested on trusted ones alone.
+        Without a test split a share of them is held out of training, so that the test set has
+        checked labels too.
         """
         num_held_out = 0  # of each class
         if not self._has_test_split:
@@ -266,18 +244,19 @@ class Folder(PictureDataModule):
             num_held_out = min(max(1, num_held_out), SUGGESTED_PER_CLASS - 1)
 
         def choose(
-            files: PicturePaths, label: Labels, per_class: int, description: str
-        ) -> list[tuple[str, int]]:
+            files: PicturePaths, label: Labels, per_class: int, description: str, tested: str
+        ) -> list[list[str]]:
             if not per_class or not len(label):
                 return []
             images = self._checked_images(files, description)
             rows = suggest(images, label, per_class, lambda rows: self._unread(files, rows))
-            return [(files.paths[row], int(label[row])) for row in rows.tolist()]
+            names = self.training_list.class_names
+            return [[files.paths[row], names[label[row]], "", tested] for row in rows.tolist()]
 
         training, test = self.training_list, self._test_list
         num_others = SUGGESTED_PER_CLASS - num_held_out
-        held_out = choose(test.files, test.label, num_held_out, "test")
-        others = choose(training.files, training.given, num_others, "training")
+        held_out = choose(test.files, test.label, num_held_out, "test", "yes")
+        others = choose(training.files, training.given, num_others, "training", "no")
         # not all held-out ones first, however large their share is
         distance = max(2, SUGGESTED_PER_CLASS // max(1, num_held_out))
         return insert_every(distance, held_out, others)
@@ -297,12 +276,6 @@ class Folder(PictureDataModule):
             return path
         folder_hash = hashlib.sha256(str(folder).encode("utf-8", "surrogateescape")).hexdigest()[:6]
         return path.with_name(f"{folder.name}-{folder_hash}-label_these_first.csv")
-
-
-def _name_hash(path: str) -> float:
-    """Return where in [0, 1) a picture stands, by its name alone."""
-    digest = hashlib.sha256(portable_path(path).encode("utf-8", "surrogateescape")).digest()
-    return float(int.from_bytes(digest[:6], "big") / 2**48)
 
 
 def _read_listing(file: Path) -> list[PictureRow]:

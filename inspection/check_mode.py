@@ -99,8 +99,7 @@ def _add_pictures(
 
 
 def _add_memory(findings: Findings, data: NoisyLabelDataModule) -> None:
-    lists = [examples.images for examples in (data.train_set, *data.test_sets.values())]
-    whole_pictures = [images for images in lists if isinstance(images, WholePictures)]
+    whole_pictures = [images for images in data.all_images if isinstance(images, WholePictures)]
     try:
         if whole_pictures:
             check_memory(sum(map(len, whole_pictures)), whole_pictures[0].side)

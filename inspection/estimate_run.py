@@ -100,7 +100,8 @@ def _read_timed(
 
 def _picture_bytes(data: NoisyLabelDataModule) -> int:
     """Return the bytes of the whole pictures of the training list and of all test sets."""
-    lists = [examples.images for examples in (data.train_set, *data.test_sets.values())]
     return sum(
-        len(images) * 3 * images.side**2 for images in lists if isinstance(images, WholePictures)
+        len(images) * 3 * images.side**2
+        for images in data.all_images
+        if isinstance(images, WholePictures)
     )

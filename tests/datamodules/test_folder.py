@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from datamodules.folder import Folder, _name_hash
+from datamodules.folder import Folder
+from datamodules.held_out import _name_hash
 from datamodules.manifest import Manifest
 
 SETTINGS = {
@@ -41,6 +42,17 @@ def picture(path: Path, value: int, size=(10, 8)) -> None:
 def table(path: Path, *rows: str) -> Path:
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
     return path
+
+
+def write_herds(path: Path) -> None:
+    """Write 120 pictures of three classes in turn."""
+    for number in range(120):
+        picture(path / "abc"[number % 3] / f"{number}.png", number)
+
+
+def first_list() -> list[dict[str, str]]:
+    """Return the rows of the list of what to label first."""
+    return list(csv.DictReader(FIRST.read_text().splitlines()))
 
 
 @pytest.fixture
@@ -127,8 +139,7 @@ def test_a_class_of_one_picture_is_trained_on(zoo: Path) -> None:
 
 def test_who_checks_more_labels_is_tested_on_what_he_was(tmp_path: Path) -> None:
     """And on more; where half of the classes have enough, the others do not keep it from that."""
-    for number in range(120):
-        picture(tmp_path / "zoo" / "abc"[number % 3] / f"{number}.png", number)
+    write_herds(tmp_path / "zoo")
     paths = [f"{'abc'[number % 3]}/{number}.png" for number in range(120)]
     before: set[str] = set()
     for many in (30, 60, 90, 119):
@@ -150,8 +161,7 @@ def test_who_checks_more_labels_is_tested_on_what_he_was(tmp_path: Path) -> None
 
 
 def test_checked_test_pictures_do_not_become_the_whole_test_set(tmp_path: Path) -> None:
-    for number in range(120):
-        picture(tmp_path / "zoo" / "abc"[number % 3] / f"{number}.png", number)
+    write_herds(tmp_path / "zoo")
     picture(tmp_path / "zoo" / "d" / "0.png", 1)
     picture(tmp_path / "zoo" / "d" / "1.png", 2)
     before = folder(tmp_path / "zoo")
@@ -183,8 +193,7 @@ def test_checked_test_pictures_do_not_become_the_whole_test_set(tmp_path: Path) 
 
 
 def test_tested_pictures_stay_whichever_of_several_lists_names_them(tmp_path: Path) -> None:
-    for number in range(120):
-        picture(tmp_path / "zoo" / "abc"[number % 3] / f"{number}.png", number)
+    write_herds(tmp_path / "zoo")
     before = folder(tmp_path / "zoo")
     tested = [path for path, *_ in before.tested_pictures()]
     plain = [f"{path},{path[0]}" for path in before.paths[::2]]
@@ -392,10 +401,9 @@ def test_who_checks_the_suggested_pictures_is_tested_on_a_fifth_of_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for number in range(120):
-        picture(tmp_path / "zoo" / "abc"[number % 3] / f"{number}.png", number)
+    write_herds(tmp_path / "zoo")
     folder(tmp_path / "zoo").advice_without_probe()
-    listed = list(csv.DictReader(FIRST.read_text().splitlines()))
+    listed = first_list()
     for checked_per_class in (10, 5):  # half of the list will do, from its top
         checked = [f"{row['path']},{row['label']}" for row in listed[: 3 * checked_per_class]]
         data = folder(
@@ -412,24 +420,27 @@ def test_the_test_set_stays_when_the_first_list_is_filled_in(
 ) -> None:
     """And what was checked of it is a test set too."""
     monkeypatch.chdir(tmp_path)
-    for number in range(120):
-        picture(tmp_path / "zoo" / "abc"[number % 3] / f"{number}.png", number)
+    write_herds(tmp_path / "zoo")
     before = folder(tmp_path / "zoo")
-    assert list(before.test_lists) == ["test"]
+    assert before.test_names == ("test",)
     before.advice_without_probe()
-    rows = list(csv.DictReader(FIRST.read_text().splitlines()))
+    rows = first_list()
     for count in (6, 25, 30):
         filled = [f"{row['path']},{row['label']},{row['tested']}" for row in rows[:count]]
         checked = table(tmp_path / "c.csv", "path,true_label,tested", *filled)
         data = folder(tmp_path / "zoo", trusted=str(checked))
         assert data.test_lists["test"].paths == before.test_lists["test"].paths
         expected = {row["path"] for row in rows[:count] if row["tested"] == "yes"}
-        assert set(data.test_lists["checked"].paths) == expected
-        assert len(expected) == count // 5
         data.setup()
-        assert data.test_sets["checked"].label.tolist() == [
-            "abc".index(path[0]) for path in data.test_lists["checked"].paths
-        ]
+        part, whole = data.test_sets["checked"], data.test_sets["test"]
+        paths = [data.test_lists["test"].paths[row] for row in part.index.tolist()]
+        assert set(paths) == expected
+        assert len(expected) == count // 5
+        assert part.label.tolist() == ["abc".index(path[0]) for path in paths]
+        # the same pictures, read once
+        assert part.images is whole.images
+        assert len(data.all_images) == 2
+        assert torch.equal(part.all_examples.image, whole[part.index.numpy()].image)
 
 
 def test_a_test_split_that_is_given_is_not_to_be_labelled_first(
@@ -442,7 +453,7 @@ def test_a_test_split_that_is_given_is_not_to_be_labelled_first(
     ]
     data = folder(zoo, labels=str(table(tmp_path / "l.csv", "path,label,split", *rows)))
     data.advice_without_probe()
-    listed = csv.DictReader(FIRST.read_text().splitlines())
+    listed = first_list()
     assert {row["path"] for row in listed} == {"ape/1.png", "bee/7.png", "bee/8.png"}
 
 
